@@ -1,0 +1,103 @@
+"""What can go wrong, each with a place, a sentence and a way out.
+
+The tree::
+
+    StudioError                 exit code 1
+    ├── SchemaError             schema.ts is wrong; carries every problem that was found
+    ├── SandboxError            Deno is missing, or its process died or was stopped
+    ├── DatabaseError           no database can be read or written here
+    │   └── DatabaseBusy        another process holds the lock
+    ├── PlanIsStale             the database or the schema moved on since the plan was made
+    ├── PlanRejected            exit code 4: the plan holds a breaking change
+    ├── MigrationFailed         a check before COMMIT did not hold; everything was rolled back
+    ├── Cancelled               the user stopped it; everything was rolled back
+    └── Unsupported             asked for what this version cannot do
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Location:
+    """A place in a source file. Lines and columns count from 1, as editors do."""
+
+    file: str
+    """Path as the user would type it: relative to the working directory where possible."""
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong or worth a warning: what, what to do, where."""
+
+    message: str
+    """What happened: one sentence, without the place."""
+    hint: str | None = None
+    """The way out: one sentence."""
+    location: Location | None = None
+    source_line: str | None = None
+    """The text of the line at `location`, to be shown with a caret below it."""
+
+
+class StudioError(Exception):
+    """An error that is shown to the user as sentences, never as a traceback."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None, location: Location | None = None):
+        super().__init__(message)
+        self.problems: tuple[Problem, ...] = (Problem(message, hint, location),)
+
+
+class SchemaError(StudioError):
+    """schema.ts does not describe a schema; `problems` holds all that one run could find."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        super().__init__(problems[0].message)
+        self.problems = tuple(problems)
+
+
+class SandboxError(StudioError):
+    """The TypeScript child process could not be started, died, or had to be stopped."""
+
+
+class DatabaseError(StudioError):
+    """The database cannot be opened, read or written."""
+
+
+class DatabaseBusy(DatabaseError):
+    """Another process holds a lock that this work needs."""
+
+
+class PlanIsStale(StudioError):
+    """The plan was made for another state of the database or another schema."""
+
+
+class PlanRejected(StudioError):
+    """The plan holds a breaking change, or data that breaks a promise: nothing was applied."""
+
+    exit_code = 4
+
+
+class MigrationFailed(StudioError):
+    """A check before COMMIT did not hold, and the whole transaction was rolled back."""
+
+
+class Cancelled(StudioError):
+    """The user stopped the work; what it had done was rolled back."""
+
+    exit_code = 130
+
+    def __init__(self, message: str = "Cancelled. Nothing was changed."):
+        super().__init__(message)
+
+
+class Unsupported(StudioError):
+    """A thing that this version cannot do, named in one clear sentence."""
