@@ -1,0 +1,146 @@
+"""What long work tells while it runs, and the report at its end.
+
+`dry_run`, `apply` and `copy` are generators of these. The commands, the studio and a server
+consume the same ones; the last event of a finished run is its `Report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from valet_studio.errors import Location
+from valet_studio.plan.changes import Plan
+from valet_studio.schema.model import Json
+
+IsCancelled: TypeAlias = Callable[[], bool]
+"""Polled by long work, at least every 50 ms; True stops it with `Cancelled`."""
+
+Phase: TypeAlias = Literal["copy", "structure", "backfill", "verify", "commit"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted:
+    """A phase begins; the one before it has ended."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class CopyProgress:
+    """How much of the database was copied."""
+
+    pages_done: int
+    pages_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatementRun:
+    """A statement that has just run, for the log."""
+
+    sql: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillProgress:
+    """How far a backfill is, in documents; posted at its start and after each batch."""
+
+    table: str
+    column: str
+    done: int
+    total: int
+    failed: int
+    seconds: float
+    """Time since this backfill began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One document of a backfill: the column before and after, and what it was derived from."""
+
+    id: str
+    before: Json
+    after: Json
+    row: dict[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One document that a backfill could not fill."""
+
+    id: str | None
+    message: str
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValueCount:
+    """How many documents got one value."""
+
+    value: Json
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillReport:
+    """What one backfill did."""
+
+    table: str
+    column: str
+    rows: int
+    """Documents that it was run for."""
+    updated: int
+    """Documents whose column it set: all of them, or none where one failed."""
+    failed: int
+    seconds: float
+    samples: tuple[Sample, ...] = ()
+    errors: tuple[Failure, ...] = ()
+    """The first failures, at most `MAX_FAILURES`."""
+    distribution: tuple[ValueCount, ...] = ()
+    """The most frequent new values, most frequent first; empty where nearly all differ."""
+    deterministic: bool | None = None
+    """Whether a second process computed the same values; None where that was not tried."""
+    impure: tuple[str, ...] = ()
+    """What made it differ, as far as known: `Date.now`, `Math.random`, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """How many documents a table held before and after."""
+
+    table: str
+    rows_before: int
+    rows_after: int
+
+
+Outcome: TypeAlias = Literal["ok", "failed", "rejected", "noop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The end of a dry run or of an apply; both report alike.
+
+    `failed`: a backfill failed; the rest of the push stays and the next push retries it.
+    `rejected`: the plan is blocked; nothing was done. `noop`: nothing was left to do.
+    """
+
+    status: Outcome
+    plan: Plan
+    tables: tuple[TableRows, ...] = ()
+    backfills: tuple[BackfillReport, ...] = ()
+    seconds: float = 0.0
+    statements: tuple[str, ...] = ()
+    """Every statement that ran, in order."""
+    history_id: int | None = None
+    """The row of `_valet_history` that records it; None for a dry run."""
+
+
+Event: TypeAlias = (
+    PhaseStarted | CopyProgress | StatementRun | BackfillProgress | BackfillReport | Report
+)
+
+MAX_FAILURES = 100
+MAX_SAMPLES = 20
+MAX_DISTRIBUTION = 20

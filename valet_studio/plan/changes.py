@@ -1,0 +1,240 @@
+"""The changes of a plan: one frozen dataclass a kind, in one union, to be told apart by `match`.
+
+`plan.compare` makes them, `plan.measure` fills in what only the data can tell (`rows`,
+`offending`), `report` and the studio show them, `migrate.apply` runs their `sql`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Literal, TypeAlias
+
+from valet_studio.errors import Location, Problem
+from valet_studio.schema.model import (
+    Backfill,
+    Field,
+    Index,
+    SearchIndex,
+    Storage,
+    Sync,
+    Table,
+    Validator,
+)
+
+
+class Risk(StrEnum):
+    """What a change may cost. One `BREAKING` change rejects the whole push."""
+
+    SAFE = "safe"
+    WARNING = "warning"
+    BREAKING = "breaking"
+
+
+Sign: TypeAlias = Literal["+", "-", "~", "!", "✗"]
+"""`+` adds, `-` leaves the types, `~` alters, `!` needs a look, `✗` is rejected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What every change carries. `rows` and `offending` are None until they were measured."""
+
+    kind: ClassVar[str]
+    sign: ClassVar[Sign]
+
+    table: str
+    column: str | None = None
+    index: str | None = None
+    risk: Risk = Risk.SAFE
+    summary: str
+    """One sentence that says what will happen, counts included once they are measured."""
+    rule: str
+    """One or two sentences: why it happens so, and what to do where it is not what was meant."""
+    sql: tuple[str, ...] = ()
+    """The statements that apply will run for this change, in order."""
+    location: Location | None = None
+    rows: int | None = None
+    """Documents that the change touches or that now hold null; None where not measured."""
+    offending: int | None = None
+    """Documents that break the promise of a narrowing; None where not measured."""
+    examples: tuple[str, ...] = ()
+    """`_id`s of some offending documents."""
+
+    @property
+    def shown_sign(self) -> Sign:
+        """The sign to show: the kind's own, unless the change is rejected."""
+        return "✗" if self.risk is Risk.BREAKING else self.sign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTable(Change):
+    kind = "create_table"
+    sign = "+"
+    declared: Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddColumn(Change):
+    kind = "add_column"
+    sign = "+"
+    field: Field
+    backfilled: bool = False
+    """Whether a backfill of the same push fills it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeprecateField(Change):
+    kind = "deprecate_field"
+    sign = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveField(Change):
+    kind = "remove_field"
+    sign = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveTable(Change):
+    kind = "remove_table"
+    sign = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreField(Change):
+    kind = "restore_field"
+    sign = "+"
+    field: Field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreTable(Change):
+    kind = "restore_table"
+    sign = "+"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeType(Change):
+    kind = "change_type"
+    sign = "✗"
+    before: Validator | None
+    """The validator of the applied schema; None where only the column's SQL type is known."""
+    before_sql_type: str
+    after: Field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WidenField(Change):
+    kind = "widen_field"
+    sign = "~"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NarrowField(Change):
+    kind = "narrow_field"
+    sign = "~"
+    field: Field
+    """The new promise, which the stored values must keep."""
+    storage: Storage
+    after_backfill: bool = False
+    """Whether a backfill of the same push writes the column, so that it is checked after that."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateIndex(Change):
+    kind = "create_index"
+    sign = "+"
+    declared: Index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropIndex(Change):
+    kind = "drop_index"
+    sign = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateSearchIndex(Change):
+    kind = "create_search_index"
+    sign = "+"
+    declared: SearchIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropSearchIndex(Change):
+    kind = "drop_search_index"
+    sign = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSync(Change):
+    kind = "change_sync"
+    sign = "~"
+    before: Sync
+    after: Sync
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunBackfill(Change):
+    kind = "run_backfill"
+    sign = "~"
+    declared: Backfill
+    fills_new_column: bool
+    """Whether the column is added by the same push, so that nothing can be overwritten."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift(Change):
+    """The database holds what no schema explains. Nothing is done about it."""
+
+    kind = "drift"
+    sign = "!"
+
+
+AnyChange: TypeAlias = (
+    CreateTable
+    | AddColumn
+    | DeprecateField
+    | RemoveField
+    | RemoveTable
+    | RestoreField
+    | RestoreTable
+    | ChangeType
+    | WidenField
+    | NarrowField
+    | CreateIndex
+    | DropIndex
+    | CreateSearchIndex
+    | DropSearchIndex
+    | ChangeSync
+    | RunBackfill
+    | Drift
+)
+
+Status: TypeAlias = Literal["in_sync", "pending", "blocked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a push will do to one database, in the order in which it will be done."""
+
+    schema_hash: str
+    applied_hash: str | None
+    fingerprint: str
+    """Names this schema against this state of the database; apply refuses any other."""
+    changes: tuple[AnyChange, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    measured: bool = False
+    """Whether the counts of `changes` were read from the data."""
+
+    @property
+    def status(self) -> Status:
+        """`blocked` where a change is breaking, `in_sync` where nothing is left to do."""
+        if any(change.risk is Risk.BREAKING for change in self.changes):
+            return "blocked"
+        return "pending" if self.pending or self.schema_hash != self.applied_hash else "in_sync"
+
+    @property
+    def pending(self) -> tuple[AnyChange, ...]:
+        """The changes that apply will carry out: all but drift."""
+        return tuple(change for change in self.changes if not isinstance(change, Drift))

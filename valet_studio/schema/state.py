@@ -1,0 +1,93 @@
+"""What a database holds, as data: the other half of a comparison.
+
+`database.inspect` makes a `DatabaseState`, `plan.compare` reads it. Nothing here knows SQLite's
+connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from valet_studio.schema.model import Schema, Table
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnState:
+    """One column as `PRAGMA table_xinfo` tells it."""
+
+    name: str
+    sql_type: str
+    """The declared type, as written ("" where none was)."""
+    not_null: bool = False
+    primary_key: bool = False
+    has_default: bool = False
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """One index made by CREATE INDEX (SQLite's automatic ones are left out)."""
+
+    name: str
+    columns: tuple[str, ...]
+    """Column names in index order; an expression is ""."""
+    unique: bool
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerState:
+    """One trigger and the statement that made it."""
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableState:
+    """One table, virtual table or view with all that hangs on it."""
+
+    name: str
+    kind: Literal["table", "virtual", "view", "shadow"]
+    sql: str
+    columns: tuple[ColumnState, ...] = ()
+    indexes: tuple[IndexState, ...] = ()
+    triggers: tuple[TriggerState, ...] = ()
+    without_rowid: bool = False
+
+    def column_named(self, name: str) -> ColumnState | None:
+        """The column that SQLite would find by this name (letter case does not count)."""
+        folded = name.lower()
+        return next((c for c in self.columns if c.name.lower() == folded), None)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """Structure and bookkeeping of one database at one moment; no documents."""
+
+    tables: tuple[TableState, ...] = ()
+    """User tables, virtual tables and views; bookkeeping of Valet, SQLite and Litestream left out."""
+    applied: Schema | None = None
+    """The schema of the last push, where the database records it (`schema_json`)."""
+    applied_hash: str | None = None
+    """`schema_hash` of the last push that completed, backfills included."""
+    kept: tuple[Table, ...] = ()
+    """Tables and fields that earlier schemas declared and the applied one no longer does."""
+    backfills: Mapping[str, str] = field(default_factory=dict)
+    """Finished backfills: `backfill:{table}:{column}` → digest of the code that ran ("" unknown)."""
+    has_bookkeeping: bool = False
+    """Whether `_valet_meta` exists."""
+    signature: str = ""
+    """SHA-256 over all of the above: equal signatures mean an equal structure."""
+
+    def table_named(self, name: str) -> TableState | None:
+        """The table that SQLite would find by this name (letter case does not count)."""
+        folded = name.lower()
+        return next((t for t in self.tables if t.name.lower() == folded), None)
+
+
+def backfill_key(table: str, column: str) -> str:
+    """The key of a finished backfill in `_valet_meta` (the seed's "Backfill rules")."""
+    return f"backfill:{table}:{column}"
