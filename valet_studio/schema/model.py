@@ -31,7 +31,7 @@ Kind: TypeAlias = Literal[
 """A validator's kind. `v.float64` is "number" and `v.int64` is "int": aliases are equal."""
 
 Scalar: TypeAlias = str | int | float | bool
-Json: TypeAlias = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
 class Storage(StrEnum):

@@ -68,7 +68,7 @@ class DatabaseState:
     """Structure and bookkeeping of one database at one moment; no documents."""
 
     tables: tuple[TableState, ...] = ()
-    """User tables, virtual tables and views; bookkeeping of Valet, SQLite and Litestream left out."""
+    """User tables, virtual tables and views; no bookkeeping of Valet, SQLite or Litestream."""
     applied: Schema | None = None
     """The schema of the last push, where the database records it (`schema_json`)."""
     applied_hash: str | None = None
@@ -76,7 +76,7 @@ class DatabaseState:
     kept: tuple[Table, ...] = ()
     """Tables and fields that earlier schemas declared and the applied one no longer does."""
     backfills: Mapping[str, str] = field(default_factory=dict)
-    """Finished backfills: `backfill:{table}:{column}` → digest of the code that ran ("" unknown)."""
+    """Finished backfills: `backfill_key` → digest of the code that ran ("" where unknown)."""
     has_bookkeeping: bool = False
     """Whether `_valet_meta` exists."""
     signature: str = ""
