@@ -6,15 +6,33 @@ hold no state of their own; run them on a worker thread where an event loop must
 
 from __future__ import annotations
 
+import os
+import tempfile
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from valet_studio.codegen.files import render
 from valet_studio.config import Settings
-from valet_studio.errors import Problem
+from valet_studio.database.ask import ask
+from valet_studio.database.connect import database_errors
+from valet_studio.database.inspect import inspect
+from valet_studio.database.target import FileTarget, open_target
+from valet_studio.errors import Problem, StudioError
+from valet_studio.migrate.apply import apply as carry_out
+from valet_studio.migrate.dry_run import dry_run as rehearse
 from valet_studio.migrate.events import Event, IsCancelled
+from valet_studio.migrate.history import HistoryEntry, entries
+from valet_studio.migrate.undo import UndoReport
+from valet_studio.migrate.undo import undo as restore_last
 from valet_studio.plan.changes import Plan
+from valet_studio.plan.compare import compare
+from valet_studio.plan.measure import answered, questions
+from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Schema
+from valet_studio.schema.sources import read_sources
+from valet_studio.schema.state import backfill_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +82,57 @@ def look(settings: Settings) -> StudioState:
 
     Never raises a `StudioError`: what went wrong is in `problems`.
     """
-    raise NotImplementedError
+    began = time.perf_counter()
+    state = StudioState(settings, DatabaseInfo(settings.database, exists=False))
+    try:
+        target = open_target(settings.database)
+        state = replace(state, database=_database_info(target))
+        schema = evaluate(read_sources(settings.schema_path), settings.limits)
+        state = replace(state, schema=schema, files=_files(settings, schema))
+        with target.reading() as connection:
+            plan = compare(schema, inspect(connection), strict=settings.strict)
+        state = replace(state, plan=plan)
+    except StudioError as error:
+        state = replace(state, problems=error.problems)
+    return replace(state, seconds=time.perf_counter() - began)
 
 
 def measure(state: StudioState, cancelled: IsCancelled) -> StudioState:
     """The same state with counts and data checks filled into its plan. Reads only.
 
+    A database that moved on meanwhile is measured by the plan that holds now.
+
     Raises:
         Cancelled: `cancelled` answered True.
         DatabaseError: the data could not be read.
     """
-    raise NotImplementedError
+    if state.schema is None or state.plan is None:
+        return state
+    target = open_target(state.settings.database)
+    with target.reading(cancelled) as connection:
+        held = inspect(connection)
+        plan = compare(state.schema, held, strict=state.settings.strict)
+        answers = ask(connection, questions(plan, state.schema, held))
+    return replace(state, plan=answered(plan, answers))
 
 
 def dry_run(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
-    """Rehearse the state's plan on a copy of the database; the last event is a `Report`."""
-    raise NotImplementedError
+    """Rehearse the state's plan on a copy of the database; the last event is a `Report`.
+
+    Raises:
+        PlanIsStale: the database's structure changed since the state was made.
+        Cancelled, DatabaseError: nothing is left behind.
+    """
+    schema, plan = _ready(state)
+    settings = state.settings
+    yield from rehearse(
+        open_target(settings.database),
+        schema,
+        plan,
+        cancelled,
+        limits=settings.limits,
+        strict=settings.strict,
+    )
 
 
 def apply(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
@@ -87,10 +140,93 @@ def apply(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
 
     Raises:
         PlanIsStale: the database's structure changed since the state was made.
+        Cancelled, DatabaseError, MigrationFailed: everything was rolled back.
     """
-    raise NotImplementedError
+    schema, plan = _ready(state)
+    settings = state.settings
+    yield from carry_out(
+        open_target(settings.database),
+        schema,
+        plan,
+        cancelled,
+        limits=settings.limits,
+        strict=settings.strict,
+    )
 
 
 def write_files(state: StudioState) -> tuple[Path, ...]:
     """Write the generated files that are stale, each atomically; returns what was written."""
-    raise NotImplementedError
+    stale = [file for file in state.files if file.stale]
+    for file in stale:
+        write_atomically(file.path, file.after)
+    return tuple(file.path for file in stale)
+
+
+def history(settings: Settings) -> tuple[HistoryEntry, ...]:
+    """What was applied to the database, newest first."""
+    with open_target(settings.database).reading() as connection:
+        return entries(connection)
+
+
+def undo(settings: Settings, cancelled: IsCancelled = lambda: False) -> UndoReport:
+    """Put the database back as it was before the last migration; see `migrate.undo`."""
+    return restore_last(open_target(settings.database), cancelled)
+
+
+def reset_backfill(settings: Settings, table: str, column: str) -> bool:
+    """Forget that a backfill ran, so that the next push runs it; False where it never had."""
+    target = open_target(settings.database)
+    key = backfill_key(table, column)
+    with target.reading() as connection:
+        if key not in inspect(connection).backfills:
+            return False
+    with database_errors(target.label), target.writing() as connection:
+        connection.execute('DELETE FROM "_valet_meta" WHERE "key" = ?', (key,))
+    return True
+
+
+def _ready(state: StudioState) -> tuple[Schema, Plan]:
+    if state.schema is None or state.plan is None:
+        first = state.problems[0] if state.problems else Problem("There is no plan yet.")
+        raise StudioError(first.message, first.hint, first.location)
+    return state.schema, state.plan
+
+
+def _database_info(target: FileTarget) -> DatabaseInfo:
+    return DatabaseInfo(target.label, target.exists(), target.size())
+
+
+def _files(settings: Settings, schema: Schema) -> tuple[GeneratedFile, ...]:
+    files = []
+    for name, text in render(schema, settings.languages).items():
+        path = settings.output_dir / name
+        try:
+            before = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            before = None
+        files.append(GeneratedFile(path, before, text))
+    return tuple(files)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old text or the new one, never a part.
+
+    Raises:
+        StudioError: the file cannot be written; the old one stands.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        partial = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            partial.chmod(0o644)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise StudioError(
+            f"{path} cannot be written: {error.strerror}.",
+            "Check the directory's permissions, or name another with --output-dir.",
+        ) from error

@@ -1,0 +1,56 @@
+"""Carry out a reviewed plan on the live database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import apsw
+
+from valet_studio.database.connect import database_errors
+from valet_studio.database.target import FileTarget
+from valet_studio.migrate.backfill import Evaluators
+from valet_studio.migrate.events import Event, IsCancelled
+from valet_studio.migrate.migration import migrate
+from valet_studio.migrate.undo import keep_snapshot
+from valet_studio.plan.changes import Plan
+from valet_studio.schema.model import Schema
+from valet_studio.typescript.limits import Limits
+
+
+def apply(
+    target: FileTarget,
+    schema: Schema,
+    plan: Plan,
+    cancelled: IsCancelled,
+    *,
+    limits: Limits,
+    strict: bool = False,
+) -> Iterator[Event]:
+    """Migrate the database by exactly this plan, in one transaction; the last event is the report.
+
+    A snapshot of the database is kept first, for `undo`.
+
+    Raises:
+        PlanIsStale: the database is not in the state for which the plan was made.
+        Cancelled: stopped; rolled back.
+        DatabaseBusy: another process holds the write lock.
+        DatabaseError, MigrationFailed: rolled back.
+    """
+
+    def before_changes(connection: apsw.Connection) -> None:
+        keep_snapshot(target, connection, cancelled)
+
+    with (
+        database_errors(target.label),
+        target.writing() as connection,
+        Evaluators(schema.sources, limits, twice=False) as evaluators,
+    ):
+        yield from migrate(
+            connection,
+            schema,
+            plan,
+            evaluators,
+            cancelled,
+            strict=strict,
+            before_changes=before_changes,
+        )

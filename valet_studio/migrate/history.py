@@ -1,0 +1,91 @@
+"""The record of applied migrations, in `_valet_history`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import apsw
+
+from valet_studio.plan.changes import Change, Plan
+from valet_studio.schema.document import to_document
+from valet_studio.schema.model import Schema
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One applied migration."""
+
+    id: int
+    applied_at: str
+    """UTC, ISO 8601."""
+    hash_before: str | None
+    hash_after: str | None
+    """None where a backfill failed, so that the hash was not stored."""
+    summary: str
+    rows: int
+    """Documents that its backfills set."""
+    seconds: float
+
+
+def record(
+    connection: apsw.Connection,
+    schema: Schema,
+    plan: Plan,
+    *,
+    completed: bool,
+    rows: int,
+    seconds: float,
+) -> int:
+    """Write one migration into the history, inside its own transaction; returns its id."""
+    connection.execute(
+        "INSERT INTO _valet_history"
+        " (applied_at, hash_before, hash_after, schema_json, summary, rows, seconds)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            plan.applied_hash,
+            plan.schema_hash if completed else None,
+            json.dumps(to_document(schema), ensure_ascii=False),
+            summary(plan),
+            rows,
+            seconds,
+        ),
+    )
+    return connection.last_insert_rowid()
+
+
+def summary(plan: Plan) -> str:
+    """A plan in a few words: `3 changes: + todos.dueDate, ~ todos.priorityNum`."""
+    parts = [f"{change.shown_sign} {_subject(change)}" for change in plan.pending]
+    count = f"{len(parts)} change{'' if len(parts) == 1 else 's'}"
+    return f"{count}: {', '.join(parts)}" if parts else count
+
+
+def _subject(change: Change) -> str:
+    member = change.column or change.index
+    return f"{change.table}.{member}" if member else change.table
+
+
+def entries(connection: apsw.Connection) -> tuple[HistoryEntry, ...]:
+    """All applied migrations, newest first; none where the database has no history."""
+    exists = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_valet_history'"
+    if connection.execute(exists).fetchone() is None:
+        return ()
+    rows = connection.execute(
+        "SELECT id, applied_at, hash_before, hash_after, summary, rows, seconds"
+        " FROM _valet_history ORDER BY id DESC"
+    )
+    return tuple(HistoryEntry(*row) for row in rows)
+
+
+def next_id(connection: apsw.Connection) -> int:
+    """The id that the next migration will get."""
+    return max((entry.id for entry in entries(connection)), default=0) + 1
+
+
+def as_json(entry: HistoryEntry) -> Mapping[str, object]:
+    """An entry as `history --json` shows it."""
+    return {name: getattr(entry, name) for name in entry.__slots__}

@@ -1,0 +1,295 @@
+"""One migration on one connection: the same code for the live database and for a copy of it.
+
+Everything happens in one transaction: structure, backfills (each in a savepoint), bookkeeping,
+history, and the checks that must hold before COMMIT. Whatever stops it in between, a crash
+included, leaves the state before.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import apsw
+
+from valet_studio.database.ask import ask
+from valet_studio.database.inspect import inspect
+from valet_studio.database.layout import CREATE_BOOKKEEPING, write_meta
+from valet_studio.errors import Cancelled, MigrationFailed, PlanIsStale
+from valet_studio.migrate.backfill import Evaluators, run_backfill
+from valet_studio.migrate.documents import Documents
+from valet_studio.migrate.events import (
+    BackfillReport,
+    Event,
+    IsCancelled,
+    PhaseStarted,
+    Report,
+    StatementRun,
+    TableRows,
+)
+from valet_studio.migrate.history import record
+from valet_studio.migrate.kept import kept_after
+from valet_studio.plan.changes import (
+    AnyChange,
+    Plan,
+    RunBackfill,
+)
+from valet_studio.plan.compare import compare
+from valet_studio.plan.measure import answered, questions
+from valet_studio.plan.sql import quote, tracking_triggers
+from valet_studio.schema.document import schema_hash, table_to_document, to_document
+from valet_studio.schema.model import Schema
+from valet_studio.schema.state import DatabaseState, backfill_key
+
+
+@dataclass(slots=True)
+class _Run:
+    """What one migration has done so far."""
+
+    connection: apsw.Connection
+    began: float = field(default_factory=time.perf_counter)
+    statements: list[str] = field(default_factory=list)
+    backfills: list[BackfillReport] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.began
+
+    @property
+    def failed(self) -> bool:
+        return any(report.failed for report in self.backfills)
+
+    def execute(self, sql: str) -> StatementRun:
+        began = time.perf_counter()
+        self.connection.execute(sql)
+        self.statements.append(sql)
+        return StatementRun(sql, time.perf_counter() - began)
+
+
+def migrate(
+    connection: apsw.Connection,
+    schema: Schema,
+    plan: Plan,
+    evaluators: Evaluators,
+    cancelled: IsCancelled,
+    *,
+    strict: bool = False,
+    before_changes: Callable[[apsw.Connection], None] = lambda _connection: None,
+) -> Iterator[Event]:
+    """Carry out `plan`; the last event is its `Report`.
+
+    `before_changes` runs once the write lock is held and it is certain that something will be
+    done: the place to keep a snapshot.
+
+    Raises:
+        PlanIsStale: the database is not in the state for which the plan was made.
+        Cancelled: stopped; rolled back.
+        MigrationFailed: a check before COMMIT did not hold; rolled back.
+        apsw.Error: SQLite refused a statement; rolled back.
+    """
+    run = _Run(connection)
+    with _transaction(connection, cancelled):
+        state = inspect(connection)
+        fresh = compare(schema, state, strict=strict)
+        if fresh.fingerprint != plan.fingerprint:
+            raise PlanIsStale(
+                "The database or the schema changed after this plan was made. Nothing was applied.",
+                "Look at the new plan, then apply that.",
+            )
+        measured = answered(fresh, ask(connection, questions(fresh, schema, state)))
+        if measured.status != "pending":
+            status = "rejected" if measured.status == "blocked" else "noop"
+            yield Report(status, measured, seconds=run.seconds)
+            return
+        before_changes(connection)
+        rows_before = _row_counts(connection, state)
+        violations_before = _foreign_key_violations(connection)
+
+        yield PhaseStarted("structure")
+        yield from _structure(run, schema, state, measured.pending)
+        yield from _backfills(run, schema, measured.pending, evaluators, cancelled)
+        yield from _restore_triggers(run, schema)
+
+        yield PhaseStarted("verify")
+        _write_bookkeeping(run, schema, state, measured)
+        history_id = record(
+            connection,
+            schema,
+            measured,
+            completed=not run.failed,
+            rows=sum(report.updated for report in run.backfills),
+            seconds=run.seconds,
+        )
+        tables = _verify(run, schema, rows_before, violations_before, strict)
+        yield PhaseStarted("commit")
+    yield Report(
+        "failed" if run.failed else "ok",
+        measured,
+        tables,
+        tuple(run.backfills),
+        run.seconds,
+        tuple(run.statements),
+        history_id,
+    )
+
+
+@contextmanager
+def _transaction(connection: apsw.Connection, cancelled: IsCancelled) -> Iterator[None]:
+    connection.set_progress_handler(cancelled, 50_000)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        if cancelled():
+            raise Cancelled
+        # From here on it is decided: a COMMIT that is interrupted halfway helps nobody.
+        connection.set_progress_handler(None)
+        connection.execute("COMMIT")
+    except BaseException as error:
+        connection.set_progress_handler(None)
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if isinstance(error, apsw.InterruptError):
+            raise Cancelled from None
+        raise
+    finally:
+        connection.set_progress_handler(None)
+
+
+def _structure(
+    run: _Run, schema: Schema, state: DatabaseState, changes: tuple[AnyChange, ...]
+) -> Iterator[Event]:
+    """Bookkeeping, then the statements of every change, tracking triggers out of the way.
+
+    The triggers come back at the end: neither a new column nor a backfill is a change that
+    clients are to be told of, since they run the same migration themselves.
+    """
+    for sql in CREATE_BOOKKEEPING:
+        run.connection.execute(sql)
+    touched = {change.table.lower() for change in changes}
+    for table in schema.tables:
+        held = state.table_named(table.name)
+        if held is None or table.name.lower() not in touched:
+            continue
+        ours = {name.lower() for name, _ in tracking_triggers(table)}
+        for trigger in held.triggers:
+            if trigger.name.lower() in ours:
+                yield run.execute(f"DROP TRIGGER {quote(trigger.name)}")
+    for change in changes:
+        for sql in change.sql:
+            yield run.execute(sql)
+
+
+def _backfills(
+    run: _Run,
+    schema: Schema,
+    changes: tuple[AnyChange, ...],
+    evaluators: Evaluators,
+    cancelled: IsCancelled,
+) -> Iterator[Event]:
+    pending = [change for change in changes if isinstance(change, RunBackfill)]
+    if not pending:
+        return
+    yield PhaseStarted("backfill")
+    state = inspect(run.connection)
+    for change in pending:
+        table, held = schema.table_named(change.table), state.table_named(change.table)
+        if table is None or held is None:
+            raise MigrationFailed(f'Table "{change.table}" is not there to be backfilled.')
+        documents = Documents(run.connection, table, held)
+        for event in run_backfill(documents, change.declared, evaluators, cancelled):
+            if isinstance(event, BackfillReport):
+                run.backfills.append(event)
+            yield event
+
+
+def _restore_triggers(run: _Run, schema: Schema) -> Iterator[Event]:
+    present = {
+        trigger.name.lower()
+        for table in inspect(run.connection).tables
+        for trigger in table.triggers
+    }
+    for table in schema.tables:
+        if table.tracked:
+            for name, sql in tracking_triggers(table):
+                if name.lower() not in present:
+                    yield run.execute(sql)
+
+
+def _write_bookkeeping(run: _Run, schema: Schema, state: DatabaseState, plan: Plan) -> None:
+    """Store what was applied; the hash only where every backfill is done, so that a failed one
+    is tried again by the next push (the seed's "Backfill rules")."""
+    document = json.dumps(to_document(schema), ensure_ascii=False)
+    write_meta(run.connection, "schema_json", document)
+    kept = [table_to_document(table) for table in kept_after(schema, state)]
+    write_meta(run.connection, "kept_json", json.dumps(kept, ensure_ascii=False))
+    for change, report in zip(
+        (change for change in plan.pending if isinstance(change, RunBackfill)),
+        run.backfills,
+        strict=True,
+    ):
+        if not report.failed:
+            done = {"digest": change.declared.digest, "rows": report.updated}
+            write_meta(run.connection, backfill_key(change.table, report.column), json.dumps(done))
+    if not run.failed:
+        write_meta(run.connection, "schema_hash", schema_hash(schema))
+
+
+def _verify(
+    run: _Run,
+    schema: Schema,
+    rows_before: dict[str, int],
+    violations_before: int,
+    strict: bool,
+) -> tuple[TableRows, ...]:
+    """The checks without which nothing is committed.
+
+    Raises:
+        MigrationFailed: one of them did not hold.
+    """
+    state = inspect(run.connection)
+    rows_after = _row_counts(run.connection, state)
+    for name, count in rows_before.items():
+        if rows_after.get(name) != count:
+            raise _unexpected(f'Table "{name}" held {count} documents, now {rows_after.get(name)}.')
+    for table in schema.tables:
+        held = state.table_named(table.name)
+        names = {trigger.name.lower() for trigger in held.triggers} if held else set()
+        if table.tracked and any(n.lower() not in names for n, _ in tracking_triggers(table)):
+            raise _unexpected(f'The change-tracking triggers of "{table.name}" are not all there.')
+    if _foreign_key_violations(run.connection) > violations_before:
+        raise _unexpected("A foreign key points to nothing that pointed to something before.")
+    for table in schema.tables:
+        verdict = run.connection.execute(f"PRAGMA quick_check({quote(table.name)})").get
+        if verdict != "ok":
+            raise _unexpected(f'Table "{table.name}" is damaged: {verdict}.')
+    left = compare(schema, state, strict=strict)
+    undone = {(r.table, r.column) for r in run.backfills if r.failed}
+    after = answered(left, ask(run.connection, questions(left, schema, state)))
+    for change in after.pending:
+        if not isinstance(change, RunBackfill) or (change.table, change.column) not in undone:
+            raise _unexpected(f"Planning again still finds something to do: {change.summary}")
+    return tuple(
+        TableRows(name, rows_before.get(name, 0), count) for name, count in rows_after.items()
+    )
+
+
+def _unexpected(what: str) -> MigrationFailed:
+    return MigrationFailed(
+        f"{what} Everything was rolled back.",
+        "Nothing was changed. Please report this, with the output of `valet-studio plan --json`.",
+    )
+
+
+def _row_counts(connection: apsw.Connection, state: DatabaseState) -> dict[str, int]:
+    return {
+        table.name: int(connection.execute(f"SELECT count(*) FROM {quote(table.name)}").get)
+        for table in state.tables
+        if table.kind == "table"
+    }
+
+
+def _foreign_key_violations(connection: apsw.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM pragma_foreign_key_check").get)

@@ -1,0 +1,126 @@
+"""Snapshots of a local database, taken before each apply, and the way back to the last one.
+
+Snapshots stand in `.valet/snapshots` beside the database, named for the migration that they
+precede (`dev.before-0003.db`). What an undo replaces is itself kept (`dev.undone-0003.db`).
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from valet_studio.database.connect import database_errors
+from valet_studio.database.target import FileTarget
+from valet_studio.errors import Cancelled, StudioError
+from valet_studio.migrate.events import IsCancelled
+from valet_studio.migrate.history import entries, next_id
+
+KEPT_SNAPSHOTS = 5
+
+_PAGES_A_STEP = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class UndoReport:
+    """What an undo did."""
+
+    label: str
+    """The database, as the user named it."""
+    history_id: int
+    """The migration that was undone."""
+    restored_from: Path
+    kept: Path
+    """Where the state that was replaced is kept."""
+
+
+def snapshot_folder(target: FileTarget) -> Path:
+    """Where the snapshots of a database stand."""
+    beside = target.path.parent
+    return (beside if beside.name == ".valet" else beside / ".valet") / "snapshots"
+
+
+def keep_snapshot(target: FileTarget, connection: apsw.Connection, cancelled: IsCancelled) -> Path:
+    """Copy the database as it is before the next migration; the newest `KEPT_SNAPSHOTS` stay.
+
+    `connection` holds the write lock, so that nothing can be written in between.
+    """
+    path = _snapshot(target, "before", next_id(connection))
+    _copy(connection, path, cancelled)
+    for kind in ("before", "undone"):
+        for old in _snapshots(target, kind)[:-KEPT_SNAPSHOTS]:
+            old.unlink(missing_ok=True)
+    return path
+
+
+def undo(target: FileTarget, cancelled: IsCancelled) -> UndoReport:
+    """Put back the database as it was before the last migration.
+
+    Documents written since are lost to the live database; the file that holds them is kept.
+
+    Raises:
+        StudioError: nothing was applied, or its snapshot is gone.
+        DatabaseBusy: another process holds the write lock.
+    """
+    with target.reading() as reader:
+        history = entries(reader)
+    if not history:
+        raise StudioError(
+            f"Nothing was applied to {target.label} yet, so there is nothing to undo.",
+            "`valet-studio history` lists what was applied.",
+        )
+    last = history[0].id
+    snapshot = _snapshot(target, "before", last)
+    if not snapshot.exists():
+        raise StudioError(
+            f"The snapshot from before migration {last} is gone: {snapshot} does not exist.",
+            f"The newest {KEPT_SNAPSHOTS} snapshots are kept in {snapshot_folder(target)}.",
+        )
+    kept = _snapshot(target, "undone", last)
+    with database_errors(target.label), target.writing() as connection:
+        # Exclusive mode keeps the lock after COMMIT: nobody writes between the two copies.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        _copy(connection, kept, cancelled)
+        connection.execute("COMMIT")
+        _restore(snapshot, connection)
+    snapshot.unlink()
+    return UndoReport(target.label, last, snapshot, kept)
+
+
+def _restore(snapshot: Path, connection: apsw.Connection) -> None:
+    """Overwrite the live database with a snapshot, in one transaction of SQLite's backup."""
+    with (
+        closing(apsw.Connection(str(snapshot), flags=apsw.SQLITE_OPEN_READONLY)) as source,
+        connection.backup("main", source, "main") as backup,
+    ):
+        backup.step(-1)
+
+
+def _copy(connection: apsw.Connection, path: Path, cancelled: IsCancelled) -> None:
+    """Copy what `connection` sees; the copy has its final name only once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        with (
+            closing(apsw.Connection(str(partial))) as destination,
+            destination.backup("main", connection, "main") as backup,
+        ):
+            while not backup.done:
+                if cancelled():
+                    raise Cancelled
+                backup.step(_PAGES_A_STEP)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _snapshot(target: FileTarget, kind: str, migration: int) -> Path:
+    return snapshot_folder(target) / f"{target.path.stem}.{kind}-{migration:04d}.db"
+
+
+def _snapshots(target: FileTarget, kind: str) -> list[Path]:
+    return sorted(snapshot_folder(target).glob(f"{target.path.stem}.{kind}-*.db"))
