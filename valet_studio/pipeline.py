@@ -16,7 +16,7 @@ from pathlib import Path
 from valet_studio.codegen.files import render
 from valet_studio.config import Settings
 from valet_studio.database.ask import ask
-from valet_studio.database.connect import database_errors
+from valet_studio.database.errors import database_errors
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget, open_target
 from valet_studio.errors import Problem, StudioError

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import apsw
 
-from valet_studio.database.connect import database_errors
+from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
 from valet_studio.migrate.backfill import Evaluators
 from valet_studio.migrate.events import Event, IsCancelled

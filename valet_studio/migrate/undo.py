@@ -12,7 +12,7 @@ from pathlib import Path
 
 import apsw
 
-from valet_studio.database.connect import database_errors
+from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, StudioError
 from valet_studio.migrate.events import IsCancelled

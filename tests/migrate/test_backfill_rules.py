@@ -1,0 +1,334 @@
+"""The seed document's "Backfill rules" and "Type changes are not allowed", one test a rule."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support import Project, fill_todos, schema_of, seed_blocks
+
+BEFORE = schema_of(
+    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
+    " priority: v.string() }).sync({ mode: 'full' }),"
+)
+BACKFILL = seed_blocks()[4]
+FAILING = BACKFILL.replace(
+    "return mapping[row.priority as string] ?? 1",
+    "if (row.title === 'Todo 77') throw new Error('no priority')\n"
+    "            return mapping[row.priority as string] ?? 1",
+)
+
+
+@pytest.fixture
+def todos(project: Project) -> Project:
+    """142 documents under the schema that has a string priority."""
+    assert project.push(BEFORE).status == "ok"
+    fill_todos(project)
+    return project
+
+
+def test_every_document_gets_its_value(todos: Project) -> None:
+    report = todos.push(BACKFILL)
+    assert report.status == "ok"
+    assert [(b.table, b.column, b.rows, b.updated, b.failed) for b in report.backfills] == [
+        ("todos", "priorityNum", 142, 142, 0)
+    ]
+    assert todos.sql(
+        "SELECT priority, priorityNum, typeof(priorityNum), count(*) FROM todos GROUP BY 1 ORDER BY 1"
+    ) == [
+        ("high", 3, "integer", 36),
+        ("low", 1, "integer", 35),
+        ("medium", 2, "integer", 36),
+        ("urgent", 1, "integer", 35),
+    ]
+
+
+def test_it_is_recorded_under_the_documented_key(todos: Project) -> None:
+    todos.push(BACKFILL)
+    assert "backfill:todos:priorityNum" in todos.meta()
+
+
+def test_it_runs_once_even_if_its_code_changes(todos: Project) -> None:
+    todos.push(BACKFILL)
+    changed = BACKFILL.replace("high: 3", "high: 30")
+    report = todos.push(changed)
+    assert report.backfills == ()
+    assert todos.sql("SELECT max(priorityNum) FROM todos") == [(3,)]
+
+
+def test_a_changed_backfill_is_a_warning(todos: Project) -> None:
+    todos.push(BACKFILL)
+    todos.write(BACKFILL.replace("high: 3", "high: 30"))
+    (warning,) = todos.plan().warnings
+    assert "todos.priorityNum" in warning.message
+    assert warning.hint is not None
+    assert "backfill reset todos.priorityNum" in warning.hint
+    assert warning.location is not None
+    assert warning.location.file.endswith("schema.ts")
+
+
+def test_pushing_the_same_schema_twice_changes_no_byte(todos: Project) -> None:
+    todos.push(BACKFILL)
+    before = todos.database.read_bytes()
+    assert todos.apply().status == "noop"
+    assert todos.database.read_bytes() == before
+
+
+def test_the_function_receives_the_whole_document(todos: Project) -> None:
+    seen = schema_of(
+        "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
+        " priority: v.string().deprecated(), seen: v.string() }).sync({ mode: 'full' })"
+        ".backfill('seen', (row) => JSON.stringify(row)),"
+    )
+    todos.push(seen)
+    ((document,),) = todos.sql("SELECT seen FROM todos WHERE _id = 't0001'")
+    assert json.loads(document) == {
+        "_id": "t0001",
+        "_version": 0,
+        "title": "Todo 1",
+        "completed": 1,
+        "userId": "u1",
+        "priority": "medium",
+        "seen": None,
+    }
+
+
+def test_one_failing_document_fails_the_whole_backfill(todos: Project) -> None:
+    hash_before = todos.meta()["schema_hash"]
+    report = todos.push(FAILING)
+    assert report.status == "failed"
+    (backfill,) = report.backfills
+    assert (backfill.updated, backfill.failed) == (0, 1)
+    (failure,) = backfill.errors
+    assert failure.id == "t0077"
+    assert "no priority" in failure.message
+    assert failure.location is not None
+    assert (failure.location.line, failure.location.column) == (
+        FAILING[: FAILING.index("throw")].count("\n") + 1,
+        49,
+    )
+    assert todos.sql("SELECT count(*), count(priorityNum) FROM todos") == [(142, 0)]
+    assert todos.meta()["schema_hash"] == hash_before
+    assert "backfill:todos:priorityNum" not in todos.meta()
+
+
+def test_the_next_push_retries_a_failed_backfill(todos: Project) -> None:
+    todos.push(FAILING)
+    assert [change.kind for change in todos.plan().pending] == ["run_backfill"]
+    report = todos.push(BACKFILL)
+    assert report.status == "ok"
+    assert report.backfills[0].updated == 142
+    assert todos.plan().status == "in_sync"
+
+
+def test_a_failed_backfill_is_retried_even_unchanged(todos: Project) -> None:
+    todos.push(FAILING)
+    todos.sql("UPDATE todos SET title = 'mended' WHERE _id = 't0077'")
+    assert todos.apply().status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("v.string()", "v.number()"),
+        ("v.number()", "v.string()"),
+        ("v.boolean()", "v.number()"),
+        ("v.number()", "v.boolean()"),
+        ("v.string()", "v.array(v.string())"),
+        ("v.string()", "v.bytes()"),
+    ],
+)
+def test_a_type_change_is_rejected_and_nothing_is_applied(
+    project: Project, before: str, after: str
+) -> None:
+    project.push(schema_of(f"todos: defineTable({{ priority: {before} }}),"))
+    was = project.database.read_bytes()
+    project.write(
+        schema_of(
+            f"todos: defineTable({{ priority: {after}, added: v.string() }}),"
+            " more: defineTable({ a: v.string() }),"
+        )
+    )
+    plan = project.plan()
+    assert plan.status == "blocked"
+    (change,) = [change for change in plan.changes if change.kind == "change_type"]
+    assert change.location is not None
+    assert change.location.line == 3
+    for word in ("deprecated", "new", ".backfill("):
+        assert word in change.rule
+    assert project.apply().status == "rejected"
+    assert project.database.read_bytes() == was
+
+
+@pytest.mark.parametrize(
+    ("validator", "result", "stored"),
+    [
+        ("v.string()", "'a'", "a"),
+        ("v.number()", "0.1 + 0.2", 0.1 + 0.2),
+        ("v.number()", "2 ** 40", 2**40),
+        ("v.boolean()", "true", 1),
+        ("v.boolean()", "false", 0),
+        ("v.array(v.number())", "[1, 2]", "[1,2]"),
+        ("v.object({ a: v.optional(v.string()) })", "({})", "{}"),
+        ("v.bytes()", "new Uint8Array([1, 255]).buffer", b"\x01\xff"),
+        ("v.optional(v.string())", "undefined", None),
+        ("v.optional(v.string())", "null", None),
+        ("v.union(v.literal('a'), v.literal('b'))", "'b'", "b"),
+        ("v.any()", "({ deep: [null, 'x'] })", '{"deep":[null,"x"]}'),
+        ("v.record(v.string(), v.number())", "({ a: 1 })", '{"a":1}'),
+        ("v.string()", "'nul\\0 and \\u2028 and 😀'", "nul\0 and \u2028 and 😀"),
+    ],
+)
+def test_a_value_is_stored_as_its_validator_says(
+    project: Project, validator: str, result: str, stored: object
+) -> None:
+    project.push(schema_of("t: defineTable({ a: v.string() }),"))
+    project.sql("INSERT INTO t (_id, a) VALUES ('x', 'y')")
+    report = project.push(
+        schema_of(
+            f"t: defineTable({{ a: v.string(), b: {validator} }}).backfill('b', () => {result}),"
+        )
+    )
+    assert report.status == "ok", report.backfills
+    assert project.sql("SELECT b FROM t") == [(stored,)]
+
+
+@pytest.mark.parametrize(
+    ("validator", "result"),
+    [
+        ("v.string()", "undefined as any"),
+        ("v.string()", "null as any"),
+        ("v.string()", "3 as any"),
+        ("v.number()", "NaN"),
+        ("v.number()", "Infinity"),
+        ("v.int()", "1.5"),
+        ("v.boolean()", "1 as any"),
+        ("v.string()", "Promise.resolve('a') as any"),
+        ("v.string()", "'\\ud800'"),
+        ("v.array(v.number())", "['a'] as any"),
+        ("v.object({ a: v.string() })", "({ a: 'x', b: 1 }) as any"),
+        ("v.union(v.literal('a'), v.literal('b'))", "'c' as any"),
+    ],
+)
+def test_a_value_that_breaks_its_validator_fails_with_the_document(
+    project: Project, validator: str, result: str
+) -> None:
+    project.push(schema_of("t: defineTable({ a: v.string() }),"))
+    project.sql("INSERT INTO t (_id, a) VALUES ('x', 'y')")
+    report = project.push(
+        schema_of(
+            f"t: defineTable({{ a: v.string(), b: {validator} }}).backfill('b', () => {result}),"
+        )
+    )
+    assert report.status == "failed"
+    (failure,) = report.backfills[0].errors
+    assert failure.id == "x"
+    assert failure.location is not None
+    assert failure.location.line == 3
+    assert project.sql("SELECT b FROM t") == [(None,)]
+
+
+def test_stored_values_reach_the_function_as_their_types(project: Project) -> None:
+    fields = "flag: v.boolean(), list: v.array(v.string()), blob: v.bytes(), note: v.optional(v.string())"
+    project.push(schema_of(f"t: defineTable({{ {fields} }}),"))
+    project.sql(
+        "INSERT INTO t (_id, flag, list, blob, note) VALUES ('x', 1, '[\"a\"]', x'0aff', NULL)"
+    )
+    report = project.push(
+        schema_of(
+            f"t: defineTable({{ {fields}, seen: v.string() }}).backfill('seen', (row) =>"
+            " `${row.flag === true} ${row.list[0]} ${new Uint8Array(row.blob)[1]} ${row.note === null}`),"
+        )
+    )
+    assert report.status == "ok", report.backfills
+    assert project.sql("SELECT seen FROM t") == [("true a 255 true",)]
+
+
+def test_an_integer_that_javascript_cannot_hold_is_never_rounded(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ big: v.int64() }),"))
+    project.sql("INSERT INTO t (_id, big) VALUES ('x', 9007199254740993)")
+    report = project.push(
+        schema_of(
+            "t: defineTable({ big: v.int64(), copy: v.int64() }).backfill('copy', (row) => row.big),"
+        )
+    )
+    assert report.status == "failed"
+    (failure,) = report.backfills[0].errors
+    assert failure.id == "x"
+    assert "9007199254740993" in failure.message
+    unread = project.push(
+        schema_of(
+            "t: defineTable({ big: v.int64(), copy: v.int64() }).backfill('copy', (row) => 1),"
+        )
+    )
+    assert unread.status == "ok"
+
+
+def test_text_that_is_not_utf8_fails_with_the_document_named(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ a: v.string() }),"))
+    project.sql("INSERT INTO t (_id, a) VALUES ('fine', 'y'), ('bad', CAST(x'ff41' AS TEXT))")
+    project.write(
+        schema_of("t: defineTable({ a: v.string(), b: v.string() }).backfill('b', (row) => row.a),")
+    )
+    with pytest.raises(Exception, match='Document "bad" of "t" holds text in "a"'):
+        project.apply()
+    assert "b" not in {row[1] for row in project.sql("PRAGMA table_info(t)")}
+
+
+@pytest.mark.parametrize("rows", [1, 19_999, 20_000, 20_001, 45_000])
+def test_batches_cover_every_document_once(project: Project, rows: int) -> None:
+    project.push(schema_of("t: defineTable({ n: v.number() }),"))
+    project.sql(
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?)"
+        " INSERT INTO t (rowid, _id, n) SELECT i * 3, 'd' || i, i FROM c",
+        (rows,),
+    )
+    report = project.push(
+        schema_of(
+            "t: defineTable({ n: v.number(), m: v.number() }).backfill('m', (row) => row.n * 2),"
+        )
+    )
+    assert report.backfills[0].updated == rows
+    assert project.sql("SELECT count(*), sum(m = n * 2) FROM t") == [(rows, rows)]
+
+
+def test_a_table_without_rowids_is_backfilled_by_id(project: Project) -> None:
+    project.sql(
+        "CREATE TABLE t (_id TEXT PRIMARY KEY NOT NULL, _version INTEGER NOT NULL DEFAULT 0,"
+        " n INTEGER) WITHOUT ROWID"
+    )
+    project.sql("INSERT INTO t (_id, n) VALUES ('b', 2), ('a', 1), ('ä', 3)")
+    report = project.push(
+        schema_of(
+            "t: defineTable({ n: v.number(), m: v.number() }).backfill('m', (row) => row.n * 2),"
+        )
+    )
+    assert report.status == "ok", report
+    assert project.sql("SELECT _id, m FROM t ORDER BY n") == [("a", 2), ("b", 4), ("ä", 6)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while (true) {}",
+        "const a: unknown[] = []; while (true) a.push(new Array(1e6).fill(a.length))",
+    ],
+)
+def test_an_endless_or_exploding_backfill_is_stopped_with_its_document(
+    project: Project, body: str
+) -> None:
+    from valet_studio.typescript.limits import Limits
+
+    project = project.with_(limits=Limits(document_seconds=1.0, heap_mb=64))
+    project.push(schema_of("t: defineTable({ n: v.number() }),"))
+    project.sql("INSERT INTO t (_id, n) VALUES ('a', 1), ('b', 2), ('c', 3)")
+    report = project.push(
+        schema_of(
+            "t: defineTable({ n: v.number(), m: v.number() }).backfill('m', (row) => {"
+            f" if (row.n === 2) {{ {body} }} return 1 }}),"
+        )
+    )
+    assert report.status == "failed"
+    (failure,) = report.backfills[0].errors
+    assert failure.id == "b"
+    assert project.sql("SELECT count(m) FROM t") == [(0,)]

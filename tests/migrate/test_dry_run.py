@@ -1,0 +1,212 @@
+"""A dry run predicts the apply and leaves no trace."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support import Project, fill_todos, last, never, schema_of, seed_blocks
+
+from valet_studio import pipeline
+from valet_studio.errors import Cancelled
+from valet_studio.migrate.events import BackfillProgress, CopyProgress, ValueCount
+
+BEFORE = schema_of(
+    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
+    " priority: v.string() }).sync({ mode: 'full' }),"
+)
+BACKFILL = seed_blocks()[4]
+
+
+@pytest.fixture
+def todos(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """142 documents, the seed's backfill pending, and a temporary directory of its own."""
+    project.push(BEFORE)
+    fill_todos(project)
+    project.write(BACKFILL)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    return project
+
+
+def files_of(project: Project) -> dict[str, bytes]:
+    """Every file of the project and its bytes, its temporary files included."""
+    return {
+        str(path.relative_to(project.root)): path.read_bytes()
+        for path in sorted(project.root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_nothing_is_changed_and_nothing_is_left(todos: Project, mode: str) -> None:
+    todos.sql(f"PRAGMA journal_mode = {mode}")
+    before = files_of(todos)
+    assert todos.dry_run().status == "ok"
+    assert files_of(todos) == before
+
+
+def test_a_database_that_does_not_exist_is_not_made(project: Project) -> None:
+    project.write(BACKFILL)
+    report = project.dry_run()
+    assert report.status == "ok"
+    assert not project.database.exists()
+    assert not project.database.parent.exists()
+
+
+def test_it_tells_counts_samples_and_distribution(todos: Project) -> None:
+    report = todos.dry_run()
+    assert [(t.table, t.rows_before, t.rows_after) for t in report.tables] == [("todos", 142, 142)]
+    (backfill,) = report.backfills
+    assert (backfill.rows, backfill.updated, backfill.failed) == (142, 142, 0)
+    assert backfill.deterministic is True
+    assert set(backfill.distribution) == {
+        ValueCount(1, 70),
+        ValueCount(2, 36),
+        ValueCount(3, 36),
+    }
+    assert len(backfill.samples) == 20
+    for sample in backfill.samples:
+        assert sample.before is None
+        assert sample.row["_id"] == sample.id
+        expected = {"high": 3, "medium": 2}.get(str(sample.row["priority"]), 1)
+        assert sample.after == expected
+
+
+def test_every_outcome_has_a_sample(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ n: v.number() }),"))
+    project.sql(
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 30000)"
+        " INSERT INTO t (_id, n) SELECT 'd' || i, i FROM c"
+    )
+    project.write(
+        schema_of(
+            "t: defineTable({ n: v.number(), rare: v.boolean() }).backfill('rare', (r) => r.n === 29999),"
+        )
+    )
+    (backfill,) = project.dry_run().backfills
+    assert {sample.after for sample in backfill.samples} == {True, False}
+    assert [sample.id for sample in backfill.samples if sample.after is True] == ["d29999"]
+
+
+def test_failures_name_the_document_and_the_line(todos: Project) -> None:
+    todos.write(
+        BACKFILL.replace("?? 1", "?? (() => { throw new Error(`what is ${row.priority}?`) })()")
+    )
+    report = todos.dry_run()
+    assert report.status == "failed"
+    (backfill,) = report.backfills
+    assert (backfill.updated, backfill.failed) == (0, 35)
+    assert len(backfill.errors) == 35
+    first = backfill.errors[0]
+    assert first.id == "t0003"
+    assert "what is urgent?" in first.message
+    assert first.location is not None
+    assert (
+        "throw new Error"
+        in BACKFILL.replace("?? 1", "throw new Error").splitlines()[first.location.line - 1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "named"),
+    [
+        ("Math.random()", "Math.random"),
+        ("Date.now()", "Date.now"),
+        ("new Date().getTime()", "new Date()"),
+        ("crypto.getRandomValues(new Uint32Array(1))[0]", "crypto"),
+    ],
+)
+def test_a_backfill_that_differs_from_run_to_run_is_found(
+    todos: Project, expression: str, named: str
+) -> None:
+    todos.write(BACKFILL.replace("?? 1", f"?? {expression}"))
+    (backfill,) = todos.dry_run().backfills
+    assert backfill.deterministic is False
+    assert any(named in name for name in backfill.impure)
+    warnings = [warning.message for warning in todos.plan().warnings]
+    assert any(named in message for message in warnings), warnings
+
+
+def test_strict_rejects_what_differs_from_run_to_run(todos: Project) -> None:
+    todos.write(BACKFILL.replace("?? 1", "?? Math.random()"))
+    strict = todos.with_(strict=True)
+    assert strict.plan().status == "blocked"
+    assert strict.apply().status == "rejected"
+    assert todos.apply().status == "ok"
+
+
+def test_cancel_stops_at_once_and_deletes_the_copy(todos: Project) -> None:
+    before = files_of(todos)
+    stop = False
+    events = pipeline.dry_run(todos.look(), lambda: stop)
+    with pytest.raises(Cancelled):
+        for event in events:
+            stop = stop or isinstance(event, BackfillProgress)
+    assert files_of(todos) == before
+
+
+def test_closing_the_run_deletes_the_copy(todos: Project) -> None:
+    before = files_of(todos)
+    events = pipeline.dry_run(todos.look(), never)
+    assert any(isinstance(event, BackfillProgress) for event in events)
+    close = getattr(events, "close")  # noqa: B009
+    close()
+    assert files_of(todos) == before
+
+
+def test_progress_covers_copy_and_documents(todos: Project) -> None:
+    events = list(pipeline.dry_run(todos.look(), never))
+    copied = [event for event in events if isinstance(event, CopyProgress)]
+    assert copied[-1].pages_done == copied[-1].pages_total > 0
+    filled = [event for event in events if isinstance(event, BackfillProgress)]
+    assert (filled[0].done, filled[-1].done, filled[-1].total) == (0, 142, 142)
+
+
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    cells=st.lists(
+        st.tuples(
+            st.none() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False),
+            st.none() | st.text(st.characters(codec="utf-8"), max_size=8),
+        ),
+        max_size=20,
+    ),
+    modulus=st.integers(2, 5),
+)
+def test_a_dry_run_predicts_the_apply(
+    tmp_path_factory: pytest.TempPathFactory,
+    cells: list[tuple[float | int | None, str | None]],
+    modulus: int,
+) -> None:
+    project = Project(tmp_path_factory.mktemp("law"))
+    project.push(schema_of("t: defineTable({ n: v.number(), s: v.string() }),"))
+    for number, (n, s) in enumerate(cells):
+        project.sql("INSERT INTO t (_id, n, s) VALUES (?, ?, ?)", (f"d{number}", n, s))
+    old = project.sql("SELECT _id, _version, typeof(n), n, s FROM t ORDER BY 1")
+    project.write(
+        schema_of(
+            "t: defineTable({ n: v.number(), s: v.string(), out: v.optional(v.string()) })"
+            f".backfill('out', (r) => r.n === null ? null : String(r.n % {modulus}) + r.s),"
+        )
+    )
+    state = project.look()
+    predicted = last(pipeline.dry_run(state, never))
+    actual = last(pipeline.apply(state, never))
+    assert predicted.status == actual.status
+    assert predicted.tables == actual.tables
+    assert [b.distribution for b in predicted.backfills] == [
+        b.distribution for b in actual.backfills
+    ]
+    assert [b.samples for b in predicted.backfills] == [b.samples for b in actual.backfills]
+    assert predicted.statements == actual.statements
+    assert project.sql("SELECT _id, _version, typeof(n), n, s FROM t ORDER BY 1") == old
+    assert project.plan().status == "in_sync"

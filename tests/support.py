@@ -1,0 +1,142 @@
+"""Helpers for tests: a project on disk, and the code blocks of the user's own document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from valet_studio import pipeline
+from valet_studio.config import Settings
+from valet_studio.migrate.events import Event, Report
+from valet_studio.plan.changes import Plan
+from valet_studio.typescript.limits import Limits
+
+DOCUMENT = Path(__file__).parent / "data" / "valet-schema-migrations.md"
+
+HEADER = "import { defineSchema, defineTable, v } from 'valet-dev/server'\n"
+
+
+def seed_blocks() -> list[str]:
+    """The six TypeScript blocks of the seed document, in order, exactly as written.
+
+    before, with a priority field, adding fields, deprecated, backfill, type change.
+    """
+    text = DOCUMENT.read_text(encoding="utf-8")
+    return re.findall(r"^// valet/schema\.ts.*?^\}\)\n", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def schema_of(tables: str) -> str:
+    """A schema.ts around the tables of `defineSchema({…})`."""
+    return f"{HEADER}export default defineSchema({{\n{tables}\n}})\n"
+
+
+def never() -> bool:
+    """An `IsCancelled` that lets the work run to its end."""
+    return False
+
+
+@dataclass(frozen=True)
+class Project:
+    """A directory with `valet/schema.ts` and a database, driven through the real pipeline."""
+
+    root: Path
+    strict: bool = False
+    limits: Limits = Limits()
+
+    @property
+    def schema_path(self) -> Path:
+        return self.root / "valet" / "schema.ts"
+
+    @property
+    def database(self) -> Path:
+        return self.root / ".valet" / "dev.db"
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(
+            schema_path=self.schema_path,
+            database=str(self.database),
+            output_dir=self.root / "_generated" / "valet",
+            strict=self.strict,
+            limits=self.limits,
+        )
+
+    def write(self, text: str, name: str = "schema.ts") -> None:
+        """Save a module of the valet directory."""
+        path = self.root / "valet" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def look(self) -> pipeline.StudioState:
+        """One pass, measured; the schema and the database are expected to be readable."""
+        state = pipeline.look(self.settings)
+        assert not state.problems, state.problems
+        return pipeline.measure(state, never)
+
+    def plan(self) -> Plan:
+        """The measured plan."""
+        plan = self.look().plan
+        assert plan is not None
+        return plan
+
+    def dry_run(self) -> Report:
+        """Rehearse the plan that holds now."""
+        return last(pipeline.dry_run(self.look(), never))
+
+    def apply(self) -> Report:
+        """Apply the plan that holds now."""
+        return last(pipeline.apply(self.look(), never))
+
+    def push(self, text: str) -> Report:
+        """Save a schema and apply it."""
+        self.write(text)
+        return self.apply()
+
+    def sql(self, statement: str, bindings: Iterable[Any] = ()) -> list[Any]:
+        """Run SQL on the database as another program would; returns the rows."""
+        self.database.parent.mkdir(parents=True, exist_ok=True)
+        connection = apsw.Connection(str(self.database))
+        try:
+            return list(connection.execute(statement, tuple(bindings)))
+        finally:
+            connection.close()
+
+    def meta(self) -> dict[str, str]:
+        """The rows of `_valet_meta`."""
+        return dict(self.sql('SELECT "key", "value" FROM _valet_meta'))
+
+    def with_(self, **changes: Any) -> Project:
+        """The same project under other settings."""
+        return replace(self, **changes)
+
+
+def last(events: Iterable[Event]) -> Report:
+    """Run long work to its end and give its report."""
+    final: Event | None = None
+    for event in events:
+        final = event
+    assert isinstance(final, Report)
+    return final
+
+
+def fill_todos(project: Project, count: int = 142) -> None:
+    """Insert documents into a `todos` table that has the seed's columns before priorityNum."""
+    priorities = ("high", "medium", "low", "urgent")
+    for number in range(count):
+        project.sql(
+            "INSERT INTO todos (_id, title, completed, userId, priority) VALUES (?, ?, ?, ?, ?)",
+            (f"t{number:04d}", f"Todo {number}", number % 2, "u1", priorities[number % 4]),
+        )
+
+
+def until(predicate: Callable[[], bool], events: Iterable[Event]) -> None:
+    """Consume events until something holds; fails if they end before."""
+    for _ in events:
+        if predicate():
+            return
+    raise AssertionError("the work ended before the condition held")
