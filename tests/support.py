@@ -12,7 +12,7 @@ import apsw
 
 from valet_studio import pipeline
 from valet_studio.config import Settings
-from valet_studio.migrate.events import Event, Report
+from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.plan.changes import Plan
 from valet_studio.typescript.limits import Limits
 
@@ -134,9 +134,8 @@ def fill_todos(project: Project, count: int = 142) -> None:
         )
 
 
-def until(predicate: Callable[[], bool], events: Iterable[Event]) -> None:
-    """Consume events until something holds; fails if they end before."""
-    for _ in events:
-        if predicate():
-            return
-    raise AssertionError("the work ended before the condition held")
+def cancel_at(run: Callable[[IsCancelled], Iterable[Event]], kind: type) -> None:
+    """Run long work and cancel it from its first event of a kind on."""
+    seen: list[Event] = []
+    for event in run(lambda: any(isinstance(e, kind) for e in seen)):
+        seen.append(event)

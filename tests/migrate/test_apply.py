@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from support import Project, fill_todos, last, never, schema_of, seed_blocks
+from support import Project, cancel_at, fill_todos, last, never, schema_of, seed_blocks
 
 from valet_studio import pipeline
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale
@@ -110,10 +110,9 @@ def test_what_was_reviewed_is_what_runs(todos: Project) -> None:
 @pytest.mark.parametrize("at", [StatementRun, BackfillProgress])
 def test_cancel_rolls_everything_back(todos: Project, at: type) -> None:
     before = todos.sql("SELECT * FROM sqlite_master"), todos.sql("SELECT * FROM todos")
-    stop = False
+    state = todos.look()
     with pytest.raises(Cancelled):
-        for event in pipeline.apply(todos.look(), lambda: stop):
-            stop = stop or isinstance(event, at)
+        cancel_at(lambda cancelled: pipeline.apply(state, cancelled), at)
     assert (todos.sql("SELECT * FROM sqlite_master"), todos.sql("SELECT * FROM todos")) == before
     assert todos.apply().status == "ok"
 
@@ -133,7 +132,7 @@ def test_a_locked_database_is_a_sentence_and_nothing_changes(todos: Project) -> 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from support import Project, never
+from support import Project, cancel_at, never
 from valet_studio import pipeline
 
 project = Project(Path(sys.argv[1]))

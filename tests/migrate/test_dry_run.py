@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import Project, fill_todos, last, never, schema_of, seed_blocks
+from support import Project, cancel_at, fill_todos, last, never, schema_of, seed_blocks
 
 from valet_studio import pipeline
 from valet_studio.errors import Cancelled
@@ -142,11 +142,9 @@ def test_strict_rejects_what_differs_from_run_to_run(todos: Project) -> None:
 
 def test_cancel_stops_at_once_and_deletes_the_copy(todos: Project) -> None:
     before = files_of(todos)
-    stop = False
-    events = pipeline.dry_run(todos.look(), lambda: stop)
+    state = todos.look()
     with pytest.raises(Cancelled):
-        for event in events:
-            stop = stop or isinstance(event, BackfillProgress)
+        cancel_at(lambda cancelled: pipeline.dry_run(state, cancelled), BackfillProgress)
     assert files_of(todos) == before
 
 
