@@ -136,6 +136,6 @@ def fill_todos(project: Project, count: int = 142) -> None:
 
 def cancel_at(run: Callable[[IsCancelled], Iterable[Event]], kind: type) -> None:
     """Run long work and cancel it from its first event of a kind on."""
-    seen: list[Event] = []
-    for event in run(lambda: any(isinstance(e, kind) for e in seen)):
-        seen.append(event)
+    seen: set[type] = set()
+    for event in run(lambda: kind in seen):
+        seen.add(type(event))
