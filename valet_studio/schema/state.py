@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from valet_studio.schema.model import Schema, Table
+from valet_studio.errors import Problem
+from valet_studio.schema.model import Schema, Table, Validator
+
+UNKNOWN = Validator("union")
+"""Stands for the validator of a kept field of which only the column's SQL type is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class DatabaseState:
     """Finished backfills: `backfill_key` → digest of the code that ran ("" where unknown)."""
     has_bookkeeping: bool = False
     """Whether `_valet_meta` exists."""
+    problems: tuple[Problem, ...] = ()
+    """What of the bookkeeping could not be read; a plan shows them as warnings."""
     signature: str = ""
     """SHA-256 over all of the above: equal signatures mean an equal structure."""
 

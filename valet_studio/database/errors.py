@@ -1,0 +1,104 @@
+"""SQLite's errors as sentences: what happened to which database, and the way out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from valet_studio.errors import Cancelled, DatabaseBusy, DatabaseError
+
+
+@contextmanager
+def database_errors(label: str) -> Iterator[None]:
+    """Translate what SQLite raises inside the block; other exceptions pass.
+
+    Args:
+        label: The database as the user named it.
+
+    Raises:
+        DatabaseBusy: another process holds a lock that outlasted the busy timeout.
+        Cancelled: a progress handler or `interrupt` stopped the statement.
+        DatabaseError: everything else that SQLite reports.
+    """
+    try:
+        yield
+    except apsw.Error as error:
+        raise explain(error, label) from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DatabaseError(
+            f"The database {label} cannot be used: {reason}.",
+            "Check the path and its permissions, or name another database with --db.",
+        ) from error
+
+
+def explain(error: apsw.Error, label: str) -> DatabaseError | Cancelled:
+    """The sentence for one SQLite error (https://www.sqlite.org/rescode.html)."""
+    match error:
+        case apsw.InterruptError():
+            return Cancelled()
+        case apsw.BusyError() | apsw.LockedError():
+            return DatabaseBusy(
+                f"The database {label} is locked by another process.",
+                "Let the other process finish or stop it, then try again.",
+            )
+        case apsw.NotADBError():
+            return DatabaseError(
+                f"{label} is not a SQLite database (or it is encrypted).",
+                "Name another file with --db, or move this one away to start afresh.",
+            )
+        case apsw.CorruptError():
+            return DatabaseError(
+                f"The database {label} is damaged: {_detail(error)}.",
+                "Restore it from a backup, or try `sqlite3 FILE .recover` on a copy of it.",
+            )
+        case apsw.ReadOnlyError() | apsw.PermissionsError():
+            return DatabaseError(
+                f"The database {label} cannot be written: it is read-only.",
+                "Give yourself write permission on the file and on its directory.",
+            )
+        case apsw.FullError():
+            return DatabaseError(
+                f"The disk is full, so {label} could not be written.",
+                "Free some space and try again; nothing was changed.",
+            )
+        case apsw.CantOpenError():
+            return _cannot_open(label)
+        case apsw.SQLError() if "no such module" in str(error):
+            return DatabaseError(
+                f"The database {label} uses a SQLite extension that is not here: {_detail(error)}.",
+                "Drop the virtual table or trigger that needs it, or leave it to its own tool.",
+            )
+        case apsw.IOError():
+            return DatabaseError(
+                f"Reading or writing {label} failed: {_detail(error)}.",
+                "Check the disk and its free space, then try again.",
+            )
+        case _:
+            return DatabaseError(f"SQLite refused to work on {label}: {_detail(error)}.")
+
+
+def _detail(error: apsw.Error) -> str:
+    return str(error).strip().rstrip(".") or type(error).__name__
+
+
+def _cannot_open(label: str) -> DatabaseError:
+    path = Path(label)
+    if path.is_dir():
+        return DatabaseError(
+            f"{label} is a directory, not a database file.",
+            "Name a file in it with --db.",
+        )
+    if path.exists() and not os.access(path, os.R_OK):
+        return DatabaseError(
+            f"The database {label} cannot be read: permission denied.",
+            "Give yourself read permission on the file.",
+        )
+    return DatabaseError(
+        f"The database {label} cannot be opened.",
+        "Check that its directory exists and that you may read and write in it.",
+    )

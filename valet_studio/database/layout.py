@@ -1,0 +1,129 @@
+"""Valet's own tables in a database: their names, their SQL, and what stands in `_valet_meta`.
+
+Valet may have made these tables itself, with other columns besides or in another order, so
+every statement here names its columns and asks for no constraint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+import apsw
+
+from valet_studio.schema.document import table_from_document, table_to_document
+from valet_studio.schema.model import Field, Json, Table
+from valet_studio.schema.names import fold
+from valet_studio.schema.state import UNKNOWN
+
+META = "_valet_meta"
+VERSION = "_valet_version"
+CHANGES = "_valet_changes"
+HISTORY = "_valet_history"
+BOOKKEEPING = (META, VERSION, CHANGES, HISTORY)
+
+SCHEMA_HASH = "schema_hash"
+SCHEMA_JSON = "schema_json"
+KEPT_JSON = "kept_json"
+BACKFILL_PREFIX = "backfill:"
+
+CREATE_BOOKKEEPING: tuple[str, ...] = (
+    f'CREATE TABLE IF NOT EXISTS "{META}" ("key" TEXT PRIMARY KEY NOT NULL, "value" TEXT)',
+    f'CREATE TABLE IF NOT EXISTS "{VERSION}" '
+    '("id" INTEGER PRIMARY KEY CHECK ("id" = 1), "version" INTEGER NOT NULL DEFAULT 0)',
+    f'INSERT INTO "{VERSION}" ("id", "version") SELECT 1, 0 '
+    f'WHERE NOT EXISTS (SELECT 1 FROM "{VERSION}" WHERE "id" = 1)',
+    f'CREATE TABLE IF NOT EXISTS "{CHANGES}" ("db_version" INTEGER NOT NULL, '
+    '"table" TEXT NOT NULL, "row_id" TEXT NOT NULL, "operation" TEXT NOT NULL)',
+    f'CREATE TABLE IF NOT EXISTS "{HISTORY}" ("id" INTEGER PRIMARY KEY, '
+    '"applied_at" TEXT NOT NULL, "hash_before" TEXT, "hash_after" TEXT, "schema_json" TEXT, '
+    '"summary" TEXT, "rows" INTEGER, "seconds" REAL)',
+)
+"""Statements that make what is missing of the bookkeeping; running them again changes nothing."""
+
+_PREFIXES = ("_valet_", "sqlite_", "_litestream_")
+
+
+def is_bookkeeping(name: str) -> bool:
+    """Whether a table belongs to Valet, SQLite or Litestream, and to no schema."""
+    return fold(name).startswith(_PREFIXES)
+
+
+def read_meta(connection: apsw.Connection) -> dict[str, str]:
+    """All that `_valet_meta` records, by key; empty where there is no such table.
+
+    Raises:
+        apsw.Error: to be translated by `database_errors` around it.
+    """
+    columns = connection.execute(
+        "SELECT lower(name) FROM pragma_table_info(?, 'main')", (META,)
+    ).fetchall()
+    if not {("key",), ("value",)} <= set(columns):
+        return {}
+    rows = connection.execute(
+        f'SELECT "key", "value" FROM main."{META}" WHERE "key" IS NOT NULL ORDER BY "key"'
+    )
+    return {_text(key): _text(value) for key, value in rows}
+
+
+def write_meta(connection: apsw.Connection, key: str, value: str) -> None:
+    """Record a value under a key, in place of any before it."""
+    connection.execute(f'UPDATE "{META}" SET "value" = ? WHERE "key" = ?', (value, key))
+    if connection.changes() == 0:
+        connection.execute(f'INSERT INTO "{META}" ("key", "value") VALUES (?, ?)', (key, value))
+
+
+def delete_meta(connection: apsw.Connection, key: str) -> bool:
+    """Forget a key; False where it was not there."""
+    connection.execute(f'DELETE FROM "{META}" WHERE "key" = ?', (key,))
+    return connection.changes() > 0
+
+
+def backfill_record(digest: str, at: str, rows: int) -> str:
+    """The value recorded for a finished backfill."""
+    return json.dumps({"digest": digest, "at": at, "rows": rows})
+
+
+def backfill_digests(meta: Mapping[str, str]) -> dict[str, str]:
+    """Key of each finished backfill → digest of what ran, "" where Valet itself recorded it."""
+    return {key: _digest(value) for key, value in meta.items() if key.startswith(BACKFILL_PREFIX)}
+
+
+def kept_to_json(kept: Iterable[Table]) -> str:
+    """The text stored under `kept_json`."""
+    entries: list[Json] = []
+    for table in kept:
+        known = tuple(f for f in table.fields if f.validator != UNKNOWN)
+        unknown: list[Json] = [f.name for f in table.fields if f.validator == UNKNOWN]
+        document = table_to_document(Table(table.name, known, sync=table.sync))
+        entries.append({"table": document, "unknown": unknown})
+    return json.dumps(entries, ensure_ascii=False)
+
+
+def kept_from_json(text: str) -> tuple[Table, ...]:
+    """What `kept_to_json` wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError, StudioError: the text is something else.
+    """
+    kept = []
+    for entry in json.loads(text):
+        table = table_from_document(entry["table"])
+        unknown = tuple(Field(name, UNKNOWN, optional=True) for name in entry["unknown"])
+        kept.append(Table(table.name, table.fields + unknown, sync=table.sync))
+    return tuple(kept)
+
+
+def _digest(value: str) -> str:
+    try:
+        record = json.loads(value)
+    except ValueError:
+        return ""
+    digest = record.get("digest") if isinstance(record, dict) else None
+    return digest if isinstance(digest, str) else ""
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)

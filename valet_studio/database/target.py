@@ -1,0 +1,213 @@
+"""Where a database lives, and the two ways to open it: to read, to write.
+
+Reading promises that not a byte of the file changes and that no file appears beside it, in
+rollback and in WAL mode, beside a running writer too. What SQLite itself needs for that differs
+by the state in which the last process left the files; `_open_to_read` holds the cases.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote as url_quote
+
+import apsw
+
+from valet_studio.database.errors import database_errors
+from valet_studio.errors import DatabaseError, Unsupported
+
+READ_TIMEOUT_MS = 1_000
+"""How long reading waits for another process's lock."""
+WRITE_TIMEOUT_MS = 5_000
+"""How long writing waits for another process's lock."""
+
+_PROGRESS_STEPS = 20_000
+"""SQLite instructions between two looks at `cancelled`: about a millisecond."""
+
+_HEADER = 20
+_WAL_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class FileTarget:
+    """A database in a file, which may not exist yet. Made by `open_target`."""
+
+    label: str
+    """The path as the user typed it."""
+    path: Path
+
+    def exists(self) -> bool:
+        """Whether there is anything at the path."""
+        return self.path.exists()
+
+    def size(self) -> int | None:
+        """Bytes on disk, the write-ahead log included; None where there is no file."""
+        try:
+            return self.path.stat().st_size + _size(_beside(self.path, "-wal"))
+        except OSError:
+            return None
+
+    @contextmanager
+    def reading(self, cancelled: Callable[[], bool] | None = None) -> Iterator[apsw.Connection]:
+        """A connection that only reads; an empty one where the database does not exist.
+
+        Raises:
+            Cancelled: `cancelled` answered True while a statement ran.
+            DatabaseError: the file cannot be read as a database.
+        """
+        with database_errors(self.label):
+            connection = self._open_to_read()
+            try:
+                if cancelled is not None:
+                    connection.set_progress_handler(cancelled, _PROGRESS_STEPS)
+                yield connection
+            finally:
+                connection.close(True)
+
+    @contextmanager
+    def writing(self) -> Iterator[apsw.Connection]:
+        """A connection of its own that may write; makes the file and its directory.
+
+        Raises:
+            DatabaseError: the file cannot be opened or made.
+        """
+        self._refuse_directory()
+        with database_errors(self.label):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+            connection = _connect(self.path, flags, WRITE_TIMEOUT_MS)
+            try:
+                yield connection
+            finally:
+                connection.close(True)
+
+    def _refuse_directory(self) -> None:
+        if self.path.is_dir():
+            raise DatabaseError(
+                f"{self.label} is a directory, not a database file.",
+                "Name a file in it with --db.",
+            )
+
+    def _open_to_read(self) -> apsw.Connection:
+        self._refuse_directory()
+        if not self.path.exists():
+            return apsw.Connection(":memory:")
+        path = self.path.resolve()
+        if not _is_wal(path):
+            return _open_rollback(path)
+        return _open_wal(path)
+
+
+def open_target(spec: str) -> FileTarget:
+    """The database that a user named.
+
+    Raises:
+        Unsupported: it is not a path.
+    """
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", spec)
+    if spec == ":memory:" or "://" in spec or (scheme and scheme[1].lower() in ("file", "libsql")):
+        raise Unsupported(
+            f"{spec} is not a file: this version works on SQLite database files only.",
+            "Name a path with --db, such as --db .valet/dev.db.",
+        )
+    return FileTarget(spec, Path(spec))
+
+
+def _open_rollback(path: Path) -> apsw.Connection:
+    connection = _connect(path, apsw.SQLITE_OPEN_READONLY, READ_TIMEOUT_MS)
+    try:
+        _touch(connection)
+    except (apsw.ReadOnlyError, apsw.CantOpenError):
+        # A journal left by a killed writer: the file holds half a transaction until a writer
+        # rolls it back, so there is nothing to read before that is done.
+        connection.close(True)
+        if not _beside(path, "-journal").exists():
+            raise
+        return _open_query_only(path)
+    except apsw.Error:
+        connection.close(True)
+        raise
+    return connection
+
+
+def _open_wal(path: Path) -> apsw.Connection:
+    log, index = _beside(path, "-wal"), _beside(path, "-shm")
+    if log.exists() and index.exists():
+        # Another process has the database open, or was killed. A read-only connection joins the
+        # files, rebuilds the index where it must, and removes neither of them when it closes.
+        connection = _connect(path, apsw.SQLITE_OPEN_READONLY, READ_TIMEOUT_MS)
+        try:
+            _touch(connection)
+        except (apsw.ReadOnlyError, apsw.CantOpenError):
+            connection.close(True)
+            return _open_query_only(path)
+        except apsw.Error:
+            connection.close(True)
+            raise
+        return connection
+    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        # Nobody without more rights than ours can write it; SQLite's index file cannot be made.
+        return _open_immutable(path)
+    if log.exists():
+        # A log without its index: nobody has it open. Reading in exclusive mode keeps the index
+        # in memory, and without a checkpoint on close both files stay as they are.
+        connection = _connect(path, apsw.SQLITE_OPEN_READWRITE, READ_TIMEOUT_MS)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA query_only = ON")
+        return _touched(connection)
+    # Nobody has it open. SQLite makes log and index to read it; only a connection that may write
+    # takes them away again when it closes. There is nothing in the log to be written back.
+    return _open_query_only(path)
+
+
+def _open_query_only(path: Path) -> apsw.Connection:
+    connection = _connect(path, apsw.SQLITE_OPEN_READWRITE, READ_TIMEOUT_MS)
+    connection.execute("PRAGMA query_only = ON")
+    return _touched(connection)
+
+
+def _open_immutable(path: Path) -> apsw.Connection:
+    uri = f"file:{url_quote(str(path))}?immutable=1"
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return _touched(apsw.Connection(uri, flags=flags))
+
+
+def _connect(path: Path, flags: int, timeout_ms: int) -> apsw.Connection:
+    connection = apsw.Connection(str(path.absolute()), flags=flags)
+    connection.set_busy_timeout(timeout_ms)
+    return connection
+
+
+def _touched(connection: apsw.Connection) -> apsw.Connection:
+    try:
+        _touch(connection)
+    except apsw.Error:
+        connection.close(True)
+        raise
+    return connection
+
+
+def _touch(connection: apsw.Connection) -> None:
+    """Make SQLite take its first lock, and with it find out whether the file can be read."""
+    connection.execute("SELECT count(*) FROM sqlite_master").fetchall()
+
+
+def _is_wal(path: Path) -> bool:
+    """Whether the header names WAL mode (https://www.sqlite.org/fileformat2.html, offset 19)."""
+    with path.open("rb") as file:
+        header = file.read(_HEADER)
+    return len(header) == _HEADER and header[19] == _WAL_VERSION
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    real = path.resolve()
+    return real.with_name(real.name + suffix)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

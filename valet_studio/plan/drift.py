@@ -1,0 +1,114 @@
+"""What a database holds that no schema explains. Nothing is done about it but to say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from valet_studio.errors import Location
+from valet_studio.plan import sentences as say
+from valet_studio.plan import sql
+from valet_studio.plan.before import SYSTEM_COLUMNS, Before
+from valet_studio.plan.changes import Drift, Risk
+from valet_studio.schema.model import Schema, Table
+from valet_studio.schema.names import fold
+from valet_studio.schema.state import TableState
+
+
+def drift(schema: Schema, before: Before) -> Iterator[Drift]:
+    """One change for each thing that is unexplained, or that is recorded and missing."""
+    declared = {fold(t.name): t for t in schema.tables}
+    for past in before.dropped():
+        if before.state_of(past.name) is None:
+            table = declared.get(fold(past.name))
+            outcome = "it is created again" if table is not None else "nothing is done about it"
+            yield _drift(
+                past.name,
+                f"Table {past.name} was applied before but is not in the database; {outcome}.",
+                table.location if table is not None else None,
+            )
+    for found in before.state.tables:
+        table = declared.get(fold(found.name))
+        past_table = before.table(found.name)
+        if found.kind == "view":
+            yield _drift(found.name, f"{found.name} is a view that no schema explains.")
+        elif found.kind == "virtual":
+            if not _is_search_table(found.name, schema, before):
+                yield _drift(
+                    found.name, f"{found.name} is a virtual table that no schema explains."
+                )
+        elif table is not None:
+            yield from _table_drift(table, found, before)
+        elif past_table is None:
+            yield _drift(found.name, f"Table {found.name} is in the database, but in no schema.")
+
+
+def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Drift]:
+    past = before.table(table.name)
+    declared = {fold(f.name): f for f in table.fields}
+    for field in past.missing if past is not None else ():
+        again = declared.get(fold(field.name))
+        yield _drift(
+            table.name,
+            f"Column {table.name}.{field.name} was applied before but is not in the database; "
+            + ("it is added again." if again is not None else "nothing is done about it."),
+            again.location if again is not None else table.location,
+            column=field.name,
+        )
+    recorded = before.state.applied is not None or not before.state.has_bookkeeping
+    for column in found.columns:
+        name = fold(column.name)
+        if name in declared or name in SYSTEM_COLUMNS:
+            continue
+        if past is not None and past.field(column.name) is not None:
+            continue
+        if name.startswith("_") and not recorded:
+            continue  # Valet's own, in a database that Valet made
+        burden = column.not_null and not column.has_default and not column.generated
+        yield _drift(
+            table.name,
+            f"Column {table.name}.{column.name} is in the database, but in no schema"
+            + (", and inserts fail because it is NOT NULL." if burden else "."),
+            table.location,
+            column=column.name,
+        )
+    tracking = {fold(name) for name in sql.trigger_names(table.name)}
+    for trigger in found.triggers:
+        if fold(trigger.name) not in tracking and not sql.is_search_name(trigger.name, table.name):
+            yield _drift(
+                table.name,
+                f"Trigger {trigger.name} on {table.name} is in no schema; "
+                "it runs on every write, backfills included.",
+                table.location,
+            )
+    for index in found.indexes:
+        serves = any(say.serves(index, wanted.fields) for wanted in table.indexes)
+        if not serves and not sql.is_index_name(index.name, table.name):
+            yield _drift(
+                table.name,
+                f"Index {index.name} on {table.name} is in no schema.",
+                table.location,
+                index=index.name,
+            )
+
+
+def _is_search_table(name: str, schema: Schema, before: Before) -> bool:
+    owners = [t.name for t in schema.tables] + [t.name for t in before.tables()]
+    return any(sql.is_search_name(name, owner) for owner in owners)
+
+
+def _drift(
+    table: str,
+    summary: str,
+    location: Location | None = None,
+    column: str | None = None,
+    index: str | None = None,
+) -> Drift:
+    return Drift(
+        table=table,
+        column=column,
+        index=index,
+        risk=Risk.WARNING,
+        summary=summary,
+        rule="Nothing is dropped. Declare it in schema.ts, or remove it by hand if it is a relic.",
+        location=location,
+    )

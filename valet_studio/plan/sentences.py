@@ -1,0 +1,138 @@
+"""The sentences of a plan that more than one place says or that take some choosing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from valet_studio.plan.types import describe
+from valet_studio.schema.model import Backfill, Field, Sync, Table
+from valet_studio.schema.names import fold
+from valet_studio.schema.state import ColumnState, IndexState, TableState, TriggerState
+
+ADD_COLUMN = (
+    "New columns are added via ALTER TABLE ADD COLUMN; existing documents have null for them "
+    "until they are updated or backfilled."
+)
+NARROW = (
+    "Stored values must keep the new promise; they are checked before anything is applied. "
+    "Mend the documents that break it, or backfill the field."
+)
+REMOVE_FIELD = (
+    "Removed columns are kept in the database (never dropped) but excluded from types. "
+    "Older clients still work; .deprecated() says the same and keeps the field in view."
+)
+BACKFILL = (
+    "Runs once a column, for all documents or none; it is recorded in _valet_meta and never "
+    "runs again."
+)
+IMPURE = "Clients run the same backfill and would compute other values: derive them from the row."
+SYNC_RULE = "Clients see other documents than before, so they will sync again."
+SYNC_RULE_FIRST = "Triggers log every change of the table's documents for its clients."
+UNFIT_ID = (
+    "Valet finds documents by _id, and SQLite cannot change a primary key. Rename this table by "
+    "hand, push the schema, and copy the rows into the new table."
+)
+
+
+def count(number: int, noun: str = "document") -> str:
+    """`142 documents`, `1 document`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def will_hold_null(rows: int) -> str:
+    """`142 documents will hold null`."""
+    return f"{count(rows)} will hold null"
+
+
+def create_table(table: Table) -> str:
+    """What creating it makes."""
+    fields = count(len(table.fields), "field")
+    tracked = ", tracked for sync" if table.tracked else ""
+    return f"Create table {table.name} with {fields}{tracked}."
+
+
+def unfit_id(table: str, key: ColumnState | None) -> str:
+    """Why the table's `_id` will not do."""
+    if key is None:
+        return f"Table {table} has no _id column; Valet needs _id TEXT PRIMARY KEY."
+    if not key.primary_key:
+        return f"{table}._id is not the primary key; Valet needs _id TEXT PRIMARY KEY."
+    return (
+        f"{table}._id is {key.sql_type or 'untyped'} or only part of the primary key; "
+        "Valet needs _id TEXT PRIMARY KEY."
+    )
+
+
+def joins(table: str, field: str) -> str:
+    """For a field whose column stood there before any schema declared it."""
+    return f"{table}.{field} is in the database already and joins the types."
+
+
+def restored(table: str, field: str, removed: bool) -> str:
+    """For a field that comes back into the types."""
+    how = "is declared again" if removed else "is no longer deprecated"
+    return f"{table}.{field} {how}; its column and data are still there."
+
+
+def recipe(field: Field, known: Field | None) -> str:
+    """The seed's "Type changes are not allowed", with the field's own names."""
+    old = f"{describe(known)}.deprecated()" if known is not None else "its old type .deprecated()"
+    new = f"{field.name}{'Num' if field.validator.kind in ('number', 'int') else 'New'}"
+    return (
+        "SQLite does not support ALTER TABLE ALTER COLUMN, so the whole push is rejected. "
+        f"Keep {field.name} as {old}, add a new column with the new type "
+        f"({new}: {describe(field)}), and fill it with .backfill('{new}', (row) => …)."
+    )
+
+
+def serves(index: IndexState, fields: Sequence[str]) -> bool:
+    """Whether an index made by someone else does what a declared one over these fields would."""
+    plain = re.search(r"\b(WHERE|COLLATE|DESC)\b", index.sql, re.IGNORECASE) is None
+    same = [fold(c) for c in index.columns] == [fold(f) for f in fields]
+    return plain and same and not index.unique
+
+
+def search_impossible(found: TableState | None, rowid: str | None) -> str | None:
+    """Why the table cannot have a search index, or None."""
+    if found is not None and found.without_rowid:
+        return "the table is WITHOUT ROWID, and FTS5 finds its text by rowid"
+    if rowid is None:
+        return "its columns take all three names of the rowid"
+    return None
+
+
+def logs_changes(trigger: TriggerState | None) -> bool:
+    """Whether a trigger under a tracking name does its work, whoever made it."""
+    return trigger is not None and "_valet_changes" in trigger.sql
+
+
+def sync_of_triggers(found: TableState) -> Sync:
+    """The mode that a table's triggers tell of, where no schema is recorded."""
+    return Sync("full") if any(logs_changes(t) for t in found.triggers) else Sync()
+
+
+def change_sync(
+    table: str,
+    before: Sync,
+    after: Sync,
+    missing: Sequence[str],
+    surplus: Sequence[str],
+    declared_before: bool,
+) -> str:
+    """What becomes of a table's sync."""
+    if declared_before and before.mode != after.mode:
+        return f"Sync of {table}: mode {before.mode} → {after.mode}; clients will re-sync."
+    if declared_before and before.filter != after.filter:
+        return f"Sync of {table}: its filter changes; clients will re-sync."
+    if surplus:
+        return f"Stop tracking changes of {table}: drop {', '.join(surplus)}."
+    if declared_before or len(missing) < 3:
+        return f"Repair change tracking of {table}: {', '.join(missing)} must be made anew."
+    return f"Track changes of {table} for its clients (sync mode {after.mode})."
+
+
+def impure(table: str, backfill: Backfill) -> str:
+    """That a backfill's values differ from run to run."""
+    names = ", ".join(dict.fromkeys(i.name for i in backfill.impurities))
+    return f"The backfill of {table}.{backfill.column} is not deterministic: it uses {names}."

@@ -1,0 +1,22 @@
+"""Names in SQL: when SQLite holds two of them equal, and how one is written safely."""
+
+from __future__ import annotations
+
+import string
+
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+
+def fold(name: str) -> str:
+    """The form under which SQLite finds a name: ASCII letters lose their case, others keep it."""
+    return name.translate(_LOWER)
+
+
+def quote(name: str) -> str:
+    """The name as an SQL identifier, whatever characters it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text_literal(text: str) -> str:
+    """The text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
