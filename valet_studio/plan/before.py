@@ -28,6 +28,7 @@ class TableBefore:
 
     name: str
     past: tuple[FieldBefore, ...]
+    """Fields whose column is there, in the order of their schema."""
     missing: tuple[Field, ...]
     """Fields of the last schema whose column is not there."""
     sync: Sync | None
@@ -50,10 +51,6 @@ class TableBefore:
     def field(self, name: str) -> FieldBefore | None:
         """The field that SQLite would find by this name."""
         return next((e for e in self.past if fold(e.field.name) == fold(name)), None)
-
-    def present(self) -> tuple[FieldBefore, ...]:
-        """Fields whose column is there, in the order of their schema."""
-        return self.past
 
 
 class Before:

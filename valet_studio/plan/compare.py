@@ -7,7 +7,8 @@ else by fields that earlier schemas declared (`DatabaseState.kept`), else by SQL
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 
 from valet_studio.errors import Problem
 from valet_studio.plan import sentences as say
@@ -55,6 +56,9 @@ from valet_studio.schema.state import (
     TableState,
     backfill_key,
 )
+
+_STRICT = re.compile(r"\)[^)]*\bSTRICT\b[^)]*$", re.IGNORECASE)
+"""A table option after the last parenthesis of CREATE TABLE."""
 
 VERSION_FIELD = Field("_version", Validator("int"))
 ID_FIELD = Field("_id", Validator("string"))
@@ -183,7 +187,7 @@ class _TablePlan:
                 field=VERSION_FIELD,
                 backfilled=True,
             )
-        strict_table = self.found.sql.rstrip().upper().endswith("STRICT")
+        strict_table = _STRICT.search(self.found.sql) is not None
         for field in self.table.fields:
             if fold(field.name) in self.columns:
                 continue
@@ -329,7 +333,7 @@ class _TablePlan:
         declared = {fold(f.name) for f in self.table.fields}
         if self.past is None:
             return
-        for past in self.past.present():
+        for past in self.past.past:
             if fold(past.field.name) in declared or past.removed:
                 continue
             yield RemoveField(
@@ -351,7 +355,7 @@ class _TablePlan:
         keep: set[str] = set()
         for index in self.table.indexes:
             name = fold(sql.index_name(self.name, index.name))
-            if name in made and made[name].columns and _same_columns(made[name].columns, index):
+            if name in made and say.serves(made[name], index.fields):
                 keep.add(name)
             elif name in made or not any(say.serves(other, index.fields) for other in foreign):
                 create.append(index)
@@ -433,7 +437,7 @@ class _TablePlan:
         after = self.table.sync
         here = {fold(t.name): t for t in self.found.triggers}
         wanted = sql.tracking_triggers(self.table)
-        missing = [n for n, _ in wanted if not say.logs_changes(here.get(fold(n)))]
+        missing = [n for n, _ in wanted if not say.logs_changes(here.get(fold(n)), self.name)]
         surplus = [n for n in sql.trigger_names(self.name) if fold(n) in here] if not wanted else []
         past = self.past.sync if self.past is not None else None
         if past is None:
@@ -489,10 +493,6 @@ class _TablePlan:
 def _only_null_is_lost(before: Field, after: Field) -> bool:
     """Whether the new type refuses nothing of the old one but null."""
     return relation(before, Field(after.name, after.validator, optional=True)) != "narrow"
-
-
-def _same_columns(columns: Iterable[str], index: Index) -> bool:
-    return [fold(c) for c in columns] == [fold(f) for f in index.fields]
 
 
 def _removed_tables(schema: Schema, before: Before) -> Iterator[AnyChange]:

@@ -108,7 +108,8 @@ def _dangling(
         found = state.table_named(target)
         if found is None or found.column_named("_id") is None:
             return "1"
-    return f'NOT EXISTS (SELECT 1 FROM {quote(target)} AS "target" WHERE "target"."_id" = {column})'
+    ids = f'SELECT "_id" FROM {quote(target)} WHERE "_id" IS NOT NULL'
+    return f"{column} NOT IN ({ids})"
 
 
 def _answered(change: AnyChange, answers: Mapping[str, Answer]) -> AnyChange:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from valet_studio.plan.types import describe
 from valet_studio.schema.model import Backfill, Field, Sync, Table
-from valet_studio.schema.names import fold
+from valet_studio.schema.names import fold, text_literal
 from valet_studio.schema.state import ColumnState, IndexState, TableState, TriggerState
 
 ADD_COLUMN = (
@@ -102,14 +102,19 @@ def search_impossible(found: TableState | None, rowid: str | None) -> str | None
     return None
 
 
-def logs_changes(trigger: TriggerState | None) -> bool:
-    """Whether a trigger under a tracking name does its work, whoever made it."""
-    return trigger is not None and "_valet_changes" in trigger.sql
+def logs_changes(trigger: TriggerState | None, table: str) -> bool:
+    """Whether a trigger under a tracking name does its work, whoever made it.
+
+    It has to log the table under the name that the schema gives it.
+    """
+    if trigger is None:
+        return False
+    return "_valet_changes" in trigger.sql and text_literal(table) in trigger.sql
 
 
 def sync_of_triggers(found: TableState) -> Sync:
     """The mode that a table's triggers tell of, where no schema is recorded."""
-    return Sync("full") if any(logs_changes(t) for t in found.triggers) else Sync()
+    return Sync("full") if any(logs_changes(t, found.name) for t in found.triggers) else Sync()
 
 
 def change_sync(
