@@ -42,8 +42,9 @@ def printed_in_document(first_line: str) -> str:
     """A block of server output as the document shows it."""
     text = DOCUMENT.read_text(encoding="utf-8")
     blocks = re.findall(r"^Schema pushed successfully\n(?:  .+\n)+", text, flags=re.MULTILINE)
-    (found,) = [block for block in blocks if first_line in block]
-    return found
+    found: list[str] = [block for block in blocks if first_line in block]
+    assert len(found) == 1
+    return found[0]
 
 
 def columns(project: Project) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import apsw
 
@@ -144,8 +145,10 @@ class Documents:
 
     def writer(self, column: str) -> Callable[[Batch, list[apsw.SQLiteValue]], int]:
         """A function that sets `column` of a batch's documents and returns how many it set."""
-        values: dict[int | str, apsw.SQLiteValue] = {}
-        self.connection.create_scalar_function("valet_value", values.__getitem__, 1)
+        values: dict[apsw.SQLiteValue, apsw.SQLiteValue] = {}
+        # The bare lookup, since SQLite calls it once a document.
+        lookup = cast("apsw.ScalarProtocol", values.__getitem__)
+        self.connection.create_scalar_function("valet_value", lookup, 1)
         update = (
             f"UPDATE {quote(self.state.name)} SET {quote(self.names.get(column, column))} = "
             f"valet_value({self.key}) WHERE {self.key} BETWEEN ? AND ?"

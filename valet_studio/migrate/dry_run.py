@@ -8,8 +8,8 @@ from pathlib import Path
 
 import apsw
 
-from valet_studio.database.errors import database_errors
 from valet_studio.database.copy import copy_to
+from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
 from valet_studio.migrate.backfill import Evaluators
 from valet_studio.migrate.events import CopyProgress, Event, IsCancelled, PhaseStarted

@@ -31,15 +31,15 @@ from valet_studio.migrate.events import (
     TableRows,
 )
 from valet_studio.migrate.history import record
-from valet_studio.migrate.kept import kept_after
 from valet_studio.plan.changes import (
+    AddColumn,
     AnyChange,
     Plan,
     RunBackfill,
 )
-from valet_studio.plan.compare import compare
+from valet_studio.plan.compare import compare, kept_after
 from valet_studio.plan.measure import answered, questions
-from valet_studio.plan.sql import quote, tracking_triggers
+from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
 from valet_studio.schema.document import schema_hash, table_to_document, to_document
 from valet_studio.schema.model import Schema
 from valet_studio.schema.state import DatabaseState, backfill_key
@@ -101,15 +101,15 @@ def migrate(
             )
         measured = answered(fresh, ask(connection, questions(fresh, schema, state)))
         if measured.status != "pending":
-            status = "rejected" if measured.status == "blocked" else "noop"
-            yield Report(status, measured, seconds=run.seconds)
+            rejected = measured.status == "blocked"
+            yield Report("rejected" if rejected else "noop", measured, seconds=run.seconds)
             return
         before_changes(connection)
         rows_before = _row_counts(connection, state)
         violations_before = _foreign_key_violations(connection)
 
         yield PhaseStarted("structure")
-        yield from _structure(run, schema, state, measured.pending)
+        yield from _structure(run, state, measured.pending)
         yield from _backfills(run, schema, measured.pending, evaluators, cancelled)
         yield from _restore_triggers(run, schema)
 
@@ -158,9 +158,7 @@ def _transaction(connection: apsw.Connection, cancelled: IsCancelled) -> Iterato
         connection.set_progress_handler(None)
 
 
-def _structure(
-    run: _Run, schema: Schema, state: DatabaseState, changes: tuple[AnyChange, ...]
-) -> Iterator[Event]:
+def _structure(run: _Run, state: DatabaseState, changes: tuple[AnyChange, ...]) -> Iterator[Event]:
     """Bookkeeping, then the statements of every change, tracking triggers out of the way.
 
     The triggers come back at the end: neither a new column nor a backfill is a change that
@@ -168,18 +166,19 @@ def _structure(
     """
     for sql in CREATE_BOOKKEEPING:
         run.connection.execute(sql)
-    touched = {change.table.lower() for change in changes}
-    for table in schema.tables:
-        held = state.table_named(table.name)
-        if held is None or table.name.lower() not in touched:
-            continue
-        ours = {name.lower() for name, _ in tracking_triggers(table)}
-        for trigger in held.triggers:
-            if trigger.name.lower() in ours:
-                yield run.execute(f"DROP TRIGGER {quote(trigger.name)}")
+    yield from _drop_triggers(run, state, {c.table for c in changes if isinstance(c, AddColumn)})
     for change in changes:
         for sql in change.sql:
             yield run.execute(sql)
+
+
+def _drop_triggers(run: _Run, state: DatabaseState, tables: set[str]) -> Iterator[Event]:
+    for name in sorted(tables):
+        held = state.table_named(name)
+        ours = {trigger.lower() for trigger in trigger_names(name)}
+        for trigger in held.triggers if held else ():
+            if trigger.name.lower() in ours:
+                yield run.execute(f"DROP TRIGGER {quote(trigger.name)}")
 
 
 def _backfills(
@@ -194,6 +193,7 @@ def _backfills(
         return
     yield PhaseStarted("backfill")
     state = inspect(run.connection)
+    yield from _drop_triggers(run, state, {change.table for change in pending})
     for change in pending:
         table, held = schema.table_named(change.table), state.table_named(change.table)
         if table is None or held is None:
