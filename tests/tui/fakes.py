@@ -1,0 +1,326 @@
+"""A stand-in for the pipeline, and hand-made states: every picture of the studio in milliseconds.
+
+What a migration really does is told by the tests that drive the real pipeline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from valet_studio.config import Settings
+from valet_studio.errors import Cancelled, Location, Problem
+from valet_studio.migrate.events import (
+    BackfillProgress,
+    BackfillReport,
+    CopyProgress,
+    Event,
+    Failure,
+    IsCancelled,
+    PhaseStarted,
+    Report,
+    Sample,
+    StatementRun,
+    TableRows,
+    ValueCount,
+)
+from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
+from valet_studio.plan.changes import (
+    AddColumn,
+    AnyChange,
+    ChangeType,
+    DeprecateField,
+    Plan,
+    Risk,
+    RunBackfill,
+)
+from valet_studio.schema.model import Backfill, Field, Schema, Sources, Table, Validator
+
+FILE = "valet/schema.ts"
+SOURCE = """\
+import { defineSchema, defineTable, v } from 'valet-dev/server'
+
+export default defineSchema({
+    todos: defineTable({
+        title: v.string(),
+        completed: v.number(),
+        userId: v.string(),
+        priority: v.string().deprecated(),
+        priorityNum: v.number(),
+    })
+        .sync({
+            filter: (q, ctx) => q.eq('userId', ctx.auth.userId),
+            mode: 'full',
+        })
+        .backfill('priorityNum', (row) => {
+            const mapping: Record<string, number> = {
+                high: 3,
+                medium: 2,
+                low: 1,
+            }
+            return mapping[row.priority as string] ?? 1
+        }),
+})
+"""
+CODE = """\
+(row) => {
+    const mapping: Record<string, number> = {
+        high: 3,
+        medium: 2,
+        low: 1,
+    }
+    return mapping[row.priority as string] ?? 1
+}"""
+TYPES_BEFORE = """\
+import type { Id } from "./ids";
+
+export interface Todos {
+  _id: Id<"todos">;
+  title: string;
+  completed: number;
+  userId: string;
+  priority: string;
+}
+"""
+TYPES_AFTER = """\
+import type { Id } from "./ids";
+
+export interface Todos {
+  _id: Id<"todos">;
+  title: string;
+  completed: number;
+  userId: string;
+  priorityNum: number;
+  tags: string[];
+}
+"""
+
+
+def changes(rows: int | None = None, table: str = "todos") -> tuple[AnyChange, ...]:
+    """The seed's plan: a deprecated field, a new column, its backfill."""
+    field = Field("priorityNum", Validator("number"), location=Location(FILE, 9, 22))
+    backfill = Backfill("priorityNum", "d1", CODE, location=Location(FILE, 15, 10))
+    return (
+        DeprecateField(
+            table=table,
+            column="priority",
+            summary=f"{table}.priority leaves the types; its column and data are kept.",
+            rule="Removed columns are kept in the database (never dropped).",
+            location=Location(FILE, 8, 19),
+        ),
+        AddColumn(
+            table=table,
+            column="priorityNum",
+            summary=f"Add column priorityNum to {table}: number.",
+            rule="New columns are added via ALTER TABLE ADD COLUMN.",
+            sql=(f'ALTER TABLE "{table}" ADD COLUMN "priorityNum" INTEGER',),
+            location=Location(FILE, 9, 22),
+            rows=rows,
+            field=field,
+            backfilled=True,
+        ),
+        RunBackfill(
+            table=table,
+            column="priorityNum",
+            summary=f"Backfill {table}.priorityNum for every document.",
+            rule="Runs once a column, for all documents or none.",
+            sql=(f'UPDATE "{table}" SET "priorityNum" = backfill(rowid)',),
+            location=Location(FILE, 15, 10),
+            rows=rows,
+            declared=backfill,
+            fills_new_column=True,
+        ),
+    )
+
+
+def breaking() -> ChangeType:
+    """A change that rejects the whole push."""
+    after = Field("completed", Validator("boolean"), location=Location(FILE, 6, 20))
+    return ChangeType(
+        table="todos",
+        column="completed",
+        risk=Risk.BREAKING,
+        summary="todos.completed changes from number to boolean, which SQLite cannot do.",
+        rule="Keep completed as v.number().deprecated(), add a new column, and fill it.",
+        location=Location(FILE, 6, 20),
+        before=Validator("number"),
+        before_sql_type="INTEGER",
+        after=after,
+    )
+
+
+def plan_of(
+    *items: AnyChange,
+    fingerprint: str = "3fa9c1d27e5b",
+    warnings: tuple[Problem, ...] = (),
+) -> Plan:
+    """A plan of these changes; without any it is in sync."""
+    applied = "hash-b" if items else "hash-a"
+    return Plan("hash-a", applied, fingerprint, items, warnings)
+
+
+@dataclass
+class FakeEngine:
+    """Answers what it was told to, and remembers what it was asked."""
+
+    settings: Settings
+    state: StudioState
+    rows: int = 142
+    failing: int = 0
+    hold: threading.Event | None = None
+    """Where set, a run waits in the middle of its backfill until this is, or it is cancelled."""
+    applied: list[str] = field(default_factory=list)
+    """Fingerprints that were applied."""
+    rehearsed: list[str] = field(default_factory=list)
+    closed: int = 0
+    """Runs whose generator was left, in whatever way."""
+    written: int = 0
+    after_apply: StudioState | None = None
+
+    def look(self, settings: Settings) -> StudioState:
+        return self.state
+
+    def measure(self, state: StudioState, cancelled: IsCancelled) -> StudioState:
+        if state.plan is None or not state.plan.changes:
+            return state
+        counted = tuple(
+            change if isinstance(change, ChangeType) else replace(change, rows=self.rows)
+            for change in state.plan.changes
+        )
+        return replace(state, plan=replace(state.plan, changes=counted, measured=True))
+
+    def dry_run(self, state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
+        assert state.plan is not None
+        self.rehearsed.append(state.plan.fingerprint)
+        yield PhaseStarted("copy")
+        yield CopyProgress(11, 11)
+        yield from self._run(state.plan, cancelled)
+
+    def apply(self, state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
+        assert state.plan is not None
+        yield from self._run(state.plan, cancelled)
+        self.applied.append(state.plan.fingerprint)
+        if self.after_apply is not None:
+            self.state = self.after_apply
+
+    def write_files(self, state: StudioState) -> tuple[Path, ...]:
+        self.written += 1
+        stale = tuple(file.path for file in state.files if file.stale)
+        files = tuple(replace(file, before=file.after) for file in self.state.files)
+        self.state = replace(self.state, files=files)
+        return stale
+
+    def _run(self, plan: Plan, cancelled: IsCancelled) -> Iterator[Event]:
+        try:
+            yield PhaseStarted("structure")
+            statements = [sql for change in plan.changes for sql in change.sql]
+            for sql in statements:
+                yield StatementRun(sql, 0.001)
+            yield PhaseStarted("backfill")
+            half = self.rows // 2
+            yield BackfillProgress("todos", "priorityNum", half, self.rows, 0, 0.4)
+            while self.hold is not None and not self.hold.wait(0.01):
+                if cancelled():
+                    raise Cancelled()
+            yield BackfillProgress("todos", "priorityNum", self.rows, self.rows, 0, 0.8)
+            report = report_of(plan, self.rows, self.failing)
+            yield from report.backfills
+            if not self.failing:
+                yield PhaseStarted("verify")
+            yield report
+        finally:
+            self.closed += 1
+
+
+def report_of(plan: Plan, rows: int = 142, failing: int = 0) -> Report:
+    """What the seed's backfill reports."""
+    names = ("high", "medium", "low", "urgent")
+    values = {"high": 3, "medium": 2, "low": 1, "urgent": 1}
+    samples = tuple(
+        Sample(
+            f"t{at:04d}",
+            None,
+            values[names[at % 4]],
+            {"title": f"Todo {at} [/x]", "priority": names[at % 4]},
+        )
+        for at in range(20)
+    )
+    errors = tuple(
+        Failure(
+            f"t{at:04d}",
+            "TypeError: Cannot read properties of null (reading '[/x]')",
+            Location(FILE, 21, 28),
+        )
+        for at in range(failing)
+    )
+    distribution = (ValueCount(1, rows // 2), ValueCount(3, rows // 4), ValueCount(2, rows // 4))
+    backfill = BackfillReport(
+        "todos",
+        "priorityNum",
+        rows,
+        0 if failing else rows,
+        failing,
+        0.02,
+        () if failing else samples,
+        errors,
+        () if failing else distribution,
+        deterministic=True,
+    )
+    tables = (TableRows("todos", rows, rows),)
+    status = "failed" if failing else "ok"
+    return Report(status, plan, tables, (backfill,), 0.03, ("ALTER TABLE …",))
+
+
+def settings_in(folder: Path) -> Settings:
+    """Settings of a directory that holds the seed's schema.ts."""
+    path = folder / "valet" / "schema.ts"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(SOURCE, encoding="utf-8")
+    return Settings(schema_path=path, database=str(folder / "dev.db"))
+
+
+def state_of(settings: Settings, plan: Plan | None, *problems: Problem) -> StudioState:
+    """A state around a plan; stale types where there is something to do."""
+    stale = plan is not None and bool(plan.changes)
+    files = (GeneratedFile(Path("types.ts"), TYPES_BEFORE if stale else TYPES_AFTER, TYPES_AFTER),)
+    schema = Schema((Table("todos"),), Sources("schema.ts", {"schema.ts": SOURCE}, "valet"))
+    return StudioState(
+        settings,
+        DatabaseInfo(".valet/dev.db", True, 45_056),
+        schema if plan is not None else None,
+        plan,
+        files if plan is not None else (),
+        problems,
+        0.04,
+    )
+
+
+def broken_state(settings: Settings, message: str = "'}' expected.") -> StudioState:
+    """What a look tells of a schema.ts that does not parse."""
+    problem = Problem(
+        message,
+        "Close the object that begins in line 4.",
+        Location(FILE, 8, 19),
+        "        priority: v.string(.deprecated(),",
+    )
+    return state_of(settings, None, problem)
+
+
+@dataclass
+class Saves:
+    """Saves that a test makes; in place of the watcher."""
+
+    made: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def save(self) -> None:
+        """One save."""
+        self.made.set()
+
+    async def __call__(self, folder: Path) -> AsyncIterator[None]:
+        while True:
+            await self.made.wait()
+            self.made.clear()
+            yield

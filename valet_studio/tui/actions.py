@@ -1,0 +1,134 @@
+"""Every action of the studio, once: keys, footer, help and palette are drawn from this table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from valet_studio.tui import facts as why
+from valet_studio.tui.facts import Facts
+
+PANES = ("plan", "types", "dry-run", "log")
+"""The panes in the order of their number keys."""
+
+
+def _always(_: Facts) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing that a key does."""
+
+    id: str
+    """The app's method is `do_` + id."""
+    keys: tuple[str, ...]
+    """As textual names them; the first is the one shown."""
+    label: str
+    """One or two words for the footer."""
+    help: str
+    """One sentence for the help screen and the palette."""
+    reason: Callable[[Facts], str | None] = _always
+    """Why it does nothing now, or None where it works."""
+    pane: str | None = None
+    """The pane that it belongs to; None for all."""
+    always_shown: bool = False
+    """Whether the footer keeps it, dimmed, while it is off."""
+    in_footer: bool = True
+
+    @property
+    def key(self) -> str:
+        """The key as a person would name it."""
+        return {
+            "question_mark": "?",
+            "escape": "esc",
+            "shift+down": "shift+↓",
+            "shift+up": "shift+↑",
+        }.get(self.keys[0], self.keys[0])
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        "cancel",
+        ("x", "escape"),
+        "cancel",
+        "Stop the dry run or the apply, and roll back what it did.",
+        why.why_no_cancel,
+    ),
+    Action(
+        "init",
+        ("i",),
+        "make schema",
+        "Make a starting valet/schema.ts where there is none.",
+        why.why_no_init,
+    ),
+    Action(
+        "dry_run",
+        ("d",),
+        "dry run",
+        "Rehearse the plan, backfills included, on a copy of the database.",
+        why.why_no_dry_run,
+    ),
+    Action(
+        "apply",
+        ("a",),
+        "apply",
+        "Apply exactly the plan that was rehearsed, after a question.",
+        why.why_no_apply,
+        always_shown=True,
+    ),
+    Action(
+        "write_files",
+        ("g",),
+        "write types",
+        "Write the generated files that are stale.",
+        why.why_no_files,
+    ),
+    Action("edit", ("e",), "edit", "Open $VISUAL or $EDITOR at the selected change's line."),
+    Action("copy", ("c",), "copy", "Copy the selected change's SQL, the error, or the log line."),
+    Action("reread", ("r",), "re-read", "Read schema and database again now."),
+    Action("watch", ("w",), "pause", "Pause or resume watching the schema."),
+    Action("zoom", ("z",), "zoom", "Show the focused pane alone, or all four."),
+    Action("help", ("question_mark", "f1"), "help", "Show what every key does."),
+    Action("quit", ("q", "ctrl+q"), "quit", "Leave; a running dry run is cancelled."),
+    Action("theme", ("t",), "light/dark", "Switch between the dark and the light theme."),
+    Action("next_pane", ("tab",), "next pane", "Go to the next pane.", in_footer=False),
+    Action("last_pane", ("shift+tab",), "last pane", "Go to the pane before.", in_footer=False),
+    Action("pane_1", ("1",), "plan", "Go to the plan.", in_footer=False),
+    Action("pane_2", ("2",), "types", "Go to the types.", in_footer=False),
+    Action("pane_3", ("3",), "dry run", "Go to the dry run.", in_footer=False),
+    Action("pane_4", ("4",), "log", "Go to the log.", in_footer=False),
+    Action(
+        "detail_down",
+        ("shift+down", "J"),
+        "scroll",
+        "Scroll the selected change's details down.",
+        pane="plan",
+        in_footer=False,
+    ),
+    Action(
+        "detail_up",
+        ("shift+up", "K"),
+        "scroll",
+        "Scroll the selected change's details up.",
+        pane="plan",
+        in_footer=False,
+    ),
+)
+
+MOVES: dict[str, tuple[tuple[str, str], ...]] = {
+    "plan": (
+        ("↑ ↓", "Select a change."),
+        ("enter", "Fold or unfold a table."),
+        ("home end", "Go to the first or the last change."),
+    ),
+    "types": (("↑ ↓ pgup pgdn", "Scroll the difference."),),
+    "dry-run": (("↑ ↓ pgup pgdn", "Scroll the report."),),
+    "log": (("↑ ↓ pgup pgdn home end", "Select a line; end follows new ones."),),
+}
+"""The keys that a pane's own widget handles."""
+
+
+def action_named(name: str) -> Action:
+    """The action of that id."""
+    return next(action for action in ACTIONS if action.id == name)

@@ -1,0 +1,397 @@
+"""The studio: one app that holds the facts, starts the work and hears what workers tell."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from typing import Any, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import BindingType
+from textual.content import Content
+from textual.screen import Screen
+
+from valet_studio import pipeline, watch
+from valet_studio.config import Settings
+from valet_studio.errors import Problem, StudioError
+from valet_studio.migrate.events import Event, StatementRun
+from valet_studio.pipeline import StudioState
+from valet_studio.tui import messages
+from valet_studio.tui.actions import ACTIONS, action_named
+from valet_studio.tui.commands import Commands
+from valet_studio.tui.confirm import Question
+from valet_studio.tui.diff import types_diff
+from valet_studio.tui.engine import Engine, Saves
+from valet_studio.tui.facts import Facts, Work
+from valet_studio.tui.log_pane import Entry, Mark
+from valet_studio.tui.progress import Progress, advance
+from valet_studio.tui.report_text import cancelled_sentence, untouched_sentence
+from valet_studio.tui.runs import run as run_events
+from valet_studio.tui.runs import unexpected
+from valet_studio.tui.screen import MainScreen
+from valet_studio.tui.status import Tone
+from valet_studio.tui.text import count, duration, problem_plain
+from valet_studio.tui.theme import DARK, LIGHT, starting_theme
+
+MISSING_FOLDER_SECONDS = 0.5
+"""How often to look for the schema's directory while there is none to watch."""
+
+
+def run(settings: Settings) -> None:
+    """Open the studio and return when the user leaves it."""
+    StudioApp(settings).run()
+
+
+class StudioApp(App[None]):
+    """Watch, look, rehearse, apply. Workers compute and post messages; only handlers draw."""
+
+    TITLE = "Valet Studio"
+    CSS_PATH = "studio.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(
+        self, settings: Settings, engine: Engine = pipeline, saves: Saves = watch.saves
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.engine = engine
+        self.saves = saves
+        self.facts = Facts(settings)
+        self.progress: Progress | None = None
+        """The newest dry run or apply."""
+        self.types: Content | None = None
+        self.generation = 0
+        """Counts looks; what an older one tells is dropped."""
+        self.cancel = threading.Event()
+        self.leaving = False
+        self.commands = Commands(self)
+        self.register_theme(DARK)
+        self.register_theme(LIGHT)
+        self.theme = starting_theme(os.environ)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Textual's own themes borrow what only ours define."""
+        return DARK.variables
+
+    def get_default_screen(self) -> Screen[None]:
+        """The four panes."""
+        return MainScreen()
+
+    @property
+    def main(self) -> MainScreen:
+        """The screen with the panes, below any question."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    def on_mount(self) -> None:
+        """Paint first, then read."""
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.draw()
+        self.run_worker(self._watch(), group="watch", exit_on_error=False)
+        self.look()
+
+    def on_unmount(self) -> None:
+        """Whatever ends the app ends its work."""
+        self.cancel.set()
+        self.generation += 1
+
+    def draw(self) -> None:
+        """Draw everything from the facts."""
+        self.main.show(self.facts, self.progress, self.types)
+
+    def learn(self, facts: Facts) -> None:
+        """Know this from now on, and show it."""
+        self.facts = facts
+        self.draw()
+
+    def say(self, text: str, tone: Tone = "plain") -> None:
+        """Answer the user in the line above the keys."""
+        self.main.say(text, tone)
+
+    def log_line(self, mark: Mark, *texts: str) -> None:
+        """Append to the log."""
+        now = datetime.now()
+        self.main.log_pane.add(*(Entry(now, mark, text) for text in texts))
+
+    def action_perform(self, name: str) -> None:
+        """Do an action of the registry, or say why it is off."""
+        action = action_named(name)
+        reason = action.reason(self.facts)
+        if reason is not None:
+            if name != "cancel":
+                self.say(reason, "warning")
+            return
+        self.commands.do(name)
+
+    async def action_quit(self) -> None:
+        """Textual's own ways to quit ask as `q` does."""
+        self.action_perform("quit")
+
+    def action_help_quit(self) -> None:
+        """Ctrl-C is for copying in many terminals: say how to leave."""
+        self.say("q leaves the studio.")
+
+    def get_system_commands(
+        self,
+        screen: Screen[Any],  # noqa: ARG002
+    ) -> Iterable[SystemCommand]:
+        """The registry's actions that work now."""
+        for action in ACTIONS:
+            if action.reason(self.facts) is None and (action.in_footer or action.pane is None):
+                yield SystemCommand(
+                    f"{action.label.capitalize()}  ({action.key})",
+                    action.help,
+                    partial(self.action_perform, action.id),
+                )
+
+    async def _watch(self) -> None:
+        folder = self.settings.schema_path.parent
+        absent = False
+        while True:
+            if folder.is_dir():
+                if absent:
+                    self.post_message(messages.Saved())
+                try:
+                    async for _ in self.saves(folder):
+                        self.post_message(messages.Saved())
+                except OSError as error:
+                    self.post_message(messages.WatchFailed(str(error)))
+            absent = True
+            await asyncio.sleep(MISSING_FOLDER_SECONDS)
+
+    def look(self) -> None:
+        """Read schema and database on a worker; only the newest look is shown."""
+        self.generation += 1
+        self.run_worker(
+            partial(self._look, self.generation), group="look", thread=True, exit_on_error=False
+        )
+
+    def _look(self, generation: int) -> None:
+        """On a worker thread: look, tell, measure, tell."""
+        measuring = False
+        try:
+            missing = not self.settings.schema_path.is_file()
+            state = self.engine.look(self.settings)
+            types = types_diff(state.files) if state.plan is not None else None
+            self.post_message(messages.Looked(generation, state, missing, types))
+            measuring = True
+            if state.plan is None or state.plan.measured or generation != self.generation:
+                return
+            state = self.engine.measure(state, lambda: generation != self.generation)
+            self.post_message(messages.Measured(generation, state))
+        except StudioError as error:
+            self.post_message(messages.LookFailed(generation, error.problems, measuring))
+        except Exception as error:
+            self.post_message(messages.LookFailed(generation, (unexpected(error),), measuring))
+
+    def on_saved(self, _: messages.Saved) -> None:
+        """A save: look again, unless watching is paused or an apply will look after itself."""
+        if not self.facts.watching:
+            self.log_line("·", "A save was not read: watching is paused. r reads it.")
+            return
+        self.log_line("·", f"Saved: {self.settings.schema_path.parent}")
+        if self.facts.running != "apply":
+            self.look()
+
+    def on_watch_failed(self, message: messages.WatchFailed) -> None:
+        """Say it and go on: `r` still reads."""
+        self.log_line("✗", f"Watching failed: {message.reason}")
+        self.say(f"Watching failed: {message.reason}. r reads again.", "bad")
+
+    def on_looked(self, message: messages.Looked) -> None:
+        """Show the plan at once; its counts follow."""
+        if message.generation != self.generation:
+            return
+        before = self.facts
+        state = message.state
+        good = state if state.plan is not None else before.good
+        if state.plan is not None:
+            self.types = message.types
+        self.learn(replace(before, state=state, good=good, missing=message.missing))
+        self._tell_look(before, state, message.missing)
+        self._withdraw_question(before)
+
+    def _tell_look(self, before: Facts, state: StudioState, missing: bool) -> None:
+        spent = duration(state.seconds)
+        if state.plan is None:
+            for item in state.problems if not missing else ():
+                self.log_line("✗", problem_plain(item))
+            if not missing:
+                self.say(state.problems[0].message if state.problems else "No plan.", "bad")
+            return
+        said = {
+            "in_sync": "schema and database agree",
+            "pending": f"{count(len(state.plan.pending), 'change')} pending",
+            "blocked": "the plan is rejected",
+        }[state.plan.status]
+        self.log_line("·", f"Read schema and database: {said} ({spent})")
+        if before.broken or before.missing:
+            self.say(f"Read again: {said}.", "good")
+
+    def _withdraw_question(self, before: Facts) -> None:
+        """A question about a plan that is no longer the one on screen must not be answered."""
+        old = before.plan.fingerprint if before.plan is not None else None
+        new = self.facts.plan.fingerprint if self.facts.plan is not None else None
+        asking = isinstance(self.screen, Question) and self.facts.running is None
+        if asking and (old != new or self.facts.broken):
+            self.screen.dismiss(False)
+            self.say("The plan changed while you were asked: nothing was applied.", "warning")
+
+    def on_measured(self, message: messages.Measured) -> None:
+        """The same plan with its counts."""
+        if message.generation == self.generation:
+            self.learn(replace(self.facts, state=message.state, good=message.state))
+
+    def on_look_failed(self, message: messages.LookFailed) -> None:
+        """The plan stays, without counts; or there is none."""
+        if message.generation != self.generation:
+            return
+        for item in message.problems:
+            self.log_line("✗", problem_plain(item))
+        self.say(message.problems[0].message, "bad")
+        if not message.measuring:
+            database = pipeline.DatabaseInfo(self.settings.database, exists=False)
+            state = StudioState(self.settings, database, problems=message.problems)
+            self.learn(replace(self.facts, state=state))
+
+    def start(self, work: Work) -> None:
+        """Carry out the plan on screen, on a worker thread."""
+        state = self.facts.good
+        if state is None or state.plan is None:
+            return
+        self.cancel = threading.Event()
+        self.progress = Progress(work, state.plan, state.database.label)
+        self.log_line("·", f"{work.capitalize()} of plan {state.plan.fingerprint[:8]} begins")
+        self.say(f"Running the {work}. x cancels it.")
+        self.learn(replace(self.facts, running=work))
+        doing = self.engine.dry_run if work == "dry run" else self.engine.apply
+
+        def begin() -> Iterator[Event]:
+            return doing(state, self.cancel.is_set)
+
+        self.run_worker(
+            partial(run_events, work, begin, self.cancel.is_set, self.post_message),
+            group="run",
+            thread=True,
+            exit_on_error=False,
+        )
+
+    def on_run_advanced(self, message: messages.RunAdvanced) -> None:
+        """Fold the events in and draw them."""
+        if self.progress is None:
+            return
+        statements = [event for event in message.events if isinstance(event, StatementRun)]
+        if statements:
+            self.log_line("$", *(event.sql for event in statements))
+        for event in message.events:
+            self.progress = advance(self.progress, event)
+        self.main.show_run(self.facts, self.progress)
+
+    def on_run_ended(self, message: messages.RunEnded) -> None:
+        """Say how it ended; after an apply write the types and look again."""
+        if self.progress is None:
+            return
+        self.progress = run_ = replace(
+            self.progress,
+            ended=True,
+            cancelled=message.cancelled,
+            problems=message.problems,
+        )
+        facts = replace(self.facts, running=None)
+        fingerprint = run_.plan.fingerprint
+        if message.work == "dry run" and run_.succeeded:
+            facts = replace(facts, rehearsed=fingerprint, failed=None)
+        elif message.work == "dry run" and not run_.cancelled:
+            facts = replace(facts, failed=fingerprint)
+            if facts.rehearsed == fingerprint:
+                facts = replace(facts, rehearsed=None)
+        elif message.work == "apply":
+            facts = replace(facts, rehearsed=None)
+        self.learn(facts)
+        said, tone = run_sentence(run_)
+        marks: dict[Tone, Mark] = {"good": "✓", "warning": "!", "bad": "✗", "plain": "·"}
+        self.log_line(marks[tone], said)
+        for report in run_.backfills:
+            for failure in report.errors:
+                self.log_line("✗", f"{failure.id}: {failure.message} ({failure.location})")
+        for item in message.problems if not run_.cancelled else ():
+            self.log_line("✗", problem_plain(item))
+        self.say(said, tone)
+        if isinstance(self.screen, Question):
+            self.screen.dismiss(False)
+        if self.leaving:
+            self.exit()
+        elif message.work == "apply" and run_.succeeded:
+            self.write_files(said)
+        elif message.work == "apply":
+            self.look()
+
+    def write_files(self, after: str = "") -> None:
+        """Write the stale generated files on a worker; `after` is said first."""
+        state = self.facts.good
+        if state is not None:
+            self.run_worker(
+                partial(self._write_files, state, after),
+                group="files",
+                thread=True,
+                exit_on_error=False,
+            )
+
+    def _write_files(self, state: StudioState, after: str) -> None:
+        try:
+            paths = self.engine.write_files(state)
+            self.post_message(messages.FilesWritten(paths, after=after))
+        except StudioError as error:
+            self.post_message(messages.FilesWritten(problems=error.problems, after=after))
+        except Exception as error:
+            problems: tuple[Problem, ...] = (unexpected(error),)
+            self.post_message(messages.FilesWritten(problems=problems, after=after))
+
+    def on_files_written(self, message: messages.FilesWritten) -> None:
+        """Say which, and look again."""
+        for item in message.problems:
+            self.log_line("✗", problem_plain(item))
+        names = ", ".join(path.name for path in message.paths)
+        if message.paths:
+            self.log_line("✓", *(f"Wrote {path}" for path in message.paths))
+        wrote = f"Wrote {names}." if names else ""
+        if message.problems:
+            self.say(f"{message.after} {message.problems[0].message}".strip(), "bad")
+        else:
+            self.say(f"{message.after} {wrote}".strip(), "good")
+        self.look()
+
+
+def run_sentence(progress: Progress) -> tuple[str, Tone]:
+    """How a run ended, for the notice and the log."""
+    name = progress.work.capitalize()
+    report = progress.report
+    if progress.cancelled:
+        return f"{name} cancelled. {cancelled_sentence(progress)}", "warning"
+    if progress.problems or report is None:
+        why = progress.problems[0].message if progress.problems else "It ended without a report."
+        return f"{name} failed: {why} {untouched_sentence(progress)}", "bad"
+    rows = count(sum(item.updated for item in report.backfills), "row")
+    changes = count(len(report.plan.pending), "change")
+    spent = duration(report.seconds)
+    match report.status:
+        case "ok" if progress.work == "dry run":
+            return f"Dry run worked: {changes}, {rows}, {spent}. a applies this plan.", "good"
+        case "ok":
+            return f"Applied {changes}, {rows}, {spent}.", "good"
+        case "noop":
+            return "Nothing was left to do.", "good"
+        case "failed" if progress.work == "dry run":
+            return "Dry run failed: a backfill did not work. See pane 3.", "bad"
+        case "failed":
+            return "A backfill failed and was rolled back; the next push retries it.", "bad"
+        case "rejected":
+            return f"{name} rejected: nothing was done.", "bad"

@@ -1,0 +1,215 @@
+"""What each action of the registry does: the method `do_` + its id."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from textual.app import SuspendNotSupported
+
+from valet_studio.errors import Location
+from valet_studio.tui.actions import PANES
+from valet_studio.tui.confirm import apply_question, quit_question
+from valet_studio.tui.editor import editor_call
+from valet_studio.tui.facts import why_no_apply
+from valet_studio.tui.help import HelpScreen
+from valet_studio.tui.text import count, problem_plain
+from valet_studio.tui.theme import DARK, LIGHT
+
+if TYPE_CHECKING:
+    from valet_studio.tui.app import StudioApp
+
+
+class Commands:
+    """The studio's actions; whether one may run was asked before."""
+
+    def __init__(self, app: StudioApp) -> None:
+        self.app = app
+
+    def do(self, name: str) -> None:
+        """Do the action of that id."""
+        getattr(self, f"do_{name}")()
+
+    def do_dry_run(self) -> None:
+        """Rehearse, and show it where one pane is shown at a time."""
+        self.app.start("dry run")
+        if self.app.main.single:
+            self.app.main.go_to(PANES.index("dry-run"))
+
+    def do_apply(self) -> None:
+        """Ask, then apply exactly what was asked about."""
+        state = self.app.facts.good
+        if state is None or state.plan is None:
+            return
+        asked = state.plan.fingerprint
+
+        def answered(yes: bool | None) -> None:
+            plan = self.app.facts.plan
+            if not yes:
+                if self.app.main.query_one("#notice").text == "":  # type: ignore[attr-defined]
+                    self.app.say("Nothing was applied.")
+                return
+            reason = why_no_apply(self.app.facts)
+            if reason is not None or plan is None or plan.fingerprint != asked:
+                self.app.say(reason or "The plan changed: nothing was applied.", "warning")
+                return
+            self.app.start("apply")
+            if self.app.main.single:
+                self.app.main.go_to(PANES.index("dry-run"))
+
+        self.app.say("")
+        self.app.push_screen(
+            apply_question(state.plan, state.database, self.app.progress), answered
+        )
+
+    def do_cancel(self) -> None:
+        """Stop the running work; its end says what was rolled back."""
+        app = self.app
+        app.cancel.set()
+        app.say(f"Cancelling the {app.facts.running}…", "warning")
+        if app.progress is not None:
+            app.progress = replace(app.progress, cancelling=True)
+            app.main.show_run(app.facts, app.progress)
+
+    def do_init(self) -> None:
+        """Make a starting schema and read it."""
+        from valet_studio.scaffold import init
+
+        init(self.app.settings.schema_path.parent)
+        self.app.look()
+
+    def do_write_files(self) -> None:
+        """Write the generated files."""
+        self.app.write_files()
+
+    def do_edit(self) -> None:
+        """Open the editor at the selected change, the first problem, or the file's top."""
+        app = self.app
+        pane = app.main.dry_run_pane if app.main.pane_name == "dry-run" else app.main.plan_pane
+        place = pane.place or app.main.plan_pane.place
+        place = place or Location(str(app.settings.schema_path), 1, 1)
+        call = editor_call(os.environ, place)
+        if call is None:
+            app.say("No editor is set: put its command into $VISUAL or $EDITOR.", "warning")
+            return
+        try:
+            if call.in_terminal:
+                with app.suspend():
+                    subprocess.run(call.arguments, check=False)
+            else:
+                subprocess.Popen(
+                    call.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                )
+        except OSError as error:
+            app.say(f"{call.arguments[0]} could not be started: {error.strerror}.", "bad")
+        except SuspendNotSupported:
+            app.say("This terminal cannot be handed over to an editor.", "bad")
+        else:
+            app.say(f"Opened {place}.")
+
+    def do_copy(self) -> None:
+        """Copy what the focused pane has under its cursor."""
+        app = self.app
+        match app.main.pane_name:
+            case "plan":
+                row = app.main.plan_pane.selected
+                if app.facts.broken:
+                    text = "\n\n".join(problem_plain(item) for item in app.facts.problems)
+                elif row is not None and row.change is not None and row.change.sql:
+                    text = "\n".join(f"{sql.rstrip(';')};" for sql in row.change.sql)
+                else:
+                    text = row.text if row is not None else ""
+            case "types":
+                text = app.main.types_pane.text
+            case "dry-run":
+                text = app.main.dry_run_pane.text
+            case _:
+                entry = app.main.log_pane.selected
+                text = entry.text if entry is not None else ""
+        if not text:
+            app.say("There is nothing to copy here.", "warning")
+            return
+        app.copy_to_clipboard(text)
+        app.say(f"Copied {count(len(text.splitlines()), 'line')} to the clipboard.")
+
+    def do_reread(self) -> None:
+        """Read again now."""
+        self.app.say("Reading schema and database again…")
+        self.app.look()
+
+    def do_watch(self) -> None:
+        """Pause or resume; what was missed meanwhile is read."""
+        app = self.app
+        watching = not app.facts.watching
+        app.learn(replace(app.facts, watching=watching))
+        if watching:
+            app.look()
+        app.say("Watching again." if watching else "Watching is paused: saves are not read.")
+
+    def do_zoom(self) -> None:
+        """One pane, or all."""
+        self.app.main.zoom()
+
+    def do_help(self) -> None:
+        """Keys of the focused pane."""
+        self.app.push_screen(HelpScreen(self.app.main.pane_name, self.app.facts))
+
+    def do_theme(self) -> None:
+        """Dark or light."""
+        self.app.theme = LIGHT.name if self.app.theme != LIGHT.name else DARK.name
+
+    def do_quit(self) -> None:
+        """Leave at once, after the dry run's copy is deleted, or after a question."""
+        app = self.app
+        match app.facts.running:
+            case None:
+                app.exit()
+            case "dry run":
+                app.leaving = True
+                app.cancel.set()
+                app.say("Cancelling the dry run and deleting its copy…", "warning")
+            case "apply":
+
+                def answered(yes: bool | None) -> None:
+                    if yes and app.facts.running is None:
+                        app.exit()
+                    elif yes:
+                        app.leaving = True
+                        app.cancel.set()
+                        app.say("Stopping the apply and rolling it back…", "warning")
+
+                app.push_screen(quit_question(), answered)
+
+    def do_next_pane(self) -> None:
+        """Round the panes."""
+        self.app.main.go_to(self.app.main.current + 1)
+
+    def do_last_pane(self) -> None:
+        """Round the panes, backwards."""
+        self.app.main.go_to(self.app.main.current - 1)
+
+    def do_pane_1(self) -> None:
+        """Plan."""
+        self.app.main.go_to(0)
+
+    def do_pane_2(self) -> None:
+        """Types."""
+        self.app.main.go_to(1)
+
+    def do_pane_3(self) -> None:
+        """Dry run."""
+        self.app.main.go_to(2)
+
+    def do_pane_4(self) -> None:
+        """Log."""
+        self.app.main.go_to(3)
+
+    def do_detail_down(self) -> None:
+        """Scroll the detail."""
+        self.app.main.plan_pane.scroll_detail(3)
+
+    def do_detail_up(self) -> None:
+        """Scroll the detail."""
+        self.app.main.plan_pane.scroll_detail(-3)

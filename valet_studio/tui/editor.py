@@ -1,0 +1,50 @@
+"""Opening the user's editor at a line."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from valet_studio.errors import Location
+
+WINDOWED = frozenset(
+    {"code", "code-insiders", "codium", "cursor", "windsurf", "subl", "zed", "gedit", "kate"}
+)
+"""Editors that open a window of their own, so that the terminal need not be handed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditorCall:
+    """What to run, and whether it needs the terminal while it runs."""
+
+    arguments: tuple[str, ...]
+    in_terminal: bool
+
+
+def editor_call(environ: Mapping[str, str], place: Location) -> EditorCall | None:
+    """The command that opens $VISUAL or $EDITOR at a place; None where neither is set.
+
+    An editor that is not known by name gets the file alone: a wrong flag would open a wrong file.
+    """
+    command = environ.get("VISUAL", "").strip() or environ.get("EDITOR", "").strip()
+    if not command:
+        return None
+    words = shlex.split(command)
+    name = PurePath(words[0]).name.removesuffix(".exe").removesuffix(".cmd").lower()
+    at_line = f"{place.file}:{place.line}:{place.column}"
+    match name:
+        case "code" | "code-insiders" | "codium" | "cursor" | "windsurf":
+            target = ("-g", at_line)
+        case "subl" | "zed" | "hx" | "helix":
+            target = (at_line,)
+        case "vi" | "vim" | "nvim" | "view" | "gvim" | "nano" | "kak" | "joe" | "ne" | "gedit":
+            target = (f"+{place.line}", place.file)
+        case "emacs" | "emacsclient" | "micro":
+            target = (f"+{place.line}:{place.column}", place.file)
+        case "kate":
+            target = ("-l", str(place.line), place.file)
+        case _:
+            target = (place.file,)
+    return EditorCall((*words, *target), name not in WINDOWED)

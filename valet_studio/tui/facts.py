@@ -1,0 +1,114 @@
+"""What the studio knows at one moment, and what that allows.
+
+Pure: the app holds one `Facts`, replaces it as things happen, and every pane, key and line of
+text is drawn from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from valet_studio.config import Settings
+from valet_studio.errors import Problem
+from valet_studio.pipeline import GeneratedFile, StudioState
+from valet_studio.plan.changes import Plan
+
+Work: TypeAlias = Literal["dry run", "apply"]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that the screen shows, but for what a running or finished run reports."""
+
+    settings: Settings
+    state: StudioState | None = None
+    """The newest look; None until the first one ends."""
+    good: StudioState | None = None
+    """The newest look that has a plan: what stays on screen while schema.ts is broken."""
+    missing: bool = False
+    """Whether there is no schema file at all."""
+    watching: bool = True
+    running: Work | None = None
+    rehearsed: str | None = None
+    """Fingerprint of the plan whose dry run succeeded last."""
+    failed: str | None = None
+    """Fingerprint of the plan whose dry run failed last."""
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan on screen: of the newest look, or the last good one."""
+        return self.good.plan if self.good is not None else None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the newest look has no plan, so that the one on screen is an old one."""
+        return self.state is not None and self.state.plan is None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What the newest look found wrong."""
+        return self.state.problems if self.state is not None else ()
+
+    @property
+    def stale_files(self) -> tuple[GeneratedFile, ...]:
+        """Generated files that no longer say what the schema says."""
+        files = self.state.files if self.state is not None else ()
+        return tuple(file for file in files if file.stale)
+
+    @property
+    def rehearsal_holds(self) -> bool:
+        """Whether a dry run of the very plan on screen succeeded."""
+        return self.plan is not None and self.plan.fingerprint == self.rehearsed
+
+
+def why_no_dry_run(facts: Facts) -> str | None:
+    """Why `d` does nothing now; None where it works."""
+    if facts.running is not None:
+        return f"The {facts.running} is still running; x cancels it."
+    if facts.state is None:
+        return "Still reading the schema and the database."
+    if facts.missing:
+        return f"There is no {facts.settings.schema_path} yet; i makes one."
+    if facts.broken or facts.plan is None:
+        return "There is no plan to rehearse until the problem on the left is mended."
+    if facts.plan.status == "blocked":
+        return "This plan is rejected: mend the changes marked ✗ in schema.ts first."
+    if facts.plan.status == "in_sync":
+        return "Nothing to rehearse: schema and database agree."
+    return None
+
+
+def why_no_apply(facts: Facts) -> str | None:
+    """Why `a` does nothing now; None where it works."""
+    if facts.plan is not None and not facts.broken and facts.plan.status == "in_sync":
+        return "Nothing to apply: schema and database agree."
+    reason = why_no_dry_run(facts)
+    if reason is not None:
+        return reason.replace("rehearse", "apply")
+    if facts.plan is not None and facts.plan.fingerprint == facts.failed:
+        return "Apply is off: the dry run of this plan failed. Mend the schema, then press d."
+    if facts.rehearsed is not None and not facts.rehearsal_holds:
+        return "Apply is off: the plan changed since its dry run. Press d to rehearse it again."
+    if not facts.rehearsal_holds:
+        return "Apply is off until a dry run of this plan succeeds. Press d."
+    return None
+
+
+def why_no_cancel(facts: Facts) -> str | None:
+    """Why `x` does nothing now; None where it works."""
+    return None if facts.running is not None else "Nothing is running."
+
+
+def why_no_files(facts: Facts) -> str | None:
+    """Why `g` does nothing now; None where it works."""
+    if facts.running is not None:
+        return f"The {facts.running} is still running."
+    if facts.broken or facts.state is None:
+        return "There is no schema to generate types from."
+    return None if facts.stale_files else "The generated files are up to date."
+
+
+def why_no_init(facts: Facts) -> str | None:
+    """Why `i` does nothing now; None where it works."""
+    return None if facts.missing else f"{facts.settings.schema_path} is already there."

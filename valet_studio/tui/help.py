@@ -1,0 +1,68 @@
+"""The help screen: every key, those of the focused pane first."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from valet_studio.tui.actions import ACTIONS, MOVES
+from valet_studio.tui.facts import Facts
+from valet_studio.tui.text import BLANK, lines, rule
+
+TITLES = {"plan": "Plan", "types": "Types", "dry-run": "Dry run", "log": "Log"}
+SIGNS = (
+    ("+", "added to the database"),
+    ("-", "leaves the types; kept in the database"),
+    ("~", "altered"),
+    ("!", "needs a look"),
+    ("✗", "rejected: nothing is applied"),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Closes with any of the keys that a person would try."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,f1,enter", "dismiss", show=False)
+    ]
+
+    def __init__(self, pane: str, facts: Facts) -> None:
+        super().__init__()
+        self.text = help_text(pane, facts)
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="help") as box:
+            box.border_title = Content("Keys")
+            box.border_subtitle = Content("esc closes")
+            yield Static(self.text, markup=False)
+
+
+def help_text(pane: str, facts: Facts) -> Content:
+    """Keys of one pane, then those that work everywhere, each with why it is off now."""
+    parts = [rule(f"In this pane: {TITLES[pane]}", "$primary")]
+    parts += [_line(keys, told) for keys, told in MOVES[pane]]
+    for action in ACTIONS:
+        if action.pane == pane:
+            parts.append(_line(action.key, action.help))
+    parts += [BLANK, rule("Everywhere", "$primary")]
+    for action in ACTIONS:
+        if action.pane is None:
+            parts.append(_line(action.key, action.help))
+            reason = action.reason(facts)
+            if reason is not None and action.always_shown:
+                parts.append(_line("", f"Now: {reason}", "$muted"))
+    parts.append(_line("ctrl+p", "Find an action by its name."))
+    parts += [BLANK, rule("Signs", "$primary")]
+    parts += [_line(sign, told) for sign, told in SIGNS]
+    return lines(parts)
+
+
+def _line(keys: str, told: str, style: str = "") -> Content:
+    shown = f"{keys:<22}" if len(keys) > 12 else f"{keys:<12}"
+    return Content.assemble((f"  {shown}", "bold"), (told, style))

@@ -1,0 +1,136 @@
+"""Pane 4: the log. Every save, every statement that ran, every error; each line can be copied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Literal, TypeAlias
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from valet_studio.tui.text import one_line
+
+Mark: TypeAlias = Literal["·", "$", "✓", "✗", "!"]
+"""`·` something happened, `$` a statement ran, `✓` done, `✗` failed, `!` a warning."""
+
+MOST_ENTRIES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the log."""
+
+    when: datetime
+    mark: Mark
+    text: str
+    """In full; shown on one line, copied as it is."""
+
+
+class LogPane(ScrollView, can_focus=True):
+    """One line an entry. The cursor follows the end until it is moved away from it."""
+
+    BORDER_TITLE = "4 Log"
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "log--time",
+        "log--ok",
+        "log--failed",
+        "log--warning",
+        "log--statement",
+        "log--cursor",
+    }
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "cursor(-1)", show=False),
+        Binding("down,j", "cursor(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "cursor(-1000000)", show=False),
+        Binding("end", "cursor(1000000)", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="log", classes="pane")
+        self.entries: list[Entry] = []
+        self.cursor = -1
+
+    @property
+    def selected(self) -> Entry | None:
+        """The entry under the cursor."""
+        return self.entries[self.cursor] if self.entries else None
+
+    def add(self, *entries: Entry) -> None:
+        """Append entries in order."""
+        follows = self.cursor >= len(self.entries) - 1
+        self.entries += entries
+        excess = len(self.entries) - MOST_ENTRIES
+        if excess > 0:
+            del self.entries[:excess]
+            self.cursor = max(0, self.cursor - excess)
+        if follows:
+            self.cursor = len(self.entries) - 1
+        self.virtual_size = Size(0, len(self.entries))
+        if follows:
+            self.call_after_refresh(self.scroll_end, animate=False, force=True)
+        self.refresh()
+
+    def action_cursor(self, step: int) -> None:
+        """Move the cursor by that many lines."""
+        if not self.entries:
+            return
+        self.cursor = max(0, min(len(self.entries) - 1, self.cursor + step))
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
+        self.refresh()
+
+    def action_page(self, step: int) -> None:
+        """Move the cursor by pages."""
+        self.action_cursor(step * max(1, self.size.height - 1))
+
+    def on_click(self, event: object) -> None:
+        """Select the line under the mouse."""
+        y = getattr(event, "y", 0) - self.gutter.top + self.scroll_offset.y
+        if 0 <= y < len(self.entries):
+            self.cursor = y
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Time, mark, text, cut at the pane's edge."""
+        width = self.scrollable_content_region.width
+        at = y + self.scroll_offset.y
+        base = self.rich_style
+        if at >= len(self.entries):
+            return Strip.blank(width, base)
+        entry = self.entries[at]
+        style = base
+        if at == self.cursor and self.has_focus:
+            style = base + self.get_component_rich_style("log--cursor")
+        marks: dict[Mark, str] = {
+            "✓": "log--ok",
+            "✗": "log--failed",
+            "!": "log--warning",
+            "$": "log--statement",
+        }
+        marked = marks.get(entry.mark)
+        mark_style = style
+        if marked is not None:
+            mark_style = style + _foreground(self.get_component_rich_style(marked, partial=True))
+        time_style = style + _foreground(self.get_component_rich_style("log--time", partial=True))
+        strip = Strip(
+            [
+                Segment(f"{entry.when:%H:%M:%S} ", time_style),
+                Segment(f"{entry.mark} ", mark_style),
+                Segment(one_line(entry.text), mark_style if entry.mark != "$" else style),
+            ]
+        )
+        if strip.cell_length > width:
+            return strip.crop(0, width - 1).join(
+                [strip.crop(0, width - 1), Strip([Segment("…", time_style)])]
+            )
+        return strip.extend_cell_length(width, style)
+
+
+def _foreground(style: Style) -> Style:
+    return Style(color=style.color, bold=style.bold)

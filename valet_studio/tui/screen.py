@@ -1,0 +1,133 @@
+"""The one screen: four panes side by side, or one pane and tabs where they do not fit."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+
+from valet_studio.tui.actions import ACTIONS, PANES
+from valet_studio.tui.dry_run_pane import DryRunPane
+from valet_studio.tui.facts import Facts
+from valet_studio.tui.log_pane import LogPane
+from valet_studio.tui.plan_pane import PlanPane
+from valet_studio.tui.progress import Progress
+from valet_studio.tui.status import KeyLine, Notice, StatusLine, Tabs, Tone
+from valet_studio.tui.types_pane import TypesPane
+
+LEAST_WIDTH = 100
+LEAST_HEIGHT = 28
+"""Below either, one pane is shown at a time."""
+
+
+class MainScreen(Screen[None]):
+    """Lays out the panes and keeps the focus; what they show comes from the app."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), f"app.perform('{action.id}')", action.label, show=False)
+        for action in ACTIONS
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.current = 0
+        self.zoomed = False
+
+    def compose(self) -> ComposeResult:
+        yield StatusLine()
+        yield Tabs()
+        with Container(id="panes"):
+            yield PlanPane()
+            yield TypesPane()
+            yield DryRunPane()
+            yield LogPane()
+        yield Notice()
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        """The plan has the focus."""
+        self.go_to(0)
+
+    @property
+    def plan_pane(self) -> PlanPane:
+        """Pane 1."""
+        return self.query_one(PlanPane)
+
+    @property
+    def types_pane(self) -> TypesPane:
+        """Pane 2."""
+        return self.query_one(TypesPane)
+
+    @property
+    def dry_run_pane(self) -> DryRunPane:
+        """Pane 3."""
+        return self.query_one(DryRunPane)
+
+    @property
+    def log_pane(self) -> LogPane:
+        """Pane 4."""
+        return self.query_one(LogPane)
+
+    @property
+    def pane_name(self) -> str:
+        """Which pane has the focus."""
+        return PANES[self.current]
+
+    @property
+    def single(self) -> bool:
+        """Whether one pane is shown at a time."""
+        return self.zoomed or self.size.width < LEAST_WIDTH or self.size.height < LEAST_HEIGHT
+
+    def show(self, facts: Facts, progress: Progress | None, types: Content | None) -> None:
+        """Draw all from what is known now."""
+        self.query_one(StatusLine).show(facts)
+        self.query_one(KeyLine).show(facts)
+        self.plan_pane.show(facts)
+        self.types_pane.show(facts, types)
+        self.show_run(facts, progress)
+
+    def show_run(self, facts: Facts, progress: Progress | None) -> None:
+        """Draw only what a running dry run or apply changes."""
+        self.set_class(progress is not None, "-rehearsed")
+        self.dry_run_pane.show(facts, progress)
+
+    def say(self, text: str, tone: Tone = "plain") -> None:
+        """Say it in the line above the keys."""
+        self.query_one(Notice).say(text, tone)
+
+    def go_to(self, pane: int) -> None:
+        """Give a pane the focus, and show it where one is shown at a time."""
+        self.current = pane % len(PANES)
+        self._arrange()
+        target: Widget = self.query_one(f"#{PANES[self.current]}")
+        (self.plan_pane.changes if target is self.plan_pane else target).focus()
+
+    def zoom(self) -> None:
+        """Show the focused pane alone, or all four again."""
+        self.zoomed = not self.zoomed
+        self._arrange()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """Choose the arrangement that fits."""
+        self._arrange()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """A click moved the focus."""
+        for widget in (event.widget, *event.widget.ancestors):
+            if widget.id in PANES:
+                self.current = PANES.index(widget.id)
+                self._arrange()
+                return
+
+    def _arrange(self) -> None:
+        self.set_class(self.single, "-single")
+        for at, name in enumerate(PANES):
+            pane = self.query_one(f"#{name}")
+            pane.set_class(at == self.current, "-current")
+        self.query_one(Tabs).show(self.current)

@@ -1,0 +1,228 @@
+"""The lines around the panes: status above, tabs, notice and keys below."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from textual import events
+from textual.app import RenderResult
+from textual.content import Content
+from textual.widget import Widget
+
+from valet_studio.tui.actions import ACTIONS, Action
+from valet_studio.tui.facts import Facts
+from valet_studio.tui.text import count, path_shortened, shortened, size
+
+Tone: TypeAlias = Literal["plain", "good", "warning", "bad"]
+TONES: dict[Tone, tuple[str, str]] = {
+    "plain": ("", ""),
+    "good": ("✓ ", "$success"),
+    "warning": ("! ", "$warning"),
+    "bad": ("✗ ", "$error"),
+}
+
+
+class StatusLine(Widget):
+    """Schema and watching, database and size, the plan's state, its fingerprint, its rehearsal."""
+
+    def __init__(self) -> None:
+        super().__init__(id="status")
+        self.facts: Facts | None = None
+
+    def show(self, facts: Facts) -> None:
+        """Draw what is known now."""
+        self.facts = facts
+        self.refresh()
+
+    def render(self) -> RenderResult:
+        """One line; the paths give way first."""
+        if self.facts is None:
+            return Content("")
+        return status_text(self.facts, self.size.width)
+
+
+def status_text(facts: Facts, width: int) -> Content:
+    """The status line in that many cells."""
+    state = facts.good or facts.state
+    watching = ("● ", "$success") if facts.watching else ("‖ ", "$warning")
+    paused = "" if facts.watching else " paused"
+    right = _plan_part(facts)
+    database = facts.settings.database
+    about = ""
+    if state is not None:
+        database = state.database.label
+        if not state.database.exists:
+            about = " (not made yet)"
+        elif state.database.size is not None:
+            about = f" {size(state.database.size)}"
+    room = width - right.cell_length - len(paused) - len(about) - 9
+    schema = str(facts.settings.schema_path)
+    if len(schema) + len(database) > room:
+        half = max(10, room // 2)
+        schema = path_shortened(schema, max(half, room - len(database)))
+        database = path_shortened(database, max(10, room - len(schema)))
+    left = Content.assemble(
+        " ",
+        watching,
+        (schema, "bold"),
+        (paused, "$warning"),
+        ("  │ ", "$border-idle"),
+        (database, "bold"),
+        (about, "$muted"),
+    )
+    gap = max(2, width - left.cell_length - right.cell_length - 1)
+    return Content.assemble(left, " " * gap, right)
+
+
+def _plan_part(facts: Facts) -> Content:
+    plan = facts.plan
+    if facts.state is None:
+        return Content.styled("reading…", "$muted")
+    if facts.missing:
+        return Content.styled("! no schema", "bold $warning")
+    if facts.broken:
+        return Content.styled("✗ broken", "bold $error")
+    if plan is None:
+        return Content("")
+    pending = count(len(plan.pending), "change")
+    said = {
+        "in_sync": ("✓ in sync", "bold $success"),
+        "pending": (f"~ {pending}" if plan.pending else "~ new hash", "bold $primary"),
+        "blocked": ("✗ rejected", "bold $error"),
+    }[plan.status]
+    parts = [Content.styled(*said), Content.styled(plan.fingerprint[:8], "$muted")]
+    if facts.running is not None:
+        parts.append(Content.styled(f"● {facts.running}", "bold $primary"))
+    elif plan.status == "pending":
+        if facts.rehearsal_holds:
+            parts.append(Content.styled("✓ dry run", "$success"))
+        elif plan.fingerprint == facts.failed:
+            parts.append(Content.styled("✗ dry run", "$error"))
+        else:
+            parts.append(Content.styled("no dry run", "$muted"))
+    return Content.styled(" · ", "$border-idle").join(parts)
+
+
+class Notice(Widget):
+    """One line that says what the last key did, or why it did nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(id="notice")
+        self.text = ""
+        self.tone: Tone = "plain"
+
+    def say(self, text: str, tone: Tone = "plain") -> None:
+        """Show this until the next thing is said."""
+        self.text, self.tone = text, tone
+        self.refresh()
+
+    def render(self) -> RenderResult:
+        """The mark carries the tone, colour repeats it."""
+        mark, style = TONES[self.tone]
+        return Content.assemble(
+            " ", (mark, f"bold {style}"), (shortened(self.text, self.size.width - 4), style)
+        )
+
+
+class KeyLine(Widget):
+    """The keys that work now, as many as fit; apply stays, dimmed, while it is off."""
+
+    def __init__(self) -> None:
+        super().__init__(id="keys")
+        self.facts: Facts | None = None
+        self.shown: tuple[str, ...] = ()
+
+    def show(self, facts: Facts) -> None:
+        """Draw the keys of this moment."""
+        self.facts = facts
+        self.refresh()
+
+    def render(self) -> RenderResult:
+        """Key and label, in the registry's order; `?` always fits."""
+        if self.facts is None:
+            return Content("")
+        text, self.shown = keys_text(self.facts, self.size.width)
+        return text
+
+
+def keys_text(facts: Facts, width: int) -> tuple[Content, tuple[str, ...]]:
+    """The line of keys in that many cells, and the ids of the actions in it."""
+    able: list[tuple[Action, bool]] = []
+    for action in ACTIONS:
+        off = action.reason(facts) is not None
+        if action.in_footer and (not off or (action.always_shown and not facts.missing)):
+            able.append((action, off))
+    wide = {
+        action.id: len(action.key) + len(_label(action, facts, off)) + 3 for action, off in able
+    }
+    room = width - 1 - wide["help"] - wide["quit"]
+    shown: set[str] = {"help", "quit"}
+    for action, _ in able:
+        if action.id in shown:
+            continue
+        if wide[action.id] > room:
+            break
+        room -= wide[action.id]
+        shown.add(action.id)
+    parts: list[Content] = [Content(" ")]
+    for action, off in able:
+        if action.id not in shown:
+            continue
+        label = _label(action, facts, off)
+        key = Content.styled(action.key, "$muted" if off else "bold $primary")
+        parts.append(
+            Content.assemble(key, " ", (label, "$muted dim" if off else ""), "  ").stylize(
+                f"@click=app.perform('{action.id}')"
+            )
+        )
+    return Content.assemble(*parts), tuple(a.id for a, _ in able if a.id in shown)
+
+
+def _label(action: Action, facts: Facts, off: bool) -> str:
+    if off:
+        return (
+            f"{action.label} (dry run first)" if _wants_dry_run(facts) else f"{action.label} (off)"
+        )
+    if action.id == "watch" and not facts.watching:
+        return "resume"
+    return action.label
+
+
+def _wants_dry_run(facts: Facts) -> bool:
+    return (
+        facts.plan is not None
+        and facts.plan.status == "pending"
+        and not facts.broken
+        and facts.running is None
+    )
+
+
+class Tabs(Widget):
+    """The four panes' names, where only one of them fits."""
+
+    NAMES = ("Plan", "Types", "Dry run", "Log")
+
+    def __init__(self) -> None:
+        super().__init__(id="tabs")
+        self.current = 0
+
+    def show(self, current: int) -> None:
+        """Mark the pane that is shown."""
+        self.current = current
+        self.refresh()
+
+    def render(self) -> RenderResult:
+        """The current one stands in brackets: colour only repeats it."""
+        parts: list[Content] = [Content(" ")]
+        for at, name in enumerate(self.NAMES):
+            text = f"[{at + 1} {name}]" if at == self.current else f" {at + 1} {name} "
+            style = "bold $primary" if at == self.current else "$muted"
+            parts.append(
+                Content.styled(text, style).stylize(f"@click=app.perform('pane_{at + 1}')")
+            )
+            parts.append(Content("  "))
+        return Content.assemble(*parts)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """A click selects no text here."""
+        event.prevent_default()

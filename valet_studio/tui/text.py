@@ -1,0 +1,132 @@
+"""Small drawings: numbers, code, problems, source lines. Pure; colours are theme variables.
+
+Everything is `Content`, never markup: a name such as `[/x]` stays what it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from textual.content import Content
+from textual.highlight import highlight
+
+from valet_studio.errors import Location, Problem
+from valet_studio.schema.model import Json, Sources
+from valet_studio.tui.theme import CodeColours
+
+BLANK = Content("")
+SIGN_STYLES = {
+    "+": "$success",
+    "-": "$muted",
+    "~": "$primary",
+    "!": "$warning",
+    "✗": "$error",
+}
+
+
+def count(number: int, noun: str) -> str:
+    """ "1 row", "142 rows", "1,000,000 rows"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """Bytes for people: "812 B", "44 KB", "1.2 GB"."""
+    amount = float(number)
+    for unit in ("B", "KB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if amount >= 10 or unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """ "0.03 s", "12.4 s", "3:07"."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def shortened(text: str, width: int) -> str:
+    """The text in at most `width` cells, its end replaced by "…" where it is longer."""
+    content = Content(text)
+    return text if content.cell_length <= width else content.truncate(width, ellipsis=True).plain
+
+
+def path_shortened(path: str, width: int) -> str:
+    """The path in at most `width` characters: its beginning goes first, the name stays."""
+    return path if len(path) <= width else "…" + path[len(path) - width + 1 :]
+
+
+def one_line(text: str) -> str:
+    """The text with every run of white space, line breaks included, as one blank."""
+    return " ".join(text.split())
+
+
+def value(item: Json) -> str:
+    """A document's value as JSON would write it, in one line."""
+    return json.dumps(item, ensure_ascii=False)
+
+
+def code(text: str, language: str) -> Content:
+    """Highlighted code; an unknown language stays plain."""
+    return highlight(text, language=language, theme=CodeColours, tab_size=4)
+
+
+def lines(parts: Iterable[Content]) -> Content:
+    """The parts below each other."""
+    return Content("\n").join(parts)
+
+
+def rule(title: str, style: str = "$muted") -> Content:
+    """A small heading."""
+    return Content.styled(title, f"bold {style}")
+
+
+def excerpt(sources: Sources, place: Location, around: int = 2) -> Content | None:
+    """The source line at a place, marked, between its neighbours; None where it is not known."""
+    if sources.line(place) is None:
+        return None
+    first = max(1, place.line - around)
+    shown: list[tuple[int, str]] = []
+    for number in range(first, place.line + around + 1):
+        text = sources.line(Location(place.file, number, 1))
+        if text is not None:
+            shown.append((number, text.expandtabs(4)))
+    indent = min((len(text) - len(text.lstrip()) for _, text in shown if text.strip()), default=0)
+    coloured = code("\n".join(text[indent:] for _, text in shown), "typescript").split("\n")
+    gutter = len(str(shown[-1][0]))
+    result = []
+    for (number, _), line in zip(shown, coloured, strict=False):
+        here = number == place.line
+        mark = Content.styled(f"{'▶' if here else ' '} {number:>{gutter}} │ ", "$muted")
+        result.append(mark + (line.stylize("$foreground on $marked-line") if here else line))
+    return lines(result)
+
+
+def problem(item: Problem) -> Content:
+    """One problem: place, sentence, source line with a caret, way out."""
+    parts: list[Content] = []
+    if item.location is not None:
+        parts.append(Content.styled(str(item.location), "bold underline"))
+    parts.append(Content.styled(f"✗ {item.message}", "bold $error"))
+    if item.location is not None and item.source_line is not None:
+        gutter = f"{item.location.line} │ "
+        parts.append(
+            Content.styled(gutter, "$muted") + code(item.source_line.expandtabs(4), "typescript")
+        )
+        before = item.source_line[: max(0, item.location.column - 1)].expandtabs(4)
+        blank = " " * (len(gutter) - 2) + "│ " + " " * Content(before).cell_length
+        parts.append(Content.styled(blank, "$muted") + Content.styled("^", "bold $error"))
+    if item.hint is not None:
+        parts.append(Content.assemble(("→ ", "bold $primary"), item.hint))
+    return lines(parts)
+
+
+def problem_plain(item: Problem) -> str:
+    """One problem as plain text, to be copied."""
+    place = f"{item.location}: " if item.location is not None else ""
+    hint = f"\n{item.hint}" if item.hint is not None else ""
+    return f"{place}{item.message}{hint}"
