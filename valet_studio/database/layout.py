@@ -90,13 +90,13 @@ def backfill_digests(meta: Mapping[str, str]) -> dict[str, str]:
 
 
 def kept_to_json(kept: Iterable[Table]) -> str:
-    """The text stored under `kept_json`."""
+    """The text stored under `kept_json`: table documents, each with its `unknown` fields."""
     entries: list[Json] = []
     for table in kept:
         known = tuple(f for f in table.fields if f.validator != UNKNOWN)
         unknown: list[Json] = [f.name for f in table.fields if f.validator == UNKNOWN]
         document = table_to_document(Table(table.name, known, sync=table.sync))
-        entries.append({"table": document, "unknown": unknown})
+        entries.append({**document, "unknown": unknown})
     return json.dumps(entries, ensure_ascii=False)
 
 
@@ -108,8 +108,9 @@ def kept_from_json(text: str) -> tuple[Table, ...]:
     """
     kept = []
     for entry in json.loads(text):
-        table = table_from_document(entry["table"])
-        unknown = tuple(Field(name, UNKNOWN, optional=True) for name in entry["unknown"])
+        document = {key: value for key, value in entry.items() if key != "unknown"}
+        table = table_from_document(document)
+        unknown = tuple(Field(n, UNKNOWN, optional=True) for n in entry.get("unknown", ()))
         kept.append(Table(table.name, table.fields + unknown, sync=table.sync))
     return tuple(kept)
 

@@ -7,7 +7,6 @@ by the state in which the last process left the files; `_open_to_read` holds the
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -149,9 +148,6 @@ def _open_wal(path: Path) -> apsw.Connection:
             connection.close(True)
             raise
         return connection
-    if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
-        # Nobody without more rights than ours can write it; SQLite's index file cannot be made.
-        return _open_immutable(path)
     if log.exists():
         # A log without its index: nobody has it open. Reading in exclusive mode keeps the index
         # in memory, and without a checkpoint on close both files stay as they are.
@@ -162,7 +158,12 @@ def _open_wal(path: Path) -> apsw.Connection:
         return _touched(connection)
     # Nobody has it open. SQLite makes log and index to read it; only a connection that may write
     # takes them away again when it closes. There is nothing in the log to be written back.
-    return _open_query_only(path)
+    try:
+        return _open_query_only(path)
+    except (apsw.ReadOnlyError, apsw.CantOpenError):
+        # File or directory is read-only, so the index cannot be made: without a log, the file
+        # itself is all there is to read.
+        return _open_immutable(path)
 
 
 def _open_query_only(path: Path) -> apsw.Connection:

@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+import pytest
+from files import Mode, contents, killed_writer, make, open_writer
+
+from valet_studio.database import target as target_module
+from valet_studio.database.copy import copy_to
+from valet_studio.database.errors import database_errors
+from valet_studio.database.inspect import inspect
+from valet_studio.database.target import open_target
+from valet_studio.errors import Cancelled, DatabaseBusy, DatabaseError, Unsupported
+
+MODES: tuple[Mode, ...] = ("delete", "wal")
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_reading_changes_no_byte_and_leaves_no_file(tmp_path: Path, mode: Mode) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)", mode=mode)
+    before = contents(tmp_path)
+    with open_target(str(path)).reading() as connection:
+        assert inspect(connection).table_named("t") is not None
+        assert connection.execute("SELECT a FROM t").get == 1
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_reading_beside_a_live_writer(tmp_path: Path, mode: Mode) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)", mode=mode)
+    with open_writer(path) as writer:
+        writer.execute("INSERT INTO t VALUES (1)")
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute("INSERT INTO t VALUES (2)")
+        # The shared-memory file holds the locks of the processes, so it does change.
+        before = contents(tmp_path, but=("a.db-shm",))
+        names = sorted(p.name for p in tmp_path.iterdir())
+        with open_target(str(path)).reading() as connection:
+            assert connection.execute("SELECT count(*) FROM t").get == 1
+        assert contents(tmp_path, but=("a.db-shm",)) == before
+        assert sorted(p.name for p in tmp_path.iterdir()) == names
+        writer.execute("COMMIT")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_reading_cannot_write(tmp_path: Path, mode: Mode) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)", mode=mode)
+    target = open_target(str(path))
+    with pytest.raises(DatabaseError, match="read-only"), target.reading() as connection:
+        connection.execute("INSERT INTO t VALUES (1)")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_a_killed_writer_committed_is_read(tmp_path: Path, mode: Mode) -> None:
+    path = tmp_path / "a.db"
+    killed_writer(path, mode)
+    with open_target(str(path)).reading() as connection:
+        assert connection.execute("SELECT count(*), min(a), max(a) FROM t").get == (200, 1, 200)
+        assert connection.execute("PRAGMA integrity_check").get == "ok"
+
+
+def test_a_killed_writers_log_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    killed_writer(path, "wal")
+    before = contents(tmp_path, but=("a.db-shm",))
+    with open_target(str(path)).reading() as connection:
+        assert connection.execute("SELECT count(*) FROM t").get == 200
+    assert contents(tmp_path, but=("a.db-shm",)) == before
+
+
+def test_a_log_without_its_index_is_read_and_left(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    killed_writer(path, "wal")
+    (tmp_path / "a.db-shm").unlink()
+    before = contents(tmp_path)
+    with open_target(str(path)).reading() as connection:
+        assert connection.execute("SELECT count(*) FROM t").get == 200
+    assert contents(tmp_path) == before
+
+
+def test_an_absent_database_is_empty_and_stays_absent(tmp_path: Path) -> None:
+    target = open_target(str(tmp_path / "no" / "a.db"))
+    with target.reading() as connection:
+        assert inspect(connection).tables == ()
+    assert (target.exists(), target.size()) == (False, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_writing_makes_directory_and_file(tmp_path: Path) -> None:
+    target = open_target(str(tmp_path / "no" / "a.db"))
+    with target.writing() as connection:
+        connection.execute("CREATE TABLE t (a)")
+    assert target.exists()
+    assert target.size() == (tmp_path / "no" / "a.db").stat().st_size
+
+
+def test_size_counts_the_log(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.db", mode="wal")
+    with open_writer(path) as writer:
+        writer.execute("CREATE TABLE t (a)")
+        log = tmp_path / "a.db-wal"
+        assert log.stat().st_size > 0
+        assert open_target(str(path)).size() == path.stat().st_size + log.stat().st_size
+
+
+def test_cancel_interrupts_a_long_statement(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)")
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) FROM n"
+    target = open_target(str(path))
+    with pytest.raises(Cancelled), target.reading(lambda: True) as connection:
+        connection.execute(endless).fetchall()
+
+
+@pytest.mark.parametrize(
+    "spec", ["http://x/y", "https://x", "libsql://x.turso.io", "libsql:x", "file:a.db", ":memory:"]
+)
+def test_other_targets_are_refused_in_a_sentence(spec: str) -> None:
+    with pytest.raises(Unsupported, match="this version works on SQLite database files only"):
+        open_target(spec)
+
+
+@pytest.mark.parametrize("name", ["with space.db", "ä?%41#.db", "-x.db", "c:d.db"])
+def test_any_file_name_will_do(tmp_path: Path, name: str) -> None:
+    target = open_target(str(tmp_path / name))
+    with target.writing() as connection:
+        connection.execute("PRAGMA journal_mode = wal").fetchall()
+        connection.execute("CREATE TABLE t (a)")
+    with target.reading() as connection:
+        assert inspect(connection).table_named("t") is not None
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+# ---- errors
+
+
+def problem_of(path: Path) -> tuple[str, str | None]:
+    with pytest.raises(DatabaseError) as caught, open_target(str(path)).reading() as connection:
+        inspect(connection)
+    problem = caught.value.problems[0]
+    assert str(path) in problem.message
+    return problem.message, problem.hint
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    path.write_bytes(b"not a database, but long enough to have a header" * 100)
+    message, hint = problem_of(path)
+    assert "is not a SQLite database" in message
+    assert hint is not None
+
+
+def test_a_directory(tmp_path: Path) -> None:
+    message, hint = problem_of(tmp_path)
+    assert "is a directory" in message
+    assert hint is not None
+    with pytest.raises(DatabaseError, match="is a directory"):
+        open_target(str(tmp_path)).writing().__enter__()
+
+
+def test_a_damaged_file(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.db", *(f"CREATE TABLE t{i} (a, b, c)" for i in range(200)))
+    damaged = bytearray(path.read_bytes())
+    damaged[100:4000] = b"\xff" * 3900
+    path.write_bytes(damaged)
+    message, hint = problem_of(path)
+    assert "is damaged" in message
+    assert hint is not None
+
+
+def test_a_locked_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(target_module, "READ_TIMEOUT_MS", 10)
+    monkeypatch.setattr(target_module, "WRITE_TIMEOUT_MS", 10)
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)")
+    target = open_target(str(path))
+    with open_writer(path) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(DatabaseBusy, match="locked by another process"), target.reading():
+            pass
+        with (
+            pytest.raises(DatabaseBusy, match="locked by another process"),
+            target.writing() as connection,
+        ):
+            connection.execute("CREATE TABLE u (a)")
+
+
+@contextmanager
+def without_root() -> Iterator[None]:
+    """Permissions mean nothing to root, so step down where the tests run as root."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    for directory in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        directory.chmod(0o755)
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)")
+    path.chmod(0)
+    with without_root():
+        message, hint = problem_of(path)
+    assert "permission denied" in message
+    assert hint is not None
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_read_only_directory_can_be_read_but_not_written(tmp_path: Path, mode: Mode) -> None:
+    for directory in (tmp_path.parent, tmp_path.parent.parent):
+        directory.chmod(0o755)
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)", mode=mode)
+    path.chmod(0o444)
+    tmp_path.chmod(0o555)
+    target = open_target(str(path))
+    try:
+        with without_root():
+            with target.reading() as connection:
+                assert inspect(connection).table_named("t") is not None
+            with (
+                pytest.raises(DatabaseError, match="cannot be written|cannot be opened"),
+                target.writing() as connection,
+            ):
+                connection.execute("CREATE TABLE u (a)")
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def test_a_missing_extension(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)")
+    with open_writer(path) as writer:
+        writer.execute("PRAGMA writable_schema = ON")
+        writer.execute(
+            "INSERT INTO sqlite_master VALUES "
+            "('table', 'places', 'places', 0, 'CREATE VIRTUAL TABLE places USING geopoly9(a)')"
+        )
+    target = open_target(str(path))
+    with pytest.raises(DatabaseError, match="extension that is not here: no such module"):
+        with target.reading() as connection:
+            assert inspect(connection).table_named("places") is not None
+            connection.execute("SELECT * FROM places").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (apsw.FullError("full"), "disk is full"),
+        (apsw.IOError("disk I/O error"), "failed: disk I/O error"),
+        (apsw.ConstraintError("CHECK constraint failed: x"), "SQLite refused"),
+        (OSError(13, "Permission denied"), "cannot be used: permission denied"),
+    ],
+)
+def test_other_errors_are_sentences(error: Exception, words: str) -> None:
+    with pytest.raises(DatabaseError, match=words), database_errors("a.db"):
+        raise error
+
+
+# ---- copy
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_copy_beside_a_busy_writer_is_of_one_moment(tmp_path: Path, mode: Mode) -> None:
+    path = make(
+        tmp_path / "a.db",
+        "CREATE TABLE t (a, b)",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 5000) "
+        "INSERT INTO t SELECT 0, zeroblob(3000) FROM n",
+        mode=mode,
+    )
+    stop = threading.Event()
+
+    def write() -> None:
+        with open_writer(path) as writer:
+            writer.set_busy_timeout(5000)
+            writer.execute("PRAGMA synchronous = OFF")
+            while not stop.is_set():
+                writer.execute("UPDATE t SET a = a + 1")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        steps = list(copy_to(open_target(str(path)), tmp_path / "copy.db", never))
+    finally:
+        stop.set()
+        thread.join()
+    assert len(steps) > 2
+    assert steps[-1][0] == steps[-1][1] > 0
+    with open_target(str(tmp_path / "copy.db")).reading() as copy:
+        assert copy.execute("SELECT count(DISTINCT a), count(*) FROM t").get == (1, 5000)
+        assert copy.execute("PRAGMA integrity_check").get == "ok"
+
+
+def test_a_copy_of_an_absent_database_is_an_empty_one(tmp_path: Path) -> None:
+    destination = tmp_path / "copy.db"
+    list(copy_to(open_target(str(tmp_path / "a.db")), destination, never))
+    assert destination.exists()
+    with open_target(str(destination)).reading() as copy:
+        assert inspect(copy).tables == ()
+
+
+def test_a_copy_can_be_cancelled(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)")
+    with pytest.raises(Cancelled):
+        list(copy_to(open_target(str(path)), tmp_path / "copy.db", lambda: True))
