@@ -10,20 +10,29 @@ LATER_SUFFIXES = ("Id", "Insert", "Patch")
 
 
 def type_name(name: str) -> str:
-    """The name that a table or property would get if it were alone: `user-tags` → `UserTags`.
+    """The name that a table would get if it were alone: `user-tags` → `UserTags`."""
+    joined = pascal(name)
+    return joined if joined.isidentifier() else f"Table{joined}"
+
+
+def pascal(name: str) -> str:
+    """The parts of a name, capitalised and joined: the end of an identifier, perhaps empty.
 
     NFKC, because Python compares identifiers in that form and would hold two of ours equal.
     """
-    words = _words(unicodedata.normalize("NFKC", name))
-    joined = unicodedata.normalize("NFKC", "".join(word[:1].upper() + word[1:] for word in words))
-    return joined if joined.isidentifier() else f"Table{joined}"
+    kept = "".join(
+        character if character != "_" and f"_{character}".isidentifier() else " "
+        for character in unicodedata.normalize("NFKC", name)
+    )
+    joined = "".join(word[:1].upper() + word[1:] for word in kept.split())
+    return unicodedata.normalize("NFKC", joined)
 
 
 def table_type_names(tables: Iterable[str], reserved: Iterable[str]) -> dict[str, str]:
     """One type name for each table, whatever the order in which the tables were written.
 
     No two of the names, extended by `LATER_SUFFIXES` or not, are equal to each other or to a
-    reserved one. Plain names go first to the tables that need no change to get them.
+    reserved one.
     """
     taken = set(reserved)
     names: dict[str, str] = {}
@@ -43,9 +52,3 @@ def take(wanted: str, taken: set[str], suffixes: Sequence[str] = ()) -> str:
         if not family & taken:
             taken |= family
             return name
-
-
-def _words(name: str) -> list[str]:
-    """The parts of a name between characters that no identifier can hold, or underscores."""
-    kept = "".join(c if c != "_" and f"_{c}".isidentifier() else " " for c in name)
-    return kept.split()

@@ -10,17 +10,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from valet_studio.codegen.naming import table_type_names, take, type_name
+from valet_studio.codegen.naming import pascal, table_type_names, take
 from valet_studio.schema.document import schema_hash
 from valet_studio.schema.model import Field, ObjectField, Scalar, Schema, Table, Validator
 
 RESERVED = frozenset(
-    "Any DataModel Doc Literal NewType NotRequired TableNames TypeAlias TypedDict "
-    "None True False".split()
+    {"Any", "DataModel", "Doc", "Literal", "NewType", "NotRequired", "TableNames"}
+    | {"TypeAlias", "TypedDict", "None", "True", "False"}
 )
 """Names that the file itself declares or imports, and keywords."""
 
-BUILTIN_TYPES = frozenset("bool bytes dict float int list str".split())
+BUILTIN_TYPES = frozenset({"bool", "bytes", "dict", "float", "int", "list", "str"})
 """What annotations name: a property so called would hide it inside a class body."""
 
 LARGEST_EXACT = 2**53
@@ -93,7 +93,7 @@ class _Module:
 
     def row(self, member: Field | ObjectField, owner: str) -> tuple[str, str, bool]:
         """A property's name, annotation, and whether it may be missing."""
-        wanted = owner + type_name(member.name).removeprefix("Table")
+        wanted = owner + pascal(member.name)
         return member.name, self.annotation(member.validator, wanted), member.optional
 
     def annotation(self, validator: Validator, wanted: str) -> str:
@@ -140,7 +140,9 @@ class _Module:
         total: bool = True,
     ) -> str:
         """A TypedDict as a class where every key can be an attribute, else as a call."""
-        shown = [(key, f"NotRequired[{text}]" if may_miss else text) for key, text, may_miss in rows]
+        shown = [
+            (key, f"NotRequired[{text}]" if may_miss else text) for key, text, may_miss in rows
+        ]
         if all(self.is_attribute(key) for key, _ in shown):
             bases = "TypedDict" if total else "TypedDict, total=False"
             body = [f'    """{about}"""'] if about else []

@@ -13,11 +13,14 @@ from valet_studio.schema.model import Field, ObjectField, Scalar, Schema, Table,
 
 INDENT = "  "
 LINE_WIDTH = 88
+KEY_KINDS = ("string", "id", "literal", "number", "int")
+"""Validators whose type can be the key of a Record."""
 
 RESERVED = frozenset(
-    "DataModel Doc Id Insert Patch TableNames "
-    "Array ArrayBuffer BigInt Boolean Date Error Function JSON Map Math Number Object Omit "
-    "Partial Pick Promise Record RegExp Set String Symbol Uint8Array".split()
+    {"DataModel", "Doc", "Id", "Insert", "Patch", "TableNames"}
+    | {"Array", "ArrayBuffer", "BigInt", "Boolean", "Date", "Error", "Function", "JSON", "Map"}
+    | {"Math", "Number", "Object", "Omit", "Partial", "Pick", "Promise", "Record", "RegExp"}
+    | {"Set", "String", "Symbol", "Uint8Array"}
 )
 """Names that the file itself declares or uses, and globals whose shadowing would mislead."""
 
@@ -99,10 +102,10 @@ def _about_table(table: Table) -> list[str]:
     for index in table.indexes:
         fields = ", ".join(property_key(field) for field in index.fields)
         lines.append(f"Index {property_key(index.name)}: {fields}.")
-    for search in table.search_indexes:
-        lines.append(
-            f"Search index {property_key(search.name)}: {property_key(search.search_field)}."
-        )
+    lines += [
+        f"Search index {property_key(search.name)}: {property_key(search.search_field)}."
+        for search in table.search_indexes
+    ]
     return lines
 
 
@@ -149,8 +152,8 @@ def _type(validator: Validator, indent: str, names: dict[str, str]) -> str:
             return _literal(validator.value)
         case "array":
             element = _type(validator.items[0], indent, names)
-            bare = validator.items[0].kind not in ("union",) or " | " not in element
-            return f"{element}[]" if bare else f"({element})[]"
+            several = validator.items[0].kind == "union" and " | " in element
+            return f"({element})[]" if several else f"{element}[]"
         case "object":
             return _object(validator.fields, indent, names)
         case "record":
@@ -191,14 +194,11 @@ def _record(validator: Validator, indent: str, names: dict[str, str]) -> str:
     """A record; one with listed keys need not hold all of them."""
     key, value = validator.items
     leaves = key.items if key.kind == "union" else (key,)
-    if not leaves or any(leaf.kind not in ("string", "id", "literal", "number") for leaf in leaves):
-        key_type = "string"
-    elif any(isinstance(leaf.value, bool) for leaf in leaves):
-        key_type = "string"
-    else:
-        key_type = _type(key, indent, names)
+    keys = all(leaf.kind in KEY_KINDS and not isinstance(leaf.value, bool) for leaf in leaves)
+    key_type = _type(key, indent, names) if leaves and keys else "string"
     record = f"Record<{key_type}, {_type(value, indent, names)}>"
-    return f"Partial<{record}>" if any(leaf.kind == "literal" for leaf in leaves) else record
+    listed = key_type != "string" and any(leaf.kind == "literal" for leaf in leaves)
+    return f"Partial<{record}>" if listed else record
 
 
 def _data_model(tables: Sequence[Table], names: dict[str, str]) -> str:

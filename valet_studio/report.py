@@ -1,0 +1,356 @@
+"""Plans, dry runs, results and problems as text, Markdown and SQL. Pure.
+
+The text carries its meaning in words and in the signs `+ - ~ ! ✗`, never in colour.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from valet_studio.errors import Location, Problem
+from valet_studio.migrate.events import BackfillReport, Failure, Report
+from valet_studio.plan.changes import (
+    AddColumn,
+    AnyChange,
+    ChangeSync,
+    CreateIndex,
+    CreateSearchIndex,
+    CreateTable,
+    DropIndex,
+    DropSearchIndex,
+    Plan,
+    RemoveField,
+    RemoveTable,
+    RestoreField,
+    RestoreTable,
+    Risk,
+    RunBackfill,
+)
+from valet_studio.report_json import plan_json, problems_json, report_json
+from valet_studio.schema.model import Json
+
+__all__ = [
+    "plan_json",
+    "plan_markdown",
+    "plan_sql",
+    "plan_text",
+    "problems_json",
+    "problems_text",
+    "push_text",
+    "report_json",
+    "report_text",
+    "warnings_text",
+]
+
+SHOWN_SAMPLES = 5
+SHOWN_FAILURES = 10
+SHOWN_VALUES = 8
+VALUE_WIDTH = 48
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan by table, each change with its sign, sentence and place; why, where it matters."""
+    blocks = []
+    for table, changes in groupby(plan.changes, key=lambda change: change.table):
+        lines = [f"Table {json.dumps(table, ensure_ascii=False)}:"]
+        for change in changes:
+            lines += [f"  {line}" for line in _change_lines(change)]
+        blocks.append("\n".join(lines))
+    return "\n\n".join([_headline(plan), *blocks, *_warnings_block(plan.warnings)]) + "\n"
+
+
+def plan_sql(plan: Plan) -> str:
+    """The statements that apply will run, in order, each change's sentence as a comment."""
+    parts = []
+    for change in plan.pending:
+        lines = [f"-- {_one_line(f'{change.shown_sign} {change.summary}')}"]
+        if isinstance(change, RunBackfill):
+            lines.append("-- Runs the function in schema.ts; no SQL says the same.")
+        lines += [f"{statement.rstrip().removesuffix(';')};" for statement in change.sql]
+        parts.append("\n".join(lines))
+    if plan.status == "blocked":
+        parts.insert(0, "-- Blocked: this push is rejected, and none of this will run.")
+    return "\n\n".join(parts or [f"-- {_headline(plan)}"]) + "\n"
+
+
+def plan_markdown(plan: Plan) -> str:
+    """The plan for a pull request: a table of changes, and the SQL folded away."""
+    lines = ["### Migration plan", "", _markdown(_headline(plan)), ""]
+    if plan.changes:
+        lines += ["| | Table | Change | Risk | Where |", "|---|---|---|---|---|"]
+        for change in plan.changes:
+            place = _markdown_code(str(change.location)) if change.location else ""
+            lines.append(
+                f"| {change.shown_sign} | {_markdown_code(change.table)} | "
+                f"{_markdown(change.summary)} | {change.risk.value} | {place} |"
+            )
+        lines.append("")
+    for change in plan.changes:
+        if change.risk is not Risk.SAFE:
+            lines += [f"- **{_markdown(change.summary)}** {_markdown(change.rule)}"]
+    for warning in plan.warnings:
+        hint = f" {_markdown(warning.hint)}" if warning.hint else ""
+        lines += [f"- **{_markdown(warning.message)}**{hint}"]
+    if lines[-1]:
+        lines.append("")
+    if any(change.sql for change in plan.pending):
+        text = plan_sql(plan)
+        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+        lines += ["<details><summary>SQL</summary>", "", f"{fence}sql"]
+        lines += [text.rstrip("\n"), fence, "", "</details>", ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def push_text(report: Report) -> str:
+    """What a push says, in the words of the seed's "Backfills with .backfill()"."""
+    match report.status:
+        case "noop":
+            return "Schema unchanged. Nothing to push.\n"
+        case "ok":
+            lines = ["Schema pushed successfully"]
+        case "failed":
+            lines = ["Schema pushed, but a backfill failed"]
+        case "rejected":
+            lines = ["Schema rejected. Nothing was changed."]
+    tables = [change.table for change in report.plan.pending]
+    tables += [backfill.table for backfill in report.backfills]
+    for table in dict.fromkeys(tables):
+        changes = [change for change in report.plan.pending if change.table == table]
+        if report.status == "rejected":
+            told = _rejected_lines(changes)
+        else:
+            told = _pushed_lines(changes)
+            for backfill in report.backfills:
+                if backfill.table == table:
+                    told += _backfill_lines(backfill)
+        if told:
+            lines.append(f"  Table {json.dumps(table, ensure_ascii=False)}:")
+            lines += [f"    {line}" for line in told]
+    if report.status == "failed":
+        lines.append(
+            "The failed backfill set no document. Mend it in schema.ts; the next push retries it."
+        )
+    return "\n".join(lines) + "\n"
+
+
+def report_text(report: Report, *, rehearsal: bool, database: str) -> str:
+    """A dry run or an apply: rows, backfills with samples and failures, and what comes next."""
+    blocks = [_outcome(report, rehearsal, database)]
+    if report.status == "rejected":
+        breaking = [c for c in report.plan.changes if c.risk is Risk.BREAKING]
+        blocks += ["\n".join(_change_lines(change)) for change in breaking]
+    if report.tables:
+        width = max(len(rows.table) for rows in report.tables)
+        blocks.append(
+            "\n".join(
+                ["Rows:"]
+                + [
+                    f"  {rows.table:<{width}}  {rows.rows_before:,} → {rows.rows_after:,}"
+                    for rows in report.tables
+                ]
+            )
+        )
+    blocks += [_backfill_block(backfill) for backfill in report.backfills]
+    blocks += _warnings_block(report.plan.warnings)
+    return "\n\n".join(blocks) + "\n"
+
+
+def problems_text(problems: Iterable[Problem]) -> str:
+    """Each problem with its place, the source line with a caret, and the way out."""
+    return "\n\n".join("\n".join(_problem_lines(problem)) for problem in problems) + "\n"
+
+
+def warnings_text(warnings: Sequence[Problem]) -> str:
+    """Warnings under the sign `!`, in the form of `problems_text`; "" where there are none."""
+    return "".join(f"{block}\n" for block in _warnings_block(warnings))
+
+
+def _headline(plan: Plan) -> str:
+    total = len(plan.pending)
+    changes = _count(total, "change")
+    match plan.status:
+        case "in_sync" if plan.changes:
+            return "Schema and database agree, but the database holds what no schema explains."
+        case "in_sync":
+            return "Schema and database agree. Nothing to do."
+        case "blocked":
+            breaking = sum(change.risk is Risk.BREAKING for change in plan.changes)
+            what = _count(breaking, "breaking change")
+            return f"Blocked: {what} of {total}. The whole push is rejected."
+        case "pending":
+            risky = sum(change.risk is Risk.WARNING for change in plan.pending)
+            look = f", {risky} to look at" if risky else ""
+            if not total:
+                return "Pending: no change to the database; only the schema will be recorded."
+            return f"Pending: {changes}{look}."
+
+
+def _change_lines(change: AnyChange) -> list[str]:
+    place = f"  ({change.location})" if change.location else ""
+    lines = [f"{change.shown_sign} {_one_line(change.summary)}{place}"]
+    if change.risk is not Risk.SAFE and change.rule:
+        lines.append(f"    {_one_line(change.rule)}")
+    if change.examples:
+        shown = ", ".join(json.dumps(e, ensure_ascii=False) for e in change.examples)
+        lines.append(f"    Documents: {shown}")
+    return lines
+
+
+def _pushed_lines(changes: Sequence[AnyChange]) -> list[str]:
+    """What a push did to one table, in the seed's words. Deprecations change no column."""
+    lines = [
+        f"Created with columns: {', '.join(field.name for field in change.declared.fields)}"
+        if change.declared.fields
+        else "Created without columns"
+        for change in changes
+        if isinstance(change, CreateTable)
+    ]
+    if any(isinstance(change, RestoreTable) for change in changes):
+        lines.append("Restored: the table and its rows were still there")
+    if any(isinstance(change, RemoveTable) for change in changes):
+        lines.append("Removed from the types; the table and its rows are kept")
+    for label, kind in (
+        ("Added columns", AddColumn),
+        ("Restored columns", RestoreField),
+        ("Removed columns, kept in the database", RemoveField),
+        ("Added indexes", (CreateIndex, CreateSearchIndex)),
+        ("Dropped indexes", (DropIndex, DropSearchIndex)),
+    ):
+        names = dict.fromkeys(c.index or c.column or "" for c in changes if isinstance(c, kind))
+        if names:
+            lines.append(f"{label}: {', '.join(names)}")
+    if any(isinstance(change, ChangeSync) for change in changes):
+        lines.append("Changed sync rules: clients sync the table again")
+    return lines
+
+
+def _rejected_lines(changes: Sequence[AnyChange]) -> list[str]:
+    breaking = [change for change in changes if change.risk is Risk.BREAKING]
+    return [line for change in breaking for line in _change_lines(change)]
+
+
+def _backfill_lines(backfill: BackfillReport) -> list[str]:
+    name = json.dumps(backfill.column, ensure_ascii=False)
+    if not backfill.failed and not backfill.errors:
+        return [f"Backfill {name}: {_count(backfill.updated, 'row')} updated"]
+    failed = f"{backfill.failed:,} of {_count(backfill.rows, 'row')} failed"
+    return [f"Backfill {name}: {failed}", *(f"  {line}" for line in _failure_lines(backfill))]
+
+
+def _failure_lines(backfill: BackfillReport) -> list[str]:
+    lines = [_failure(failure) for failure in backfill.errors[:SHOWN_FAILURES]]
+    hidden = max(backfill.failed, len(backfill.errors)) - len(lines)
+    return [*lines, f"… and {hidden:,} more"] if hidden else lines
+
+
+def _failure(failure: Failure) -> str:
+    who = f"_id {json.dumps(failure.id, ensure_ascii=False)}: " if failure.id is not None else ""
+    place = f"  ({failure.location})" if failure.location else ""
+    return f"✗ {who}{_one_line(failure.message)}{place}"
+
+
+def _outcome(report: Report, rehearsal: bool, database: str) -> str:
+    took = f"{report.seconds:.1f} s"
+    match report.status, rehearsal:
+        case "noop", True:
+            return "Nothing to rehearse: schema and database agree."
+        case "noop", False:
+            return "Nothing to apply: schema and database agree."
+        case "rejected", _:
+            return f"✗ {_headline(report.plan)} Nothing was changed."
+        case "ok", True:
+            return f"Dry run succeeded in {took} on a copy; {database} was not touched."
+        case "ok", False:
+            return f"Applied to {database} in {took}."
+        case "failed", True:
+            return f"✗ Dry run failed in {took} on a copy; {database} was not touched."
+        case _:
+            return (
+                f"✗ Applied to {database} in {took}, but a backfill failed and set no document. "
+                "Mend it in schema.ts; the next apply retries it."
+            )
+
+
+def _backfill_block(backfill: BackfillReport) -> str:
+    head = (
+        f"Backfill {backfill.table}.{backfill.column}: "
+        f"{backfill.updated:,} of {_count(backfill.rows, 'row')} updated"
+    )
+    if backfill.failed:
+        head += f", {backfill.failed:,} failed"
+    lines = [f"{head}, {backfill.seconds:.1f} s"]
+    lines += [f"  {line}" for line in _failure_lines(backfill)]
+    if backfill.distribution:
+        shown = backfill.distribution[:SHOWN_VALUES]
+        width = max(len(f"{counted.count:,}") for counted in shown)
+        lines.append("  New values, most frequent first:")
+        lines += [f"    {counted.count:>{width},} × {_value(counted.value)}" for counted in shown]
+    if backfill.samples:
+        lines.append("  Samples, before → after:")
+        samples = backfill.samples[:SHOWN_SAMPLES]
+        width = max(len(_value(sample.id)) for sample in samples)
+        lines += [
+            f"    {_value(sample.id):<{width}}  {_value(sample.before)} → {_value(sample.after)}"
+            for sample in samples
+        ]
+    if backfill.deterministic is False:
+        named = f" It uses {', '.join(backfill.impure)}." if backfill.impure else ""
+        lines.append(f"  ! A second run computed other values: it is not deterministic.{named}")
+    elif backfill.deterministic:
+        lines.append("  A second process computed the same values.")
+    return "\n".join(lines)
+
+
+def _warnings_block(warnings: Sequence[Problem]) -> list[str]:
+    blocks = []
+    for warning in warnings:
+        first, *rest = _problem_lines(warning)
+        blocks.append("\n".join([f"! {first}", *(f"  {line}" for line in rest)]))
+    return blocks
+
+
+def _problem_lines(problem: Problem) -> list[str]:
+    place = f"{problem.location}: " if problem.location else ""
+    lines = [f"{place}{_one_line(problem.message)}"]
+    if problem.source_line is not None and problem.location is not None:
+        lines += _source_lines(problem.source_line, problem.location)
+    if problem.hint:
+        lines.append(f"hint: {_one_line(problem.hint)}")
+    return lines
+
+
+def _source_lines(source: str, location: Location) -> list[str]:
+    """The line and a caret below its column; tabs before it are kept, so that both line up."""
+    before = source[: location.column - 1]
+    pad = "".join("\t" if character == "\t" else " " for character in before)
+    return [f"    {source.rstrip()}", f"    {pad}^"]
+
+
+def _value(value: Json) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= VALUE_WIDTH else f"{text[: VALUE_WIDTH - 1]}…"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _markdown(text: str) -> str:
+    """Text that means itself in a table's cell."""
+    escaped = html.escape(_one_line(text), quote=False)
+    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", escaped)
+
+
+def _markdown_code(text: str) -> str:
+    text = _one_line(text).replace("|", "\\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"

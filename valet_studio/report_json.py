@@ -1,0 +1,102 @@
+"""Plans, reports and problems as JSON values, in the shapes that the README documents. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from valet_studio.errors import Location, Problem
+from valet_studio.migrate.events import BackfillReport, Failure, Report
+from valet_studio.plan.changes import AnyChange, Plan
+from valet_studio.schema.model import Json
+
+
+def plan_json(plan: Plan) -> dict[str, Json]:
+    """What `plan --json` prints."""
+    return {
+        "status": plan.status,
+        "schema_hash": plan.schema_hash,
+        "applied_hash": plan.applied_hash,
+        "fingerprint": plan.fingerprint,
+        "changes": [_change(change) for change in plan.changes],
+        "warnings": [_problem(warning) for warning in plan.warnings],
+    }
+
+
+def report_json(report: Report) -> dict[str, Json]:
+    """What `dry-run --json` and `apply --json` print."""
+    return {
+        "status": report.status,
+        "plan": plan_json(report.plan),
+        "tables": [
+            {
+                "table": rows.table,
+                "rows_before": rows.rows_before,
+                "rows_after": rows.rows_after,
+            }
+            for rows in report.tables
+        ],
+        "backfills": [_backfill(backfill) for backfill in report.backfills],
+        "seconds": round(report.seconds, 6),
+    }
+
+
+def problems_json(problems: Iterable[Problem]) -> dict[str, Json]:
+    """What any command prints with `--json` where it could not do its work."""
+    return {"status": "error", "errors": [_problem(problem) for problem in problems]}
+
+
+def _change(change: AnyChange) -> Json:
+    told: dict[str, Json] = {
+        "kind": change.kind,
+        "table": change.table,
+        "column": change.column,
+        "risk": change.risk.value,
+        "summary": change.summary,
+        "sql": list(change.sql),
+        "location": _location(change.location),
+    }
+    if change.index is not None:
+        told["index"] = change.index
+    return told
+
+
+def _backfill(backfill: BackfillReport) -> Json:
+    return {
+        "table": backfill.table,
+        "column": backfill.column,
+        "rows": backfill.rows,
+        "updated": backfill.updated,
+        "failed": backfill.failed,
+        "seconds": round(backfill.seconds, 6),
+        "samples": [
+            {"_id": sample.id, "before": sample.before, "after": sample.after}
+            for sample in backfill.samples
+        ],
+        "errors": [_failure(failure) for failure in backfill.errors],
+        "distribution": [
+            {"value": counted.value, "count": counted.count} for counted in backfill.distribution
+        ],
+        "deterministic": backfill.deterministic,
+    }
+
+
+def _failure(failure: Failure) -> Json:
+    return {
+        "_id": failure.id,
+        "message": failure.message,
+        "location": _location(failure.location),
+    }
+
+
+def _problem(problem: Problem) -> Json:
+    return {
+        "message": problem.message,
+        "hint": problem.hint,
+        "location": _location(problem.location),
+    }
+
+
+def _location(location: Location | None) -> Json:
+    if location is None:
+        return None
+    return {"file": location.file, "line": location.line, "column": location.column}
