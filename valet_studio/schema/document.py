@@ -169,7 +169,9 @@ def _normal_table(table: Table) -> Table:
 def _normal(validator: Validator) -> Validator:
     items = tuple(_normal(item) for item in validator.items)
     if validator.kind == "union":
-        items = tuple(sorted(dict.fromkeys(items), key=lambda item: _dumps(_validator(item))))
+        # Told apart by their JSON: to Python, the literals 1 and true are equal.
+        distinct = {_dumps(_validator(item)): item for item in items}
+        items = tuple(distinct[key] for key in sorted(distinct))
     properties = (replace(f, validator=_normal(f.validator)) for f in validator.fields)
     value = validator.value
     if isinstance(value, float) and value.is_integer():
