@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from files import Mode, contents, killed_writer, make, open_writer
+from database_files import Mode, contents, killed_writer, make, open_writer
 
 from valet_studio.database import target as target_module
 from valet_studio.database.copy import copy_to

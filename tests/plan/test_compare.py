@@ -40,16 +40,24 @@ from valet_studio.schema.model import (
 HERE = Location("valet/schema.ts", 7, 9)
 THERE = Location("valet/schema.ts", 3, 5)
 DOCUMENTS = 142
+NO_SYNC = Sync()
 
 
-def todos(*fields: Field, **more: object) -> Schema:
+def todos(
+    *fields: Field,
+    indexes: tuple[Index, ...] = (),
+    search_indexes: tuple[SearchIndex, ...] = (),
+    sync: Sync = NO_SYNC,
+    backfills: tuple[Backfill, ...] = (),
+) -> Schema:
     whole = (Field("title", STRING, location=THERE), *fields)
-    made = Table("todos", whole, location=THERE)
-    return schema(replace(made, **more))  # type: ignore[arg-type]
+    return schema(Table("todos", whole, indexes, search_indexes, sync, backfills, THERE))
 
 
-def priority(validator: Validator = STRING, **more: bool) -> Field:
-    return Field("priority", validator, location=HERE, **more)
+def priority(
+    validator: Validator = STRING, *, optional: bool = False, deprecated: bool = False
+) -> Field:
+    return Field("priority", validator, optional, deprecated, HERE)
 
 
 BY_TITLE = Index("by_title", ("title",), HERE)

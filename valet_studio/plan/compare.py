@@ -191,12 +191,16 @@ class _TablePlan:
         for field in self.table.fields:
             if fold(field.name) in self.columns:
                 continue
+            refused = fold(field.name) in sql.ROWID_NAMES
             yield AddColumn(
                 table=self.name,
                 column=field.name,
-                summary=f"Add column {self.name}.{field.name} ({describe(field)}).",
-                rule=say.ADD_COLUMN,
-                sql=(sql.add_column(self.name, field, strict=strict_table),),
+                risk=Risk.BREAKING if refused else Risk.SAFE,
+                summary=say.unaddable(self.name, field.name)
+                if refused
+                else f"Add column {self.name}.{field.name} ({describe(field)}).",
+                rule=say.UNADDABLE if refused else say.ADD_COLUMN,
+                sql=() if refused else (sql.add_column(self.name, field, strict=strict_table),),
                 location=field.location,
                 field=field,
                 backfilled=fold(field.name) in self.filled,

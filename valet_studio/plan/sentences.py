@@ -14,6 +14,7 @@ ADD_COLUMN = (
     "New columns are added via ALTER TABLE ADD COLUMN; existing documents have null for them "
     "until they are updated or backfilled."
 )
+UNADDABLE = "A new table may have such a column, an existing one may not. Rename the field."
 NARROW = (
     "Stored values must keep the new promise; they are checked before anything is applied. "
     "Mend the documents that break it, or backfill the field."
@@ -62,6 +63,11 @@ def unfit_id(table: str, key: ColumnState | None) -> str:
         f"{table}._id is {key.sql_type or 'untyped'} or only part of the primary key; "
         "Valet needs _id TEXT PRIMARY KEY."
     )
+
+
+def unaddable(table: str, field: str) -> str:
+    """For a name under which SQLite finds a row's number."""
+    return f"Cannot add column {table}.{field}: SQLite calls the row's own number so."
 
 
 def joins(table: str, field: str) -> str:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from valet_studio.errors import Problem
 from valet_studio.schema.model import Schema, Table, Validator
+from valet_studio.schema.names import fold
 
 UNKNOWN = Validator("union")
 """Stands for the validator of a kept field of which only the column's SQL type is known."""
@@ -62,9 +63,9 @@ class TableState:
     without_rowid: bool = False
 
     def column_named(self, name: str) -> ColumnState | None:
-        """The column that SQLite would find by this name (letter case does not count)."""
-        folded = name.lower()
-        return next((c for c in self.columns if c.name.lower() == folded), None)
+        """The column that SQLite would find by this name (the case of ASCII letters does not count)."""
+        folded = fold(name)
+        return next((c for c in self.columns if fold(c.name) == folded), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,9 @@ class DatabaseState:
     """SHA-256 over all of the above: equal signatures mean an equal structure."""
 
     def table_named(self, name: str) -> TableState | None:
-        """The table that SQLite would find by this name (letter case does not count)."""
-        folded = name.lower()
-        return next((t for t in self.tables if t.name.lower() == folded), None)
+        """The table that SQLite would find by this name (the case of ASCII letters does not count)."""
+        folded = fold(name)
+        return next((t for t in self.tables if fold(t.name) == folded), None)
 
 
 def backfill_key(table: str, column: str) -> str:

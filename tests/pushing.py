@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import apsw
-from valet_studio.schema.document import schema_hash, to_document
 
 from valet_studio.database import layout
 from valet_studio.database.ask import ask
@@ -15,6 +14,7 @@ from valet_studio.database.inspect import inspect
 from valet_studio.plan.changes import AnyChange, Plan, RunBackfill
 from valet_studio.plan.compare import compare, kept_after
 from valet_studio.plan.measure import answered, questions
+from valet_studio.schema.document import schema_hash, to_document
 from valet_studio.schema.model import Field, Schema, Table, Validator
 from valet_studio.schema.state import backfill_key
 
