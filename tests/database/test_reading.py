@@ -51,6 +51,16 @@ def test_reading_beside_a_live_writer(tmp_path: Path, mode: Mode) -> None:
         writer.execute("COMMIT")
 
 
+def test_a_process_that_is_just_opening_the_database_is_no_obstacle(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)", mode="wal")
+    with open_writer(path) as writer:
+        writer.execute("INSERT INTO t VALUES (1)")
+        # Between making its log and its index, a process holds its lock on the file already.
+        (tmp_path / "a.db-shm").rename(tmp_path / "hidden")
+        with open_target(str(path)).reading() as connection:
+            assert connection.execute("SELECT count(*) FROM t").get == 1
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_reading_cannot_write(tmp_path: Path, mode: Mode) -> None:
     path = make(tmp_path / "a.db", "CREATE TABLE t (a)", mode=mode)

@@ -148,14 +148,12 @@ def _open_wal(path: Path) -> apsw.Connection:
             connection.close(True)
             raise
         return connection
-    if log.exists():
-        # A log without its index: nobody has it open. Reading in exclusive mode keeps the index
-        # in memory, and without a checkpoint on close both files stay as they are.
-        connection = _connect(path, apsw.SQLITE_OPEN_READWRITE, READ_TIMEOUT_MS)
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("PRAGMA query_only = ON")
-        return _touched(connection)
+    if _size(log) > 0:
+        try:
+            return _open_exclusive(path)
+        except apsw.BusyError:
+            # Another process is just opening it, between making its log and its index.
+            return _open_query_only(path)
     # Nobody has it open. SQLite makes log and index to read it; only a connection that may write
     # takes them away again when it closes. There is nothing in the log to be written back.
     try:
@@ -164,6 +162,19 @@ def _open_wal(path: Path) -> apsw.Connection:
         # File or directory is read-only, so the index cannot be made: without a log, the file
         # itself is all there is to read.
         return _open_immutable(path)
+
+
+def _open_exclusive(path: Path) -> apsw.Connection:
+    """For a log without its index, which nobody has open.
+
+    Exclusive mode keeps the index in memory, and without a checkpoint on close all files stay as
+    they are (https://www.sqlite.org/wal.html, "Use of WAL Without Shared-Memory").
+    """
+    connection = _connect(path, apsw.SQLITE_OPEN_READWRITE, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("PRAGMA query_only = ON")
+    return _touched(connection)
 
 
 def _open_query_only(path: Path) -> apsw.Connection:

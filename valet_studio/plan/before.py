@@ -59,6 +59,7 @@ class Before:
     def __init__(self, state: DatabaseState) -> None:
         self.state = state
         self._found = {fold(t.name): t for t in state.tables}
+        self._virtual = {n: t for n, t in self._found.items() if t.kind == "virtual"}
         self._indexes = {fold(i.name): t.name for t in state.tables for i in t.indexes}
         self._ran = {fold(key): digest for key, digest in state.backfills.items()}
         self._tables = {fold(t.name): t for t in self._past_tables()}
@@ -99,8 +100,8 @@ class Before:
         """The FTS5 tables of a table's search indexes, by folded name."""
         return {
             name: found
-            for name, found in self._found.items()
-            if found.kind == "virtual" and sql.is_search_name(found.name, table)
+            for name, found in self._virtual.items()
+            if sql.is_search_name(found.name, table)
         }
 
     def _past_tables(self) -> Iterator[TableBefore]:

@@ -18,6 +18,8 @@ def relation(before: Field, after: Field) -> Relation:
     `change`: the column would hold them in another way. `narrow`: some old values may break the
     new promise. `widen`: all keep it, and more is allowed.
     """
+    if before.validator == after.validator and before.optional == after.optional:
+        return "same"
     if _stored_otherwise(before.validator, after.validator):
         return "change"
     old, new = _with_null(before), _with_null(after)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import string
+from functools import lru_cache
 
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
+@lru_cache(maxsize=65_536)
 def fold(name: str) -> str:
     """The form under which SQLite finds a name: ASCII letters lose their case, others keep it."""
     return name.translate(_LOWER)

@@ -63,7 +63,7 @@ class TableState:
     without_rowid: bool = False
 
     def column_named(self, name: str) -> ColumnState | None:
-        """The column that SQLite would find by this name (the case of ASCII letters does not count)."""
+        """The column that SQLite would find by this name (case counts beyond ASCII only)."""
         folded = fold(name)
         return next((c for c in self.columns if fold(c.name) == folded), None)
 
@@ -90,7 +90,7 @@ class DatabaseState:
     """SHA-256 over all of the above: equal signatures mean an equal structure."""
 
     def table_named(self, name: str) -> TableState | None:
-        """The table that SQLite would find by this name (the case of ASCII letters does not count)."""
+        """The table that SQLite would find by this name (case counts beyond ASCII only)."""
         folded = fold(name)
         return next((t for t in self.tables if fold(t.name) == folded), None)
 
