@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -29,7 +29,7 @@ from valet_studio.tui.diff import types_diff
 from valet_studio.tui.engine import Engine, Saves
 from valet_studio.tui.facts import Facts, Work
 from valet_studio.tui.log_pane import Entry, Mark
-from valet_studio.tui.progress import Progress, advance
+from valet_studio.tui.progress import Progress, advance, thinned
 from valet_studio.tui.report_text import cancelled_sentence, untouched_sentence
 from valet_studio.tui.runs import run as run_events
 from valet_studio.tui.runs import unexpected
@@ -38,8 +38,8 @@ from valet_studio.tui.status import Tone
 from valet_studio.tui.text import count, duration, problem_plain
 from valet_studio.tui.theme import DARK, LIGHT, starting_theme
 
-MISSING_FOLDER_SECONDS = 0.5
-"""How often to look for the schema's directory while there is none to watch."""
+DRAW_SECONDS = 0.05
+"""How often the progress of a run is drawn."""
 
 
 def run(settings: Settings) -> None:
@@ -67,6 +67,8 @@ class StudioApp(App[None]):
         self.types: Content | None = None
         self.generation = 0
         """Counts looks; what an older one tells is dropped."""
+        self.waiting: deque[Event] = deque()
+        """What the run told and was not drawn yet; the worker appends."""
         self.cancel = threading.Event()
         self.leaving = False
         self.commands = Commands(self)
@@ -97,6 +99,7 @@ class StudioApp(App[None]):
         self.draw()
         self.run_worker(self._watch(), group="watch", exit_on_error=False)
         self.look()
+        self.set_interval(DRAW_SECONDS, self.advance_run)
 
     def on_unmount(self) -> None:
         """Whatever ends the app ends its work."""
@@ -153,19 +156,11 @@ class StudioApp(App[None]):
                 )
 
     async def _watch(self) -> None:
-        folder = self.settings.schema_path.parent
-        absent = False
-        while True:
-            if folder.is_dir():
-                if absent:
-                    self.post_message(messages.Saved())
-                try:
-                    async for _ in self.saves(folder):
-                        self.post_message(messages.Saved())
-                except OSError as error:
-                    self.post_message(messages.WatchFailed(str(error)))
-            absent = True
-            await asyncio.sleep(MISSING_FOLDER_SECONDS)
+        try:
+            async for _ in self.saves(self.settings.schema_path.parent):
+                self.post_message(messages.Saved())
+        except OSError as error:
+            self.post_message(messages.WatchFailed(str(error)))
 
     def look(self) -> None:
         """Read schema and database on a worker; only the newest look is shown."""
@@ -197,7 +192,7 @@ class StudioApp(App[None]):
         if not self.facts.watching:
             self.log_line("·", "A save was not read: watching is paused. r reads it.")
             return
-        self.log_line("·", f"Saved: {self.settings.schema_path.parent}")
+        self.log_line("·", f"Saved in {self.settings.schema_path.parent}/")
         if self.facts.running != "apply":
             self.look()
 
@@ -278,25 +273,30 @@ class StudioApp(App[None]):
             return doing(state, self.cancel.is_set)
 
         self.run_worker(
-            partial(run_events, work, begin, self.cancel.is_set, self.post_message),
+            partial(
+                run_events, work, begin, self.cancel.is_set, self.waiting.append, self.post_message
+            ),
             group="run",
             thread=True,
             exit_on_error=False,
         )
 
-    def on_run_advanced(self, message: messages.RunAdvanced) -> None:
-        """Fold the events in and draw them."""
-        if self.progress is None:
+    def advance_run(self) -> None:
+        """Fold in what the run told since the last time, and draw it."""
+        events: list[Event] = []
+        while self.waiting:
+            events.append(self.waiting.popleft())
+        if self.progress is None or not events:
             return
-        statements = [event for event in message.events if isinstance(event, StatementRun)]
-        if statements:
-            self.log_line("$", *(event.sql for event in statements))
-        for event in message.events:
+        statements = [event.sql for event in events if isinstance(event, StatementRun)]
+        self.log_line("$", *statements)
+        for event in thinned(events):
             self.progress = advance(self.progress, event)
         self.main.show_run(self.facts, self.progress)
 
     def on_run_ended(self, message: messages.RunEnded) -> None:
         """Say how it ended; after an apply write the types and look again."""
+        self.advance_run()
         if self.progress is None:
             return
         self.progress = run_ = replace(
@@ -384,7 +384,10 @@ def run_sentence(progress: Progress) -> tuple[str, Tone]:
     spent = duration(report.seconds)
     match report.status:
         case "ok" if progress.work == "dry run":
-            return f"Dry run worked: {changes}, {rows}, {spent}. a applies this plan.", "good"
+            return (
+                f"Dry run worked: {changes}, {rows}, {spent}. Press a to apply this plan.",
+                "good",
+            )
         case "ok":
             return f"Applied {changes}, {rows}, {spent}.", "good"
         case "noop":

@@ -61,7 +61,8 @@ class Commands:
 
         self.app.say("")
         self.app.push_screen(
-            apply_question(state.plan, state.database, self.app.progress), answered
+            apply_question(state.plan, state.database, self.app.progress, self.app.size.width),
+            answered,
         )
 
     def do_cancel(self) -> None:
@@ -154,7 +155,9 @@ class Commands:
 
     def do_help(self) -> None:
         """Keys of the focused pane."""
-        self.app.push_screen(HelpScreen(self.app.main.pane_name, self.app.facts))
+        self.app.push_screen(
+            HelpScreen(self.app.main.pane_name, self.app.facts, self.app.size.width)
+        )
 
     def do_theme(self) -> None:
         """Dark or light."""

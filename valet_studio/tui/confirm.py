@@ -14,7 +14,7 @@ from textual.widgets import Button, Static
 from valet_studio.pipeline import DatabaseInfo
 from valet_studio.plan.changes import Plan, Risk
 from valet_studio.tui.progress import Progress
-from valet_studio.tui.text import BLANK, SIGN_STYLES, count, lines, size
+from valet_studio.tui.text import BLANK, SIGN_STYLES, count, hanging, lines, size
 
 
 class Question(ModalScreen[bool]):
@@ -57,8 +57,11 @@ class Question(ModalScreen[bool]):
         self.dismiss(event.button.id == "yes")
 
 
-def apply_question(plan: Plan, database: DatabaseInfo, rehearsal: Progress | None) -> Question:
+def apply_question(
+    plan: Plan, database: DatabaseInfo, rehearsal: Progress | None, width: int
+) -> Question:
     """What will be done, to which database, and what the rehearsal told."""
+    width = min(76, int(width * 0.96)) - 7
     state = "" if database.size is None else f"  {size(database.size)}"
     if not database.exists:
         state = "  will be made"
@@ -69,13 +72,16 @@ def apply_question(plan: Plan, database: DatabaseInfo, rehearsal: Progress | Non
     ]
     for change in plan.pending:
         sign = change.shown_sign
-        rows = f"  {count(change.rows, 'row')}" if change.rows else ""
+        rows = (
+            f" ({count(change.rows, 'row')})"
+            if change.rows and f"{change.rows:,}" not in change.summary
+            else ""
+        )
         parts.append(
-            Content.assemble(
-                (f"{sign} ", f"bold {SIGN_STYLES[sign]}"),
-                (f"{change.table}  ", "$muted"),
-                change.summary,
-                (rows, "$muted"),
+            hanging(
+                Content.styled(f"{sign} ", f"bold {SIGN_STYLES[sign]}"),
+                f"{change.summary}{rows}",
+                width,
             )
         )
     if not plan.pending:
@@ -92,7 +98,7 @@ def apply_question(plan: Plan, database: DatabaseInfo, rehearsal: Progress | Non
         ]
     warned = [change.summary for change in plan.pending if change.risk is Risk.WARNING]
     for text in dict.fromkeys((*warned, *(item.message for item in plan.warnings))):
-        parts.append(Content.assemble(("! ", "bold $warning"), (text, "$warning")))
+        parts.append(hanging(Content.styled("! ", "bold $warning"), text, width, "$warning"))
     return Question("Apply to the database?", lines(parts), "Apply", "Cancel")
 
 

@@ -19,7 +19,9 @@ def change_detail(change: AnyChange, sources: Sources) -> Content:
         Content.styled(change.rule, "$muted"),
     ]
     if change.rows is not None or change.offending is not None:
-        parts.append(_counts(change))
+        counted = _counts(change)
+        if counted.plain:
+            parts.append(counted)
     if change.sql:
         parts += [BLANK, rule("SQL"), *(code(f"{sql.rstrip(';')};", "sql") for sql in change.sql)]
     if change.location is not None:
@@ -34,7 +36,7 @@ def change_detail(change: AnyChange, sources: Sources) -> Content:
 
 def _counts(change: AnyChange) -> Content:
     said = []
-    if change.rows is not None:
+    if change.rows is not None and f"{change.rows:,}" not in change.summary:
         said.append(count(change.rows, "document"))
     if change.offending is not None:
         said.append(f"{change.offending:,} of them break the promise")

@@ -68,7 +68,5 @@ def _block(texts: list[str], sign: str, language: str) -> list[Content]:
     drawn = []
     for text in code("\n".join(texts), language).split("\n"):
         line = Content.assemble((f"{sign} ", mark), text)
-        if sign == " ":
-            line = line.stylize("dim")
         drawn.append(line.stylize_before(style) if style else line)
     return drawn

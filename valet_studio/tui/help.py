@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from valet_studio.tui.actions import ACTIONS, MOVES
 from valet_studio.tui.facts import Facts
-from valet_studio.tui.text import BLANK, lines, rule
+from valet_studio.tui.text import BLANK, hanging, lines, rule
 
 TITLES = {"plan": "Plan", "types": "Types", "dry-run": "Dry run", "log": "Log"}
 SIGNS = (
@@ -32,9 +32,9 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,q,question_mark,f1,enter", "dismiss", show=False)
     ]
 
-    def __init__(self, pane: str, facts: Facts) -> None:
+    def __init__(self, pane: str, facts: Facts, width: int) -> None:
         super().__init__()
-        self.text = help_text(pane, facts)
+        self.text = help_text(pane, facts, min(78, int(width * 0.96)) - 7)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
@@ -43,26 +43,27 @@ class HelpScreen(ModalScreen[None]):
             yield Static(self.text, markup=False)
 
 
-def help_text(pane: str, facts: Facts) -> Content:
+def help_text(pane: str, facts: Facts, width: int) -> Content:
     """Keys of one pane, then those that work everywhere, each with why it is off now."""
     parts = [rule(f"In this pane: {TITLES[pane]}", "$primary")]
-    parts += [_line(keys, told) for keys, told in MOVES[pane]]
+    parts += [_line(keys, told, width) for keys, told in MOVES[pane]]
     for action in ACTIONS:
         if action.pane == pane:
-            parts.append(_line(action.key, action.help))
+            parts.append(_line(action.key, action.help, width))
     parts += [BLANK, rule("Everywhere", "$primary")]
     for action in ACTIONS:
         if action.pane is None:
-            parts.append(_line(action.key, action.help))
+            parts.append(_line(action.key, action.help, width))
             reason = action.reason(facts)
             if reason is not None and action.always_shown:
-                parts.append(_line("", f"Now: {reason}", "$muted"))
-    parts.append(_line("ctrl+p", "Find an action by its name."))
+                parts.append(_line("", f"Now: {reason}", width, "$muted"))
+    parts.append(_line("ctrl+p", "Find an action by its name.", width))
     parts += [BLANK, rule("Signs", "$primary")]
-    parts += [_line(sign, told) for sign, told in SIGNS]
+    parts += [_line(sign, told, width) for sign, told in SIGNS]
     return lines(parts)
 
 
-def _line(keys: str, told: str, style: str = "") -> Content:
-    shown = f"{keys:<22}" if len(keys) > 12 else f"{keys:<12}"
-    return Content.assemble((f"  {shown}", "bold"), (told, style))
+def _line(keys: str, told: str, width: int, style: str = "") -> Content:
+    return hanging(
+        Content.styled(f"  {keys:<{max(12, len(keys) + 2)}}", "bold"), told, width, style
+    )

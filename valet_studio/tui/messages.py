@@ -8,7 +8,6 @@ from textual.content import Content
 from textual.message import Message
 
 from valet_studio.errors import Problem
-from valet_studio.migrate.events import Event
 from valet_studio.pipeline import StudioState
 from valet_studio.tui.facts import Work
 
@@ -59,15 +58,6 @@ class LookFailed(Message):
         self.generation = generation
         self.problems = problems
         self.measuring = measuring
-
-
-class RunAdvanced(Message):
-    """Events of the running dry run or apply, in order; a flood of progress is thinned out."""
-
-    def __init__(self, work: Work, events: tuple[Event, ...]) -> None:
-        super().__init__()
-        self.work = work
-        self.events = events
 
 
 class RunEnded(Message):

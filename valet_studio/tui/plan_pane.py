@@ -17,7 +17,7 @@ from textual.widgets.tree import TreeNode
 from valet_studio.errors import Location
 from valet_studio.tui.detail import change_detail, empty_detail, problems_detail, warning_detail
 from valet_studio.tui.facts import Facts
-from valet_studio.tui.plan_rows import Row, RowKey, plan_rows
+from valet_studio.tui.plan_rows import Row, RowKey, plan_rows, signs_counted
 from valet_studio.tui.text import count, shortened
 
 
@@ -110,7 +110,8 @@ class PlanTree(Tree[Row]):
         room = width - len(mark) - len(counted)
         if room < 16:
             counted, room = "", width - len(mark)
-        label = Text(mark, style=style + muted if row.heading else sign_style)
+        label = Text()
+        label.append(mark, style=style + muted if row.heading else sign_style)
         text_style = style + Style(bold=True) if row.heading else style
         label.append(shortened(row.text, room), style=text_style)
         label.append(" " * max(0, room - label.cell_len + len(mark)), style=style)
@@ -144,7 +145,8 @@ class PlanPane(Vertical):
     def selected(self) -> Row | None:
         """The row under the cursor."""
         node = self.changes.cursor_node
-        return node.data if node is not None else None
+        row = node.data if node is not None else None
+        return row if row is not None and row.key in self.changes.nodes else None
 
     @property
     def place(self) -> Location | None:
@@ -173,8 +175,8 @@ class PlanPane(Vertical):
         elif plan is not None:
             subtitle = {
                 "in_sync": "in sync",
-                "pending": count(len(plan.pending), "change"),
-                "blocked": "✗ rejected",
+                "pending": signs_counted(plan),
+                "blocked": f"{signs_counted(plan)}  nothing is applied",
             }[plan.status]
         self.border_subtitle = Content(subtitle) if subtitle else None
         self.show_detail()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
 
 from valet_studio.errors import Location, Problem
 from valet_studio.pipeline import StudioState
-from valet_studio.plan.changes import AnyChange, Change
+from valet_studio.plan.changes import AnyChange, Change, Plan
 from valet_studio.tui.text import count
 
 RowKey: TypeAlias = tuple[str, str, str]
@@ -67,6 +68,12 @@ def plan_rows(state: StudioState) -> tuple[Row, ...]:
     for at, item in enumerate(warnings):
         rows.append(Row((WARNINGS, str(at), item.message), item.message, "!", problem=item))
     return tuple(rows)
+
+
+def signs_counted(plan: Plan) -> str:
+    """ "+1 ~2": how many changes of each sign, in the order of the signs' meaning."""
+    signs = Counter(change.shown_sign for change in plan.changes)
+    return " ".join(f"{sign}{signs[sign]}" for sign in "+-~!✗" if signs[sign])
 
 
 def rows_counted(change: Change) -> str:

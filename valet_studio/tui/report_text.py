@@ -13,6 +13,7 @@ from valet_studio.tui.text import (
     BLANK,
     count,
     duration,
+    hanging,
     lines,
     one_line,
     problem,
@@ -44,7 +45,7 @@ def run_text(progress: Progress, width: int, earlier_plan: bool) -> Content:
         parts += [BLANK, problem(item)]
     failed = [report for report in progress.backfills if report.failed or report.errors]
     for report in failed:
-        parts += [BLANK, *_failures(report)]
+        parts += [BLANK, *_failures(report, width)]
     if progress.report is not None and progress.report.tables:
         parts += [BLANK, *_tables(progress.report.tables, width)]
     for report in progress.backfills:
@@ -84,7 +85,7 @@ def _headline(progress: Progress) -> Content:
         case "failed":
             number = sum(item.failed for item in report.backfills)
             return Content.styled(
-                f"✗ {name} failed: {count(number, 'document')} could not be filled ({spent})",
+                f"✗ {name} failed: {count(number, 'document')} not filled, {spent}",
                 "bold $error",
             )
         case "rejected":
@@ -127,7 +128,7 @@ def _live(progress: Progress, width: int) -> list[Content]:
         parts += [BLANK, *_live_backfill(live, width)]
     for report in progress.finished.values():
         if report.errors:
-            parts += [BLANK, *_failures(report)]
+            parts += [BLANK, *_failures(report, width)]
     if progress.statements:
         parts += [BLANK, Content.styled(f"{count(progress.statements, 'statement')} run", "$muted")]
     return parts
@@ -147,9 +148,10 @@ def _live_backfill(live: BackfillProgress, width: int) -> list[Content]:
         Content.assemble(("Backfill ", "$muted"), (f"{live.table}.{live.column}", "bold")),
         _bar_line(part, f"{part:.0%}", width),
         Content.styled(
-            f"{live.done:,} of {count(live.total, 'row')} · {speed:,.0f} rows/s{left}{failed}",
+            f"{live.done:,} of {count(live.total, 'row')}{failed}",
             "$muted",
         ),
+        Content.styled(f"{speed:,.0f} rows/s{left}", "$muted"),
     ]
 
 
@@ -197,7 +199,7 @@ def _backfill(report: BackfillReport, width: int) -> list[Content]:
 def _samples(report: BackfillReport, width: int) -> list[Content]:
     names = list(dict.fromkeys(name for sample in report.samples for name in sample.row))
     names = [name for name in names if name not in ("_id", report.column)]
-    heads = ["_id", *names, f"{report.column} before", "after"]
+    heads = ["_id", *names, "before", "after"]
     table: list[list[str]] = []
     for sample in report.samples:
         cells: list[Json] = [sample.row.get(name) for name in names]
@@ -250,24 +252,26 @@ def _distribution(report: BackfillReport, width: int) -> list[Content]:
     return parts
 
 
-def _failures(report: BackfillReport) -> list[Content]:
+def _failures(report: BackfillReport, width: int) -> list[Content]:
     name = f"{report.table}.{report.column}"
     parts = [
         Content.styled(
             f"✗ Backfill {name}: {count(report.failed, 'document')} failed", "bold $error"
         )
     ]
-    parts += [_failure(failure) for failure in report.errors[:SHOWN_FAILURES]]
+    parts += [_failure(failure, width) for failure in report.errors[:SHOWN_FAILURES]]
     rest = report.failed - min(SHOWN_FAILURES, len(report.errors))
     if rest > 0:
         parts.append(Content.styled(f"  and {count(rest, 'more document')}", "$muted"))
     return parts
 
 
-def _failure(failure: Failure) -> Content:
-    who = f"  {failure.id}  " if failure.id is not None else "  "
-    place = f"  {failure.location}" if failure.location is not None else ""
-    return Content.assemble((who, "bold"), failure.message, (place, "$muted underline"))
+def _failure(failure: Failure, width: int) -> Content:
+    who = failure.id if failure.id is not None else "(no document)"
+    head = Content.assemble("  ", (who, "bold"))
+    if failure.location is not None:
+        head = Content.assemble(head, "  ", (str(failure.location), "$muted underline"))
+    return lines((head, hanging(Content("    "), one_line(failure.message), width)))
 
 
 def _cell(text: str, width: int) -> str:

@@ -1,8 +1,7 @@
-"""A dry run or an apply on a worker thread: consumes the core's events and posts messages."""
+"""A dry run or an apply on a worker thread."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -11,11 +10,7 @@ from textual.message import Message
 from valet_studio.errors import Cancelled, Problem, StudioError
 from valet_studio.migrate.events import Event, IsCancelled
 from valet_studio.tui.facts import Work
-from valet_studio.tui.messages import RunAdvanced, RunEnded
-from valet_studio.tui.progress import thinned
-
-INTERVAL = 0.05
-"""Seconds between two messages of one run."""
+from valet_studio.tui.messages import RunEnded
 
 
 def unexpected(error: Exception) -> Problem:
@@ -30,25 +25,20 @@ def run(
     work: Work,
     begin: Callable[[], Iterator[Event]],
     cancelled: IsCancelled,
+    put: Callable[[Event], object],
     post: Callable[[Message], object],
 ) -> None:
-    """Consume a run to its end, or until it is cancelled. Posts; never raises.
+    """Consume a run to its end, or until it is cancelled. Never raises.
 
-    The generator is closed in any case, which rolls back what it had begun and deletes the copy.
+    Events go to `put`, from where the app takes all that gathered since it last drew, so that
+    a flood of them never queues up before a key press. The end is a message. The generator is
+    closed in any case, which rolls back what it had begun and deletes the copy.
     """
     events: Iterator[Event] | None = None
     try:
         events = begin()
-        waiting: list[Event] = []
-        posted = 0.0
         for event in events:
-            waiting.append(event)
-            now = time.monotonic()
-            if now - posted >= INTERVAL:
-                post(RunAdvanced(work, thinned(waiting)))
-                waiting, posted = [], now
-        if waiting:
-            post(RunAdvanced(work, thinned(waiting)))
+            put(event)
         ended = RunEnded(work)
     except Cancelled as error:
         ended = RunEnded(work, error.problems, cancelled=True)

@@ -9,7 +9,7 @@ from textual.app import RenderResult
 from textual.content import Content
 from textual.widget import Widget
 
-from valet_studio.tui.actions import ACTIONS, Action
+from valet_studio.tui.actions import ACTIONS, Action, action_named
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.text import count, path_shortened, shortened, size
 
@@ -144,13 +144,25 @@ class KeyLine(Widget):
         text, self.shown = keys_text(self.facts, self.size.width)
         return text
 
+    async def on_click(self, event: events.Click) -> None:
+        """A click on a key does what the key does."""
+        at = 1
+        for name in self.shown:
+            action = action_named(name)
+            off = self.facts is not None and action.reason(self.facts) is not None
+            end = at + len(action.key) + len(_label(action, self.facts, off)) + 3
+            if at <= event.x < end:
+                await self.app.run_action(f"perform('{name}')")
+                return
+            at = end
+
 
 def keys_text(facts: Facts, width: int) -> tuple[Content, tuple[str, ...]]:
     """The line of keys in that many cells, and the ids of the actions in it."""
     able: list[tuple[Action, bool]] = []
     for action in ACTIONS:
         off = action.reason(facts) is not None
-        if action.in_footer and (not off or (action.always_shown and not facts.missing)):
+        if action.in_footer and (not off or (action.always_shown and _wants_dry_run(facts))):
             able.append((action, off))
     wide = {
         action.id: len(action.key) + len(_label(action, facts, off)) + 3 for action, off in able
@@ -166,23 +178,17 @@ def keys_text(facts: Facts, width: int) -> tuple[Content, tuple[str, ...]]:
         shown.add(action.id)
     parts: list[Content] = [Content(" ")]
     for action, off in able:
-        if action.id not in shown:
-            continue
-        label = _label(action, facts, off)
-        key = Content.styled(action.key, "$muted" if off else "bold $primary")
-        parts.append(
-            Content.assemble(key, " ", (label, "$muted dim" if off else ""), "  ").stylize(
-                f"@click=app.perform('{action.id}')"
-            )
-        )
+        if action.id in shown:
+            label = _label(action, facts, off)
+            key = Content.styled(action.key, "$muted" if off else "bold $primary")
+            parts.append(Content.assemble(key, " ", (label, "$muted dim" if off else ""), "  "))
     return Content.assemble(*parts), tuple(a.id for a, _ in able if a.id in shown)
 
 
-def _label(action: Action, facts: Facts, off: bool) -> str:
+def _label(action: Action, facts: Facts | None, off: bool) -> str:
     if off:
-        return (
-            f"{action.label} (dry run first)" if _wants_dry_run(facts) else f"{action.label} (off)"
-        )
+        failed = facts.plan is not None and facts.plan.fingerprint == facts.failed
+        return f"{action.label} ({'dry run failed' if failed else 'dry run first'})"
     if action.id == "watch" and not facts.watching:
         return "resume"
     return action.label
@@ -217,12 +223,16 @@ class Tabs(Widget):
         for at, name in enumerate(self.NAMES):
             text = f"[{at + 1} {name}]" if at == self.current else f" {at + 1} {name} "
             style = "bold $primary" if at == self.current else "$muted"
-            parts.append(
-                Content.styled(text, style).stylize(f"@click=app.perform('pane_{at + 1}')")
-            )
+            parts.append(Content.styled(text, style))
             parts.append(Content("  "))
         return Content.assemble(*parts)
 
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        """A click selects no text here."""
-        event.prevent_default()
+    async def on_click(self, event: events.Click) -> None:
+        """A click on a name shows its pane."""
+        at = 1
+        for number, name in enumerate(self.NAMES, start=1):
+            end = at + len(name) + 6
+            if at <= event.x < end:
+                await self.app.run_action(f"perform('pane_{number}')")
+                return
+            at = end

@@ -6,6 +6,7 @@ Everything is `Content`, never markup: a name such as `[/x]` stays what it is.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable
 
 from textual.content import Content
@@ -73,6 +74,13 @@ def value(item: Json) -> str:
 def code(text: str, language: str) -> Content:
     """Highlighted code; an unknown language stays plain."""
     return highlight(text, language=language, theme=CodeColours, tab_size=4)
+
+
+def hanging(head: Content, text: str, width: int, style: str = "") -> Content:
+    """The text after the head, its further lines indented to where it began."""
+    indent = head.cell_length
+    wrapped = textwrap.wrap(text, max(20, width - indent)) or [""]
+    return head + Content.styled(("\n" + " " * indent).join(wrapped), style)
 
 
 def lines(parts: Iterable[Content]) -> Content:
