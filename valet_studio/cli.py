@@ -1,8 +1,345 @@
-"""The command line."""
+"""The command line: parse, dispatch, exit codes. What the commands do stands in `commands`.
+
+Nothing slow is imported before a command runs, so that `--help` is there at once.
+"""
 
 from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from valet_studio import __version__
+from valet_studio.config import Flags, Settings, environment_with, parse_languages, resolve
+from valet_studio.errors import Problem, StudioError, Unsupported
+
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""128 + SIGPIPE, as a shell says it."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Studio(click.Group):
+    """The group of all commands; turns what goes wrong into sentences and an exit code."""
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
+    ) -> NoReturn:
+        """Run a command and exit with its code."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        extra.pop("standalone_mode", None)
+        try:
+            code = super().main(arguments, prog_name, standalone_mode=False, **extra)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What is still buffered must go nowhere, or Python complains of it at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = BROKEN_PIPE
+        except BaseException as error:
+            code = _tell(error, arguments)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(error: BaseException, arguments: Sequence[str]) -> int:
+    """Show an error as sentences, or as JSON where that was asked for; returns the exit code."""
+    from valet_studio.commands.console import complain, say_json
+    from valet_studio.report import problems_json, problems_text
+
+    match error:
+        case SystemExit():
+            raise error
+        case StudioError():
+            problems, code = error.problems, error.exit_code
+        case click.Abort() | KeyboardInterrupt():
+            problems, code = (Problem("Cancelled. Nothing was changed."),), INTERRUPTED
+        case click.ClickException():
+            context = error.ctx if isinstance(error, click.UsageError) else None
+            code = error.exit_code
+            hint = None
+            if context is not None:
+                hint = f"`{context.command_path} --help` lists what can be given."
+                code = 1 if context.info_name == "check" else code
+            problems = (Problem(error.format_message(), hint),)
+        case _:
+            if "--debug" in arguments:
+                raise error
+            problems, code = (_unexpected(error),), 1
+    if "--json" in arguments:
+        say_json(problems_json(problems))
+    else:
+        complain(problems_text(problems))
+    return code
+
+
+def _unexpected(error: BaseException) -> Problem:
+    said = f"{type(error).__name__}: {error}".rstrip(": ")
+    return Problem(
+        f"Something went wrong that should not: {said}.",
+        "This is a defect of valet-studio. Run the command again with --debug, and report what "
+        "it prints.",
+    )
+
+
+def works_on(*, files: bool = False) -> Callable[[F], F]:
+    """The options that say what to work on; those of the group hold where a command has none."""
+
+    def decorate(function: F) -> F:
+        if files:
+            function = click.option("--lang", metavar="LANGS", help="Of ts, python; with commas.")(
+                function
+            )
+            function = click.option(
+                "--output-dir", metavar="DIR", help="Where types go. [_generated/valet]"
+            )(function)
+        for option in (
+            click.option("--debug", is_flag=True, help="Show the traceback of a defect."),
+            click.option("--strict", is_flag=True, help="Refuse backfills that vary by run."),
+            click.option("--db", metavar="PATH", help="The database. [.valet/dev.db]"),
+            click.option("--valet-dir", metavar="DIR", help="Directory of schema.ts. [valet]"),
+            click.option("--schema", metavar="PATH", help="The schema. [valet/schema.ts]"),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def settings_of(context: click.Context) -> Settings:
+    """The settings that a command's options, the group's, the environment and .env add up to."""
+    given: dict[str, Any] = {}
+    for level in (context.find_root(), context):
+        own = {name: value for name, value in level.params.items() if value}
+        if {"schema", "valet_dir"} <= own.keys():
+            raise click.UsageError("--schema and --valet-dir both name the schema.", context)
+        if {"schema", "valet_dir"} & own.keys():
+            given = {k: v for k, v in given.items() if k not in ("schema", "valet_dir")}
+        given |= own
+    if given.get("lang"):
+        try:
+            parse_languages(given["lang"])
+        except StudioError as error:
+            raise click.BadParameter(str(error), context, param_hint="--lang") from error
+    flags = Flags(
+        schema=given.get("schema"),
+        valet_dir=given.get("valet_dir"),
+        database=given.get("db"),
+        output_dir=given.get("output_dir"),
+        languages=given.get("lang"),
+        strict=bool(given.get("strict")),
+    )
+    return resolve(flags, environment_with(Path(".env")))
+
+
+def open_studio(settings: Settings) -> int:
+    """Open the studio, which needs a terminal.
+
+    Raises:
+        StudioError: there is none.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise StudioError(
+            "The studio needs a terminal, and there is none here.",
+            "`valet-studio plan` prints the same plan anywhere; `valet-studio --help` lists all "
+            "commands.",
+        )
+    from valet_studio.tui.app import run
+
+    run(settings)
+    return 0
+
+
+@click.group(
+    cls=Studio,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@works_on()
+@click.version_option(__version__, prog_name="valet-studio", message="%(prog)s %(version)s")
+@click.pass_context
+def cli(context: click.Context, /, **_: Any) -> int:
+    """See what a change of valet/schema.ts will do to a SQLite database, rehearse it on a copy,
+    apply what you reviewed.
+
+    Without a command it opens the studio.
+    """
+    return open_studio(settings_of(context)) if context.invoked_subcommand is None else 0
+
+
+@cli.command()
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
+@click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
+def init(folder: Path, debug: bool) -> int:  # noqa: ARG001
+    """Make valet/schema.ts to begin with."""
+    from valet_studio.commands import scaffold
+
+    return scaffold.init(folder)
+
+
+@cli.command()
+@click.argument("folder", metavar="[DIR]", default="valet-demo", type=click.Path(path_type=Path))
+@click.option("--no-open", is_flag=True, help="Only make it.")
+@click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
+def demo(folder: Path, no_open: bool, debug: bool) -> int:  # noqa: ARG001
+    """Make a project with 142 documents and a pending migration, and open it."""
+    from valet_studio.commands import console, scaffold
+
+    settings = scaffold.demo(folder)
+    if not no_open and console.has_terminal():
+        open_studio(settings)
+    elif not no_open:
+        scaffold.demo_shown(settings)
+        console.say("\n")
+    scaffold.demo_made(folder)
+    return 0
+
+
+@cli.command()
+@works_on()
+@click.option("--json", "form", flag_value="json", help="As JSON.")
+@click.option("--sql", "form", flag_value="sql", help="As the SQL that apply will run.")
+@click.option("--markdown", "form", flag_value="markdown", help="For a pull request.")
+@click.pass_context
+def plan(context: click.Context, /, form: str | None, **_: Any) -> int:
+    """Show what a push will do. Reads only."""
+    from valet_studio.commands import runs
+
+    return runs.plan(settings_of(context), form or "text")
+
+
+@cli.command("dry-run")
+@works_on()
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
+def dry_run(context: click.Context, /, as_json: bool, **_: Any) -> int:
+    """Rehearse the migration on a copy of the database."""
+    from valet_studio.commands import runs
+
+    return runs.dry_run(settings_of(context), as_json=as_json)
+
+
+@cli.command()
+@works_on()
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.pass_context
+def apply(context: click.Context, /, yes: bool, as_json: bool, **_: Any) -> int:
+    """Migrate the database."""
+    from valet_studio.commands import runs
+
+    return runs.apply(settings_of(context), yes=yes, as_json=as_json)
+
+
+@cli.command()
+@works_on(files=True)
+@click.option("--watch", "-w", is_flag=True, help="Again on each save, until Ctrl-C.")
+@click.option("--no-push", is_flag=True, help="Write the files, leave the database.")
+@click.option("--server", metavar="URL", help="Push to a Valet server (not supported yet).")
+@click.option("--deploy-key", metavar="KEY", help="Key for --server (not supported yet).")
+@click.pass_context
+def codegen(
+    context: click.Context,
+    /,
+    watch: bool,
+    no_push: bool,
+    server: str | None,
+    deploy_key: str | None,
+    **_: Any,
+) -> int:
+    """Push the schema and write schema.json and types."""
+    if server is not None or deploy_key is not None:
+        raise Unsupported(
+            "Pushing to a Valet server is not supported yet: this version migrates local SQLite "
+            "files.",
+            "Leave out --server and --deploy-key, and name a file with --db.",
+        )
+    from valet_studio.commands import generate
+
+    run = generate.watching if watch else generate.codegen
+    return run(settings_of(context), push=not no_push)
+
+
+@cli.command()
+@works_on(files=True)
+@click.option("--dry-run", "rehearse", is_flag=True, help="Rehearse on a copy too.")
+@click.pass_context
+def check(context: click.Context, /, rehearse: bool, **_: Any) -> int:
+    """For CI: 0 in sync, 3 changes pending or files stale, 4 blocked."""
+    from valet_studio.commands import runs
+
+    return runs.check(settings_of(context), rehearse=rehearse)
+
+
+@cli.command()
+@works_on()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.pass_context
+def history(context: click.Context, /, as_json: bool, **_: Any) -> int:
+    """List what was applied."""
+    from valet_studio.commands import upkeep
+
+    return upkeep.history(settings_of(context), as_json=as_json)
+
+
+@cli.command()
+@works_on()
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.pass_context
+def undo(context: click.Context, /, yes: bool, **_: Any) -> int:
+    """Put back the database as it was before the last apply."""
+    from valet_studio.commands import upkeep
+
+    return upkeep.undo(settings_of(context), yes=yes)
+
+
+@cli.group()
+def backfill() -> None:
+    """Work on backfills that have run."""
+
+
+@backfill.command("reset")
+@works_on()
+@click.argument("name", metavar="TABLE.COLUMN")
+@click.pass_context
+def backfill_reset(context: click.Context, /, name: str, **_: Any) -> int:
+    """Run a backfill again on the next push."""
+    from valet_studio.commands import upkeep
+
+    return upkeep.reset_backfill(settings_of(context), name)
+
+
+@cli.command()
+@works_on()
+@click.pass_context
+def schema(context: click.Context, /, **_: Any) -> int:
+    """Print schema.json."""
+    from valet_studio.commands import generate
+
+    return generate.schema(settings_of(context))
+
+
+def _later(name: str, what: str) -> None:
+    """A command of the design that this version does not have, said in one sentence."""
+
+    @cli.command(
+        name, hidden=True, context_settings={"ignore_unknown_options": True}, add_help_option=False
+    )
+    @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
+    def command(rest: tuple[str, ...]) -> NoReturn:  # noqa: ARG001
+        raise Unsupported(f"{what} is not supported yet.", "`valet-studio --help` lists commands.")
+
+
+_later("serve", "A push server (serve)")
+_later("replica", "A client replica (replica)")
 
 
 def main() -> None:
     """Run the `valet-studio` command."""
-    raise NotImplementedError
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    cli.main(prog_name="valet-studio")

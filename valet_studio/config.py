@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
+from valet_studio.errors import Location, StudioError
 from valet_studio.typescript.limits import Limits
 
 Language: TypeAlias = Literal["ts", "python"]
+
+SCHEMA_FILE = "schema.ts"
+"""What the schema's file in a valet directory is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +30,117 @@ class Settings:
     strict: bool = False
     """Whether a non-deterministic backfill is an error and not a warning."""
     limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line says; None where it says nothing."""
+
+    schema: str | None = None
+    valet_dir: str | None = None
+    database: str | None = None
+    output_dir: str | None = None
+    languages: str | None = None
+    strict: bool = False
+
+
+def resolve(flags: Flags, environment: Mapping[str, str]) -> Settings:
+    """The settings of a run: flag, else environment variable, else default.
+
+    Raises:
+        StudioError: an environment variable holds what cannot be used.
+    """
+    default = Settings()
+    schema_path = default.schema_path
+    if flags.schema or flags.valet_dir:
+        schema_path = Path(flags.schema) if flags.schema else Path(flags.valet_dir or "")
+        schema_path = schema_path if flags.schema else schema_path / SCHEMA_FILE
+    elif environment.get("VALET_STUDIO_SCHEMA"):
+        schema_path = Path(environment["VALET_STUDIO_SCHEMA"])
+    languages = flags.languages or environment.get("VALET_STUDIO_LANG")
+    output_dir = flags.output_dir or environment.get("VALET_STUDIO_OUTPUT_DIR")
+    limits = Limits(
+        evaluate_seconds=_number(environment, "VALET_STUDIO_EVALUATE_SECONDS")
+        or default.limits.evaluate_seconds,
+        document_seconds=_number(environment, "VALET_STUDIO_DOCUMENT_SECONDS")
+        or default.limits.document_seconds,
+        heap_mb=int(_number(environment, "VALET_STUDIO_HEAP_MB") or default.limits.heap_mb),
+    )
+    return Settings(
+        schema_path=schema_path,
+        database=flags.database or environment.get("VALET_STUDIO_DB") or default.database,
+        output_dir=Path(output_dir) if output_dir else default.output_dir,
+        languages=parse_languages(languages) if languages else default.languages,
+        strict=flags.strict or environment.get("VALET_STUDIO_STRICT", "") not in ("", "0"),
+        limits=limits,
+    )
+
+
+def parse_languages(text: str) -> tuple[Language, ...]:
+    """`ts,python` as languages, in the order in which they were named.
+
+    Raises:
+        StudioError: a name is not that of a language.
+    """
+    known: tuple[Language, ...] = get_args(Language)
+    wanted = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in wanted if name not in known]
+    if unknown or not wanted:
+        what = f"{unknown[0]!r} is no language" if unknown else "No language is named"
+        raise StudioError(f"{what} that types can be generated for.", "Choose from ts and python.")
+    return tuple(
+        language for name in dict.fromkeys(wanted) for language in known if language == name
+    )
+
+
+def environment_with(dotenv: Path, environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment (`os.environ` where none is given) over what a `.env` file sets.
+
+    Raises:
+        StudioError: the file exists and is not text.
+    """
+    try:
+        text = dotenv.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise StudioError(
+            f"{dotenv} is not UTF-8 text.",
+            "Save it as UTF-8, or run where there is no such file.",
+            Location(str(dotenv), 1, 1),
+        ) from error
+    except OSError:
+        text = ""
+    return {**parse_dotenv(text), **(os.environ if environment is None else environment)}
+
+
+_ASSIGNMENT = re.compile(
+    r"""^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*
+        (?: "((?:[^"\\]|\\.)*)" | '([^']*)' | ([^\r\n]*?) )
+        [ \t]*(?:(?<![^\s"'=])\#[^\r\n]*)?$""",
+    re.MULTILINE | re.VERBOSE,
+)
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
+
+
+def parse_dotenv(text: str) -> dict[str, str]:
+    """The assignments of a `.env` file: `export`, comments, single and double quotes.
+
+    A `#` begins a comment where white space stands before it. Escapes count in double quotes.
+    """
+    values: dict[str, str] = {}
+    for name, double, single, bare in _ASSIGNMENT.findall(text.removeprefix("\ufeff")):
+        unescaped = re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), double, flags=re.DOTALL)
+        values[name] = unescaped or single or bare
+    return values
+
+
+def _number(environment: Mapping[str, str], name: str) -> float | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise StudioError(f"{name} is {text!r}; it must be a number above zero.")
+    return number

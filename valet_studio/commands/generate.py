@@ -1,0 +1,116 @@
+"""codegen, codegen --watch, schema: the seed's lifecycle without the studio."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+
+from valet_studio import pipeline, report, watch
+from valet_studio.commands.console import complain, failing, run_to_report, say
+from valet_studio.commands.runs import EXIT_CODES
+from valet_studio.config import Settings
+from valet_studio.errors import Cancelled, StudioError
+from valet_studio.migrate.events import IsCancelled, Report
+from valet_studio.pipeline import StudioState
+
+
+def codegen(settings: Settings, *, push: bool) -> int:
+    """Push the schema and write the generated files, as the seed's lifecycle says."""
+    state = _evaluated(settings, push)
+    done = None
+    if push:
+        done = run_to_report(lambda cancelled: pipeline.apply(state, cancelled), progress=True)
+    return _finish(state, done)
+
+
+def watching(settings: Settings, *, push: bool) -> int:
+    """Do so now and on each save, until Ctrl-C or SIGTERM."""
+    asyncio.run(_watch(settings, push))
+    say("Stopped watching.\n")
+    return 0
+
+
+def schema(settings: Settings) -> int:
+    """Print schema.json."""
+    state = pipeline.look(settings)
+    if state.schema is None:
+        raise failing(state.problems)
+    text = next(file.after for file in state.files if file.path.name == "schema.json")
+    say(text)
+    return 0
+
+
+def _evaluated(settings: Settings, push: bool) -> StudioState:
+    """The state; without a push a database that cannot be read does not matter."""
+    state = pipeline.look(settings)
+    if state.schema is None or (push and state.plan is None):
+        raise failing(state.problems)
+    return state
+
+
+def _finish(state: StudioState, done: Report | None) -> int:
+    """Tell the push, and write the files where the database holds what they promise."""
+    code = 0
+    if done is not None:
+        say(report.push_text(done))
+        code = EXIT_CODES[done.status]
+    warnings = state.schema.warnings if state.schema is not None else ()
+    if state.plan is not None:
+        warnings = tuple(dict.fromkeys((*state.plan.warnings, *warnings)))
+    if warnings:
+        complain(report.warnings_text(warnings))
+    if code:
+        say("The generated files were not written.\n")
+        return code
+    written = pipeline.write_files(state)
+    for path in written:
+        say(f"Wrote {path}\n")
+    if not written:
+        say("The generated files are up to date.\n")
+    return code
+
+
+async def _watch(settings: Settings, push: bool) -> None:
+    """The loop of `watching`. A signal cancels the pass that runs; it is rolled back."""
+    folder = settings.schema_path.parent
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stopped.set)
+        except NotImplementedError:  # Windows has no such handlers in asyncio
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
+    saves = watch.saves(folder)
+    await asyncio.to_thread(_pass, settings, push, stopped.is_set)
+    say(f"Watching {folder} for saves. Ctrl-C stops.\n")
+
+    async def each_save() -> None:
+        async for _ in saves:
+            await asyncio.to_thread(_pass, settings, push, stopped.is_set)
+
+    if stopped.is_set():
+        return
+    passes = asyncio.ensure_future(each_save())
+    stop = asyncio.ensure_future(stopped.wait())
+    await asyncio.wait({passes, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if not passes.done():
+        passes.cancel()
+    with suppress(asyncio.CancelledError):
+        await passes
+
+
+def _pass(settings: Settings, push: bool, cancelled: IsCancelled) -> None:
+    """One pass of the watch; what goes wrong is told, and the watch goes on."""
+    try:
+        state = _evaluated(settings, push)
+        done = None
+        if push:
+            for event in pipeline.apply(state, cancelled):
+                done = event if isinstance(event, Report) else done
+        _finish(state, done)
+    except Cancelled as error:
+        complain(report.problems_text(error.problems))
+    except StudioError as error:
+        complain(report.problems_text(error.problems) + "\n")

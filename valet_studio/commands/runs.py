@@ -1,0 +1,122 @@
+"""plan, dry-run, apply, check."""
+
+from __future__ import annotations
+
+import click
+
+from valet_studio import pipeline, report
+from valet_studio.commands.console import (
+    complain,
+    failing,
+    interruptible,
+    must_ask,
+    run_to_report,
+    say,
+    say_json,
+)
+from valet_studio.config import Settings
+from valet_studio.errors import Problem
+from valet_studio.migrate.events import Report
+from valet_studio.pipeline import StudioState
+from valet_studio.plan.changes import Plan
+
+REJECTED = 4
+PENDING = 3
+EXIT_CODES = {"ok": 0, "noop": 0, "failed": REJECTED, "rejected": REJECTED}
+
+
+def planned(settings: Settings) -> tuple[StudioState, Plan]:
+    """The state with a measured plan.
+
+    Raises:
+        StudioError: schema or database could not be read; carries every problem.
+    """
+    state = pipeline.look(settings)
+    if state.plan is None:
+        raise failing(state.problems or (Problem("The schema could not be compared."),))
+    with interruptible() as cancelled:
+        state = pipeline.measure(state, cancelled)
+    if state.plan is None:
+        raise failing(state.problems or (Problem("The schema could not be compared."),))
+    return state, state.plan
+
+
+def plan(settings: Settings, form: str) -> int:
+    """Print the plan as `text`, `json`, `sql` or `markdown`."""
+    _, found = planned(settings)
+    match form:
+        case "json":
+            say_json(report.plan_json(found))
+        case "sql":
+            say(report.plan_sql(found))
+        case "markdown":
+            say(report.plan_markdown(found))
+        case _:
+            say(report.plan_text(found))
+    return 0
+
+
+def dry_run(settings: Settings, *, as_json: bool) -> int:
+    """Rehearse on a copy."""
+    state, _ = planned(settings)
+    return _tell(_rehearse(state, progress=not as_json), state, as_json, rehearsal=True)
+
+
+def apply(settings: Settings, *, yes: bool, as_json: bool) -> int:
+    """Apply the plan, after the user has seen it and agreed."""
+    if not yes:
+        must_ask("apply", as_json=as_json)
+    state, found = planned(settings)
+    if found.status == "pending" and not as_json:
+        say(report.plan_text(found) + "\n")
+        if not yes and not click.confirm(f"Apply this to {state.database.label}?", default=False):
+            complain("Nothing was applied.\n")
+            return 1
+    done = run_to_report(lambda cancelled: pipeline.apply(state, cancelled), progress=not as_json)
+    code = _tell(done, state, as_json, rehearsal=False)
+    if done.status == "ok" and not as_json:
+        after = pipeline.look(settings)
+        if after.plan is not None:
+            say(f"\n{report.plan_text(after.plan)}")
+        if any(file.stale for file in after.files):
+            say("The generated types are out of date; `valet-studio codegen` writes them.\n")
+    return code
+
+
+def check(settings: Settings, *, rehearse: bool) -> int:
+    """Say for CI whether database, schema and generated files agree."""
+    state, found = planned(settings)
+    if found.status == "blocked":
+        say(report.plan_text(found))
+        return REJECTED
+    code = 0
+    if found.status == "pending":
+        say(report.plan_text(found))
+        code = PENDING
+        if rehearse:
+            done = _rehearse(state, progress=True)
+            say("\n")
+            _tell(done, state, False, rehearsal=True)
+            if EXIT_CODES[done.status]:
+                return EXIT_CODES[done.status]
+    stale = [file for file in state.files if file.stale]
+    for file in stale:
+        what = "is out of date" if file.before is not None else "does not exist"
+        say(f"! Generated file {file.path} {what}; `valet-studio codegen` writes it.\n")
+        code = PENDING
+    if code == 0:
+        say(report.plan_text(found))
+        say("The generated files are up to date.\n")
+    return code
+
+
+def _rehearse(state: StudioState, *, progress: bool) -> Report:
+    return run_to_report(lambda cancelled: pipeline.dry_run(state, cancelled), progress=progress)
+
+
+def _tell(done: Report, state: StudioState, as_json: bool, *, rehearsal: bool) -> int:
+    if as_json:
+        say_json(report.report_json(done))
+    else:
+        say(report.report_text(done, rehearsal=rehearsal, database=state.database.label))
+    return EXIT_CODES[done.status]

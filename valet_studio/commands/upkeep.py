@@ -1,0 +1,77 @@
+"""history, undo, backfill reset."""
+
+from __future__ import annotations
+
+import click
+
+from valet_studio import pipeline
+from valet_studio.commands.console import complain, interruptible, must_ask, say, say_json
+from valet_studio.config import Settings
+from valet_studio.errors import StudioError
+from valet_studio.migrate.history import HistoryEntry
+from valet_studio.schema.model import Json
+
+
+def history(settings: Settings, *, as_json: bool) -> int:
+    """Print what was applied to the database, newest first."""
+    entries = pipeline.history(settings)
+    if as_json:
+        say_json({"migrations": [_as_json(entry) for entry in entries]})
+    elif not entries:
+        say(f"Nothing was applied to {settings.database} yet.\n")
+    for entry in () if as_json else entries:
+        after = entry.hash_after[:12] if entry.hash_after else "incomplete"
+        rows = f"{entry.rows:,} row{'' if entry.rows == 1 else 's'} backfilled"
+        say(f"{entry.id:>4}  {entry.applied_at}  {after:<12}  {entry.seconds:.1f} s  {rows}\n")
+        say(f"      {' '.join(entry.summary.split())}\n")
+    return 0
+
+
+def undo(settings: Settings, *, yes: bool) -> int:
+    """Put back the snapshot taken before the last apply."""
+    if not yes:
+        must_ask("undo")
+        question = f"Put {settings.database} back as it was before the last apply?"
+        if not click.confirm(question, default=False):
+            complain("Nothing was undone.\n")
+            return 1
+    with interruptible() as cancelled:
+        done = pipeline.undo(settings, cancelled)
+    say(
+        f"Undid migration {done.history_id}: {done.label} is as it was before it.\n"
+        f"What it held until now is kept in {done.kept}.\n"
+    )
+    return 0
+
+
+def reset_backfill(settings: Settings, name: str) -> int:
+    """Re-arm the backfill of TABLE.COLUMN; either name may hold dots itself."""
+    parts = name.split(".")
+    if len(parts) < 2:
+        raise StudioError(
+            f"{name} names no column.", "Write TABLE.COLUMN, as in todos.priorityNum."
+        )
+    for cut in range(1, len(parts)):
+        table, column = ".".join(parts[:cut]), ".".join(parts[cut:])
+        if pipeline.reset_backfill(settings, table, column):
+            say(
+                f"The backfill of {table}.{column} is armed again: the next push runs it for "
+                "every document.\n"
+            )
+            return 0
+    raise StudioError(
+        f"No backfill of {name} has run on {settings.database}, so there is nothing to reset.",
+        "`valet-studio plan` lists the backfills that the next push will run.",
+    )
+
+
+def _as_json(entry: HistoryEntry) -> dict[str, Json]:
+    return {
+        "id": entry.id,
+        "applied_at": entry.applied_at,
+        "hash_before": entry.hash_before,
+        "hash_after": entry.hash_after,
+        "summary": entry.summary,
+        "rows": entry.rows,
+        "seconds": entry.seconds,
+    }

@@ -1,0 +1,77 @@
+"""Saves in the valet directory, as an async iterator."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+SUFFIXES = (".ts", ".mts", ".js", ".json")
+"""What a schema's modules are called."""
+
+DEBOUNCE_MS = 50
+CHECK_MS = 500
+"""How often files are looked at where the system reports nothing: network and container mounts,
+or a directory that was deleted and made anew."""
+
+Stamp: TypeAlias = tuple[int, int, int]
+"""Inode, time of change in ns, size: editors replace files, so the inode counts."""
+
+
+def saves(folder: Path) -> AsyncIterator[None]:
+    """One item for each time that modules below a directory changed, from this call on.
+
+    Changes that come while the caller is busy with an item are one item. The directory may be
+    missing, vanish and come back. Nothing is yielded at the start: the first pass is the
+    caller's. Ends when its task is cancelled.
+    """
+    return _changes(folder, modules(folder))
+
+
+def modules(folder: Path) -> Mapping[Path, Stamp]:
+    """The modules below a directory; none where it does not exist."""
+    stamps: dict[Path, Stamp] = {}
+    for directory, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "node_modules" and name[0] != "."]
+        for name in files:
+            if name[0] != "." and name.endswith(SUFFIXES):
+                path = Path(directory, name)
+                with suppress(OSError):
+                    stat = path.stat()
+                    stamps[path] = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+    return stamps
+
+
+async def _changes(folder: Path, seen: Mapping[Path, Stamp]) -> AsyncGenerator[None, None]:
+    while True:
+        async with aclosing(_wake_ups(folder)) as wake_ups:
+            async for _ in wake_ups:
+                found = modules(folder)
+                if found != seen:
+                    seen = found
+                    yield
+
+
+async def _wake_ups(folder: Path) -> AsyncGenerator[None, None]:
+    """An item whenever it is worth a look; ends where the directory must be watched anew."""
+    from watchfiles import awatch
+
+    yield
+    try:
+        watched = folder.stat().st_ino
+        async for _ in awatch(
+            folder,
+            watch_filter=None,
+            debounce=DEBOUNCE_MS,
+            step=DEBOUNCE_MS // 2,
+            rust_timeout=CHECK_MS,
+            yield_on_timeout=True,
+        ):
+            yield
+            if folder.stat().st_ino != watched:
+                return
+    except OSError:
+        await asyncio.sleep(CHECK_MS / 1000)
