@@ -38,6 +38,7 @@ def record(value: Validator) -> Validator:
         (record(INT), record(NUMBER)),
         (thing(A), record(STRING)),
         (thing(A), thing(A_OPTIONAL)),
+        (thing(A_OPTIONAL), record(STRING)),
         (thing(A), thing(A, B_OPTIONAL)),
         (array(STRING), union(array(STRING), array(NUMBER))),
     ],

@@ -28,6 +28,11 @@ def database_errors(label: str) -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise explain(error, label) from error
+    except UnicodeDecodeError as error:
+        raise DatabaseError(
+            f"The database {label} holds text that is not UTF-8, so it cannot be read.",
+            "Rewrite the cell that holds it, or restore the documents from a backup.",
+        ) from error
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise DatabaseError(

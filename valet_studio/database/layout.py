@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 import apsw
 
 from valet_studio.schema.document import table_from_document, table_to_document
-from valet_studio.schema.model import Field, Json, Table
+from valet_studio.schema.model import Table
 from valet_studio.schema.names import fold
-from valet_studio.schema.state import UNKNOWN
 
 META = "_valet_meta"
 VERSION = "_valet_version"
@@ -90,14 +89,8 @@ def backfill_digests(meta: Mapping[str, str]) -> dict[str, str]:
 
 
 def kept_to_json(kept: Iterable[Table]) -> str:
-    """The text stored under `kept_json`: table documents, each with its `unknown` fields."""
-    entries: list[Json] = []
-    for table in kept:
-        known = tuple(f for f in table.fields if f.validator != UNKNOWN)
-        unknown: list[Json] = [f.name for f in table.fields if f.validator == UNKNOWN]
-        document = table_to_document(Table(table.name, known, sync=table.sync))
-        entries.append({**document, "unknown": unknown})
-    return json.dumps(entries, ensure_ascii=False)
+    """The text stored under `kept_json`: a list of table documents."""
+    return json.dumps([table_to_document(table) for table in kept], ensure_ascii=False)
 
 
 def kept_from_json(text: str) -> tuple[Table, ...]:
@@ -106,13 +99,10 @@ def kept_from_json(text: str) -> tuple[Table, ...]:
     Raises:
         ValueError, KeyError, TypeError, StudioError: the text is something else.
     """
-    kept = []
-    for entry in json.loads(text):
-        document = {key: value for key, value in entry.items() if key != "unknown"}
-        table = table_from_document(document)
-        unknown = tuple(Field(n, UNKNOWN, optional=True) for n in entry.get("unknown", ()))
-        kept.append(Table(table.name, table.fields + unknown, sync=table.sync))
-    return tuple(kept)
+    documents = json.loads(text)
+    if not isinstance(documents, list):
+        raise ValueError("kept_json is not a list of tables.")
+    return tuple(table_from_document(document) for document in documents)
 
 
 def _digest(value: str) -> str:

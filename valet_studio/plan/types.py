@@ -158,15 +158,9 @@ def _object_covers(outer: Validator, inner: Validator) -> bool:
         if other is None:
             if not field.optional:
                 return False
-        elif not covers(_property(field), _property(other)) or other.optional > field.optional:
+        elif not covers(field.validator, other.validator) or other.optional > field.optional:
             return False
     return True
-
-
-def _property(field: ObjectField) -> Validator:
-    if not field.optional:
-        return field.validator
-    return Validator("union", items=(field.validator, _NULL))
 
 
 def _record_covers(outer: Validator, inner: Validator) -> bool:
@@ -174,5 +168,4 @@ def _record_covers(outer: Validator, inner: Validator) -> bool:
     return all(
         covers(keys, Validator("literal", value=field.name)) and covers(values, field.validator)
         for field in inner.fields
-        if not field.optional
-    ) and not any(field.optional for field in inner.fields)
+    )

@@ -106,9 +106,9 @@ def _check_object(validator: Validator, value: Json, place: str) -> str | None:
     if not isinstance(value, dict):
         return f"{place}{_shown(value)} is not an object"
     for field in validator.fields:
-        if value.get(field.name) is None and field.optional:
-            continue
         if field.name not in value:
+            if field.optional:
+                continue
             return f"{place}{_shown(value)} lacks the field {field.name}"
         problem = _check(field.validator, value[field.name], f"{place}{field.name}: ")
         if problem:
