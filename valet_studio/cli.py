@@ -186,15 +186,17 @@ def init(folder: Path, debug: bool) -> int:  # noqa: ARG001
 @click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
 def demo(folder: Path, no_open: bool, debug: bool) -> int:  # noqa: ARG001
     """Make a project with 142 documents and a pending migration, and open it."""
-    from valet_studio.commands import console, scaffold
+    from valet_studio import scaffold
+    from valet_studio.commands import console
+    from valet_studio.commands.scaffold import demo_made, demo_shown
 
     settings = scaffold.demo(folder)
     if not no_open and console.has_terminal():
         open_studio(settings)
     elif not no_open:
-        scaffold.demo_shown(settings)
+        demo_shown(settings)
         console.say("\n")
-    scaffold.demo_made(folder)
+    demo_made(folder)
     return 0
 
 
