@@ -78,7 +78,7 @@ def test_without_rowid_views_and_virtual_tables() -> None:
     assert kinds["w"] == kinds["s"] == "table"
     assert kinds["v"] == kinds["broken"] == "view"
     assert kinds["words"] == kinds["area"] == "virtual"
-    assert not [name for name in kinds if name.startswith("words_")]
+    assert {k for name, k in kinds.items() if name.startswith("words_")} == {"shadow"}
     found = state.table_named("W")
     assert found is not None
     assert found.without_rowid

@@ -554,6 +554,27 @@ def test_a_name_that_is_taken_is_breaking(statement: str, words: str | None) -> 
         assert (words or "an index of x has that name") in change.summary
 
 
+def test_a_name_that_a_virtual_table_uses_inside_is_breaking() -> None:
+    with database("CREATE VIRTUAL TABLE words USING fts5(a)") as connection:
+        plan = look(connection, schema(table("words_data", a=STRING)))
+        assert kinds(plan) == ["create_table", "drift"]
+        assert "a shadow table of that name is in the way" in plan.changes[0].summary
+
+
+def test_a_column_that_was_foreign_joins_the_types_when_it_is_declared() -> None:
+    with database() as connection:
+        push(connection, todos())
+        connection.execute("ALTER TABLE todos ADD COLUMN priority TEXT")
+        assert only(look(connection, todos())).kind == "drift"
+        assert only(look(connection, todos(priority(NUMBER)))).kind == "change_type"
+        change = only(push(connection, todos(priority())))
+        assert (change.kind, change.summary) == (
+            "restore_field",
+            "todos.priority is in the database already and joins the types.",
+        )
+        assert look(connection, todos(priority())).changes == ()
+
+
 def test_what_no_schema_explains_is_drift() -> None:
     with database() as connection:
         push(connection, todos(sync=Sync("full")))

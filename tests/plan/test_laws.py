@@ -143,6 +143,9 @@ def test_after_a_push_nothing_is_left_to_plan_and_no_cell_was_touched(
             for table in second.tables:
                 connection.execute(f"DELETE FROM {quote(table.name)} WHERE \"_id\" = 'a'")
                 connection.execute(f"INSERT INTO {quote(table.name)} (\"_id\") VALUES ('c')")
+        # And back: what was removed in between is still there and is found again.
+        if push(connection, first).status != "blocked":
+            assert look(connection, first).changes == ()
 
 
 @given(validators, validators, validators)

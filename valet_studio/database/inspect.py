@@ -8,7 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import apsw
 
@@ -41,6 +41,9 @@ _INDEX_COLUMNS = """
     FROM main.sqlite_master AS m JOIN pragma_index_info(m.name, 'main') AS c
     WHERE m.type = 'index' AND m.sql IS NOT NULL
     ORDER BY m.rowid, c.seqno"""
+
+
+TableKind: TypeAlias = Literal["table", "virtual", "view", "shadow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +116,14 @@ def _tables(connection: apsw.Connection, entries: Iterable[_Entry]) -> tuple[Tab
         if entry.kind not in ("table", "view") or layout.is_bookkeeping(entry.name):
             continue
         folded = fold(entry.name)
-        if folded in shadows:
-            continue
-        kind = _kind(entry)
+        kind: TableKind = "shadow" if folded in shadows else _kind(entry)
         tables.append(
             TableState(
                 name=entry.name,
                 kind=kind,
                 sql=entry.sql,
                 columns=tuple(columns[entry.name])
-                if kind == "table"
+                if kind in ("table", "shadow")
                 else _columns_if_readable(connection, entry.name),
                 indexes=tuple(indexes[folded]),
                 triggers=tuple(triggers[folded]),
@@ -132,7 +133,7 @@ def _tables(connection: apsw.Connection, entries: Iterable[_Entry]) -> tuple[Tab
     return tuple(tables)
 
 
-def _kind(entry: _Entry) -> Literal["table", "virtual", "view"]:
+def _kind(entry: _Entry) -> TableKind:
     if entry.kind == "view":
         return "view"
     return "virtual" if _VIRTUAL.match(entry.sql) else "table"
