@@ -1,0 +1,353 @@
+"""Reads the child's raw declarations as a schema, and judges all that needs no JavaScript.
+
+Every rule adds a problem and goes on, so that one run tells everything that it can find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from valet_studio.errors import Location, Problem
+from valet_studio.schema.behaviour import Behaviours
+from valet_studio.schema.model import (
+    Backfill,
+    Field,
+    Index,
+    Json,
+    ObjectField,
+    Schema,
+    SearchIndex,
+    Storage,
+    Sync,
+    Table,
+    Validator,
+)
+from valet_studio.schema.names import fold
+
+Raw = dict[str, Any]
+
+_BUILT_IN = {"_id": "the document's name", "_version": "its version"}
+
+
+@dataclass(slots=True)
+class Reading:
+    """One reading of raw declarations: where stacks point to, and what was found wrong."""
+
+    locate: Callable[[str], Location | None]
+    entry: Location
+    behaviours: Behaviours
+    problems: list[Problem] = field(default_factory=list)
+    tables: dict[str, frozenset[str]] = field(default_factory=dict)
+    """Names of the fields, by table."""
+
+    def at(self, raw: Raw) -> Location:
+        """Where something was declared."""
+        return self.locate(raw["stack"]) or self.entry
+
+    def problem(self, message: str, hint: str | None, location: Location) -> None:
+        """Note that something is wrong."""
+        self.problems.append(Problem(message, hint, location))
+
+
+def read_schema(raw: Raw, reading: Reading) -> Schema:
+    """The schema that was declared; what is wrong with it is left in `reading.problems`."""
+    for problem in raw["problems"]:
+        location = reading.locate(problem["stack"]) or reading.entry
+        reading.problem(problem["message"], problem["hint"], location)
+    if "wrongDefault" in raw:
+        shown = raw["wrongDefault"]
+        reading.problem(
+            "schema.ts has no default export."
+            if shown is None
+            else f"The default export of schema.ts is {shown} and not a defineSchema({{ … }}).",
+            "Write `export default defineSchema({ … })`.",
+            reading.entry,
+        )
+    _check_names(
+        "Table", ((table["name"], reading.at(table)) for table in raw["tables"]), {}, reading
+    )
+    reading.tables = {
+        table["name"]: frozenset(item["name"] for item in table["fields"])
+        for table in raw["tables"]
+    }
+    return Schema(tuple(_table(table, reading) for table in raw["tables"]))
+
+
+def _check_names(
+    what: str,
+    names: Iterable[tuple[str, Location]],
+    built_in: dict[str, str],
+    reading: Reading,
+) -> None:
+    seen: dict[str, str] = {}
+    for name, location in names:
+        twin = seen.setdefault(fold(name), name)
+        if not name.strip():
+            reading.problem(f"{what} has an empty name.", "Give it a name.", location)
+        elif "\0" in name:
+            reading.problem(
+                f"{what} has a name that holds a NUL character.", "Leave it out.", location
+            )
+        elif fold(name) in built_in:
+            reading.problem(
+                f'{what} "{name}" is built in: every document has {built_in[fold(name)]}.',
+                "Leave it out; it is there by itself.",
+                location,
+            )
+        elif name.startswith("_"):
+            reading.problem(
+                f'{what} "{name}" begins with "_", which is reserved.',
+                f'Rename it, for example to "{name.lstrip("_") or "name"}".',
+                location,
+            )
+        elif what == "Table" and fold(name).startswith("sqlite_"):
+            reading.problem(
+                f'{what} "{name}" begins with "sqlite_", which SQLite reserves.',
+                "Rename it.",
+                location,
+            )
+        elif twin != name:
+            reading.problem(
+                f'{what} "{name}" and "{twin}" are one name to SQLite, which ignores case.',
+                "Rename one of them.",
+                location,
+            )
+
+
+def _table(raw: Raw, reading: Reading) -> Table:
+    name: str = raw["name"]
+    where = reading.at(raw)
+    fields = tuple(
+        Field(
+            item["name"],
+            _validator(item["validator"], reading, name),
+            item["validator"]["optional"],
+            item["validator"]["deprecated"],
+            reading.behaviours.field_place(item["name"], reading.at(item["validator"])),
+        )
+        for item in raw["fields"]
+        if item["validator"] is not None
+    )
+    places = {item.name: item.location or where for item in fields}
+    _check_names(
+        f'Field of table "{name}"',
+        ((item["name"], places.get(item["name"], where)) for item in raw["fields"]),
+        _BUILT_IN,
+        reading,
+    )
+    return Table(
+        name,
+        fields,
+        tuple(_indexes(raw, reading)),
+        tuple(_search_indexes(raw, {item.name: item for item in fields}, reading)),
+        _sync(raw, reading),
+        tuple(_backfills(raw, reading)),
+        where,
+    )
+
+
+def _validator(raw: Raw, reading: Reading, table: str, depth: int = 0) -> Validator:
+    kind = raw["kind"]
+    if kind == "id" and "table" in raw and raw["table"] not in reading.tables:
+        reading.problem(
+            f'v.id("{raw["table"]}") points to a table that is not in the schema.',
+            _did_you_mean(raw["table"], reading.tables) or "Declare the table, or name another.",
+            reading.at(raw),
+        )
+    if depth and kind == "bytes":
+        reading.problem(
+            "JSON cannot hold bytes.", "Give them a column of their own.", reading.at(raw)
+        )
+    items = tuple(
+        _nested(item, reading, table, depth, f"v.{kind}") for item in raw.get("items", ())
+    )
+    if kind == "union":
+        items = tuple(_union_items(raw, items, reading))
+    properties = tuple(
+        ObjectField(
+            item["name"],
+            _nested(item["validator"], reading, table, depth, "v.object", optional_allowed=True),
+            item["validator"]["optional"],
+        )
+        for item in raw.get("fields", ())
+        if item["validator"] is not None
+    )
+    if kind == "record" and items and not _is_key(items[0]):
+        reading.problem(
+            "The keys of v.record must be strings.",
+            "Use v.string(), v.id() or a v.union() of string literals as its first argument.",
+            reading.at(raw),
+        )
+    return Validator(kind, raw.get("table"), raw.get("value"), items, properties)
+
+
+def _nested(
+    raw: Raw, reading: Reading, table: str, depth: int, parent: str, optional_allowed: bool = False
+) -> Validator:
+    if raw["optional"] and not optional_allowed:
+        reading.problem(
+            f"v.optional cannot stand inside {parent}.",
+            "Put v.optional around the whole field, or use v.union(…, v.null()).",
+            reading.at(raw),
+        )
+    if raw["deprecated"]:
+        reading.problem(
+            f".deprecated() cannot stand inside {parent}.",
+            "Call .deprecated() on the validator of a whole field.",
+            reading.at(raw),
+        )
+    # A union's bytes are judged by the union: alone, they have a column of their own.
+    inner = depth if parent == "v.union" else depth + 1
+    return _validator(raw, reading, table, inner)
+
+
+def _union_items(raw: Raw, items: tuple[Validator, ...], reading: Reading) -> Iterator[Validator]:
+    if not items and not raw.get("items"):
+        reading.problem(
+            "v.union has no members.", "Give it one validator or more.", reading.at(raw)
+        )
+    if Validator("union", items=items).storage is Storage.JSON and any(
+        item.kind == "bytes" for item in items
+    ):
+        reading.problem(
+            "JSON cannot hold bytes.",
+            "A v.union with v.bytes() may have no other member but v.null().",
+            reading.at(raw),
+        )
+    yield from items
+
+
+def _is_key(validator: Validator) -> bool:
+    match validator.kind:
+        case "string" | "id":
+            return True
+        case "literal":
+            return isinstance(validator.value, str)
+        case "union":
+            return all(_is_key(item) for item in validator.items)
+        case _:
+            return False
+
+
+def _check_field(
+    name: str, table: str, what: str, location: Location, reading: Reading, built_in: str = "_id"
+) -> bool:
+    if name in reading.tables[table] or name == built_in:
+        return True
+    reading.problem(
+        f'{what} names the field "{name}", which table "{table}" does not have.',
+        _did_you_mean(name, reading.tables[table]) or "Declare the field, or name another.",
+        location,
+    )
+    return False
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str | None:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), n=1)
+    return f'Did you mean "{close[0]}"?' if close else None
+
+
+def _indexes(raw: Raw, reading: Reading) -> Iterator[Index]:
+    seen: set[str] = set()
+    _check_index_names(raw["indexes"] + raw["searchIndexes"], raw["name"], seen, reading)
+    for item in raw["indexes"]:
+        location, name = reading.at(item), item["name"]
+        for column in item["fields"]:
+            _check_field(column, raw["name"], f'Index "{name}"', location, reading)
+        if len(set(item["fields"])) < len(item["fields"]):
+            reading.problem(
+                f'Index "{name}" names one field twice.', "Name each field once.", location
+            )
+        yield Index(name, tuple(item["fields"]), location)
+
+
+def _check_index_names(items: list[Raw], table: str, seen: set[str], reading: Reading) -> None:
+    for item in items:
+        name = item["name"]
+        if not name.strip():
+            reading.problem(
+                f'An index of table "{table}" has an empty name.', "Name it.", reading.at(item)
+            )
+        elif fold(name) in seen:
+            reading.problem(
+                f'Table "{table}" has two indexes named "{name}".',
+                "Rename one of them.",
+                reading.at(item),
+            )
+        seen.add(fold(name))
+
+
+def _search_indexes(raw: Raw, fields: dict[str, Field], reading: Reading) -> Iterator[SearchIndex]:
+    for item in raw["searchIndexes"]:
+        location, name, searched = reading.at(item), item["name"], item["searchField"]
+        what = f'Search index "{name}"'
+        known = _check_field(searched, raw["name"], what, location, reading, built_in="")
+        found = fields.get(searched)
+        if known and found is not None and found.validator.storage is not Storage.TEXT:
+            reading.problem(
+                f'{what} needs a string field, but "{searched}" is none.',
+                "Search a field of v.string().",
+                location,
+            )
+        yield SearchIndex(name, searched, location)
+
+
+def _sync(raw: Raw, reading: Reading) -> Sync:
+    for again in raw["syncs"][1:]:
+        reading.problem(
+            f'Table "{raw["name"]}" has two .sync(…).', "Keep one of them.", reading.at(again)
+        )
+    if not raw["syncs"]:
+        return Sync()
+    item = raw["syncs"][0]
+    location = reading.at(item)
+    return Sync(item["mode"], _condition(item["filter"], raw["name"], reading), location)
+
+
+def _condition(raw: Any, table: str, reading: Reading) -> Json:
+    """The condition as data, its stacks left out; `table` is whose fields it may name."""
+    if not isinstance(raw, dict) or "op" not in raw:
+        return raw  # type: ignore[no-any-return]
+    location = reading.at(raw)
+    data = {key: value for key, value in raw.items() if key != "stack"}
+    if raw["op"] == "select":
+        other = raw["from"]
+        if other not in reading.tables:
+            reading.problem(
+                f'The sync filter selects from "{other}", which is no table of the schema.',
+                _did_you_mean(other, reading.tables) or "Declare the table, or name another.",
+                location,
+            )
+            return None
+        _check_field(raw["field"], other, "The sync filter", location, reading)
+        return {**data, "where": _condition(raw["where"], other, reading)}
+    if "args" in raw:
+        return {**data, "args": [_condition(item, table, reading) for item in raw["args"]]}
+    if "arg" in raw:
+        return {**data, "arg": _condition(raw["arg"], table, reading)}
+    if isinstance(raw["field"], str):
+        _check_field(raw["field"], table, "The sync filter", location, reading)
+    return {**data, "value": _condition(raw["value"], table, reading)}
+
+
+def _backfills(raw: Raw, reading: Reading) -> Iterator[Backfill]:
+    seen: set[str] = set()
+    for item in raw["backfills"]:
+        location, column = reading.at(item), item["name"]
+        _check_field(column, raw["name"], ".backfill", location, reading, built_in="")
+        if column in seen:
+            reading.problem(
+                f'Column "{column}" of table "{raw["name"]}" has two backfills.',
+                "Keep one of them: a backfill runs once a column.",
+                location,
+            )
+        seen.add(column)
+        behaviour = reading.behaviours.of(location, item["code"])
+        yield replace(
+            Backfill(column, behaviour.digest, behaviour.code, behaviour.impurities),
+            location=location,
+        )

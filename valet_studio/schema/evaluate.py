@@ -1,0 +1,74 @@
+"""Runs schema.ts in Deno and turns what it declared into a `Schema`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from valet_studio.errors import Location, Problem, SchemaError
+from valet_studio.schema.behaviour import Behaviours
+from valet_studio.schema.declared import Reading, read_schema
+from valet_studio.schema.model import Schema, Sources
+from valet_studio.schema.sources import shown_path
+from valet_studio.typescript.child import Child, ChildStopped
+from valet_studio.typescript.limits import Limits
+
+_VALIDATORS = (
+    "v has string, number, int, int64, float64, boolean, bytes, null, id, any, literal, array, "
+    "object, record, union and optional."
+)
+
+
+def evaluate(sources: Sources, limits: Limits = Limits()) -> Schema:
+    """Run the modules and read off their schema.
+
+    Raises:
+        SchemaError: the schema is wrong; its problems are all that this run could find.
+        SandboxError: Deno is missing or cannot be started.
+    """
+    entry = Location(shown_path(sources.folder, sources.entry), 1, 1)
+    with Child(sources, limits) as child:
+        try:
+            raw = child.evaluate()
+        except ChildStopped as stopped:
+            problem = stopped.problems[0]
+            raise SchemaError([_with_line(replace(problem, location=entry), sources)]) from stopped
+        if "thrown" in raw:
+            problem = _thrown(raw["thrown"], sources, child.locate(raw["thrown"]["stack"]))
+            raise SchemaError([_with_line(problem, sources)])
+        reading = Reading(locate=child.locate, entry=entry, behaviours=Behaviours(sources))
+        schema = read_schema(raw, reading)
+    if reading.problems:
+        ordered = sorted(
+            dict.fromkeys(reading.problems), key=lambda p: p.location or Location("", 0, 0)
+        )
+        raise SchemaError([_with_line(problem, sources) for problem in ordered])
+    return replace(schema, sources=sources)
+
+
+def _with_line(problem: Problem, sources: Sources) -> Problem:
+    if problem.location is None:
+        return problem
+    return replace(problem, source_line=sources.line(problem.location))
+
+
+def _thrown(thrown: dict[str, Any], sources: Sources, location: Location | None) -> Problem:
+    """The sentence for what schema.ts threw, or for a syntax error."""
+    message: str = thrown["message"]
+    first = message.split("\n", 1)[0].strip()
+    entry = Location(shown_path(sources.folder, sources.entry), 1, 1)
+    if "SyntaxError" in first or "parse error" in first.lower():
+        what = re.sub(r"^.*?SyntaxError: |^(TypeError: )?The module's source code .*?: ", "", first)
+        return Problem(f"Syntax error: {_sentence(what)}", "Mend the line and save.", location)
+    unknown = re.search(r"\bv\.(\w+) is not a function", first)
+    if unknown:
+        return Problem(f"There is no validator v.{unknown[1]}.", _VALIDATORS, location)
+    hint = "schema.ts is run as a program: mend the line that throws."
+    if "is not available:" in first:
+        hint = "Declare the schema from constants and the modules of the valet directory alone."
+    return Problem(f"schema.ts failed: {_sentence(first)}", hint, location or entry)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -1,0 +1,426 @@
+"""Which declaration a name stands for, within a module and across imports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tree_sitter import Node
+
+from valet_studio.schema.syntax import inside, parse, string_value, text_of, walk
+from valet_studio.typescript.modules import resolve as resolve_module
+
+_FUNCTIONS = frozenset(
+    {
+        "arrow_function",
+        "function_expression",
+        "function_declaration",
+        "generator_function",
+        "generator_function_declaration",
+        "method_definition",
+    }
+)
+_DECLARATIONS = frozenset(
+    {
+        "function_declaration",
+        "generator_function_declaration",
+        "class_declaration",
+        "abstract_class_declaration",
+        "enum_declaration",
+        "internal_module",
+    }
+)
+_SCOPES = _FUNCTIONS | {
+    "program",
+    "statement_block",
+    "switch_body",
+    "for_statement",
+    "for_in_statement",
+    "catch_clause",
+    "class",
+    "class_declaration",
+}
+_ERASED = frozenset({"interface_declaration", "type_alias_declaration", "ambient_declaration"})
+NAME_TYPES = frozenset(
+    {"identifier", "shorthand_property_identifier", "shorthand_property_identifier_pattern"}
+)
+
+
+@dataclass(eq=False, slots=True)
+class Module:
+    """One module's text and tree, and the names that its scopes declare."""
+
+    file: str
+    text: str
+    root: Node
+    _scopes: dict[int, dict[str, Binding]] = field(default_factory=dict)
+
+    def resolve(self, use: Node) -> Binding | None:
+        """What a name means where it stands; None for a global."""
+        name = text_of(use)
+        scope: Node | None = use.parent
+        while scope is not None:
+            if scope.type in _SCOPES:
+                found = self.names(scope).get(name)
+                if found is not None:
+                    return found
+            scope = scope.parent
+        return None
+
+    def declares(self, use: Node) -> bool:
+        """Whether a name is the user's own and no global."""
+        return self.resolve(use) is not None
+
+    def names(self, scope: Node) -> dict[str, Binding]:
+        """The names that a scope itself declares."""
+        found = self._scopes.get(scope.id)
+        if found is None:
+            found = {}
+            for name, node, kind in _declared(scope):
+                found.setdefault(name, Binding(self, name, node, kind, scope))
+            self._scopes[scope.id] = found
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One declared name."""
+
+    module: Module
+    name: str
+    node: Node
+    """What must be read to know its value: a declarator, function, class, parameter, …"""
+    kind: str
+    """`value`, `parameter`, `loop`, `import` or `json`."""
+    scope: Node
+
+
+class Program:
+    """All modules of a schema, parsed when they are first needed."""
+
+    def __init__(self, files: dict[str, str]):
+        self._files = files
+        self._modules: dict[str, Module] = {}
+
+    def module(self, file: str) -> Module:
+        """A module by its path in the valet directory."""
+        if file not in self._modules:
+            text = self._files[file]
+            source = f"export default ({text})" if file.endswith(".json") else text
+            self._modules[file] = Module(file, text, parse(source))
+        return self._modules[file]
+
+    def resolve(self, module: Module, use: Node) -> Binding | None:
+        """What a name in a module means, in that module; None for a global."""
+        return module.resolve(use)
+
+    def follow(self, binding: Binding, use: Node) -> list[Binding]:
+        """The declarations in other modules that an imported name stands for."""
+        if binding.kind != "import":
+            return [binding]
+        statement = _enclosing(binding.node, "import_statement")
+        source = statement.child_by_field_name("source") if statement is not None else None
+        file = self._target(binding.module, source)
+        if file is None:
+            return [binding]
+        if binding.node.type == "namespace_import":
+            member = use.parent
+            name = None
+            if member is not None and member.type == "member_expression":
+                picked = member.child_by_field_name("property")
+                name = text_of(picked) if picked is not None and picked != use else None
+            return self.exported(file, name)
+        if binding.node.type == "import_specifier":
+            original = binding.node.child_by_field_name("name")
+            return self.exported(file, _plain(original) if original is not None else binding.name)
+        return self.exported(file, "default")
+
+    def exported(
+        self, file: str, name: str | None, seen: frozenset[tuple[str, str | None]] = frozenset()
+    ) -> list[Binding]:
+        """What a module exports under a name; all of it where the name is None."""
+        if (file, name) in seen:
+            return []
+        seen |= {(file, name)}
+        module = self.module(file)
+        found: list[Binding] = []
+        for statement in module.root.named_children:
+            if statement.type == "export_statement":
+                found += self._exports(module, statement, name, seen)
+        return found
+
+    def _exports(
+        self,
+        module: Module,
+        statement: Node,
+        name: str | None,
+        seen: frozenset[tuple[str, str | None]],
+    ) -> Iterator[Binding]:
+        target = self._target(module, statement.child_by_field_name("source"))
+        declaration = statement.child_by_field_name("declaration")
+        value = statement.child_by_field_name("value")
+        is_default = any(child.type == "default" for child in statement.children)
+        if is_default:
+            if name in (None, "default") and (declaration or value) is not None:
+                node = declaration or value
+                assert node is not None
+                yield Binding(module, "default", node, "value", module.root)
+            return
+        if declaration is not None:
+            for declared, node, kind in _from_statement(declaration):
+                if name in (None, declared):
+                    yield Binding(module, declared, node, kind, module.root)
+            return
+        clause = next((c for c in statement.children if c.type == "export_clause"), None)
+        if clause is not None:
+            for specifier in clause.named_children:
+                original = specifier.child_by_field_name("name")
+                alias = specifier.child_by_field_name("alias") or original
+                if original is None or alias is None or name not in (None, _plain(alias)):
+                    continue
+                if target is not None:
+                    yield from self.exported(target, _plain(original), seen)
+                else:
+                    local = module.names(module.root).get(_plain(original))
+                    if local is not None:
+                        yield from self.follow(local, original)
+            return
+        if target is not None:
+            namespace = next((c for c in statement.children if c.type == "namespace_export"), None)
+            if namespace is None:
+                if name != "default":
+                    yield from self.exported(target, name, seen)
+            elif name is None or name == _plain(namespace.named_children[0]):
+                yield from self.exported(target, None, seen)
+
+    def _target(self, module: Module, source: Node | None) -> str | None:
+        if source is None:
+            return None
+        specifier = string_value(source)
+        if not specifier.startswith("."):
+            return None
+        return resolve_module(module.file, specifier, self._files.__contains__)
+
+    def pieces(self, binding: Binding) -> list[tuple[Module, Node]]:
+        """The text that must be read to know a name's value."""
+        module = binding.module
+        if binding.kind != "parameter":
+            return [(module, binding.node)]
+        function = binding.scope
+        position = _position(function, binding.node)
+        found = [(module, binding.node)]
+        callee = self._named(module, function)
+        if callee is not None and position is not None:
+            for owner, call in self._calls(callee):
+                found += [(owner, node) for node in _arguments(call, position)]
+            return found
+        holder = function.parent
+        while holder is not None and holder.type in ("arguments", "parenthesized_expression"):
+            holder = holder.parent
+        if holder is not None and holder.type == "call_expression":
+            # `names.map((name) => …)`: the parameter comes from the callee and its arguments.
+            called = holder.child_by_field_name("function")
+            arguments = holder.child_by_field_name("arguments")
+            others = arguments.named_children if arguments is not None else []
+            nodes = [called, *(n for n in others if not inside(function, n))]
+            return found + [(module, n) for n in nodes if n is not None and n.type != "comment"]
+        statement: Node = function
+        while statement.parent is not None and statement.parent.type != "program":
+            statement = statement.parent
+        return [*found, (module, statement)]
+
+    def _named(self, module: Module, function: Node) -> Binding | None:
+        """The binding under which a function can be called by name."""
+        name = function.child_by_field_name("name")
+        if function.type in ("function_declaration", "generator_function_declaration"):
+            if name is None:
+                return None
+            return module.resolve(name)
+        holder = function.parent
+        if holder is not None and holder.type == "variable_declarator":
+            name = holder.child_by_field_name("name")
+            if name is not None and name.type == "identifier":
+                return module.resolve(name)
+        return None
+
+    def _calls(self, callee: Binding) -> Iterator[tuple[Module, Node]]:
+        for file in sorted(self._files):
+            if file.endswith(".json") or callee.name not in self._files[file]:
+                # A renaming import still has to mention the name.
+                continue
+            module = self.module(file)
+            for node in walk(module.root):
+                if node.type != "call_expression":
+                    continue
+                called = node.child_by_field_name("function")
+                use = called
+                if called is not None and called.type == "member_expression":
+                    use = called.child_by_field_name("object")
+                if use is None or use.type != "identifier":
+                    continue
+                binding = module.resolve(use)
+                if binding is None or (use != called and binding.node.type != "namespace_import"):
+                    continue
+                if any(
+                    target.module is callee.module
+                    and (target.node == callee.node or inside(callee.node, target.node))
+                    for target in self.follow(binding, use)
+                ):
+                    yield module, node
+
+    def statements_beside(self, binding: Binding) -> Iterator[Node]:
+        """The statements of a declaration's own block that declare nothing themselves."""
+        if binding.scope.type not in ("program", "statement_block"):
+            return
+        for statement in binding.scope.named_children:
+            if statement.type in (
+                "expression_statement",
+                "if_statement",
+                "for_statement",
+                "for_in_statement",
+                "while_statement",
+                "do_statement",
+                "try_statement",
+                "switch_statement",
+                "statement_block",
+            ):
+                yield statement
+
+
+def _plain(node: Node) -> str:
+    return string_value(node) if node.type == "string" else text_of(node)
+
+
+def _enclosing(node: Node, kind: str) -> Node | None:
+    found: Node | None = node
+    while found is not None and found.type != kind:
+        found = found.parent
+    return found
+
+
+def _declared(scope: Node) -> Iterator[tuple[str, Node, str]]:
+    """Each name that a scope declares, with the node that tells its value, and its kind."""
+    kind = scope.type
+    if kind in _FUNCTIONS:
+        single = scope.child_by_field_name("parameter")
+        parameters = scope.child_by_field_name("parameters")
+        for node in [single] if single is not None else []:
+            yield text_of(node), node, "parameter"
+        for node in parameters.named_children if parameters is not None else []:
+            for name in _pattern_names(node.child_by_field_name("pattern")):
+                yield name, node, "parameter"
+        body = scope.child_by_field_name("body")
+        if body is not None:
+            yield from _hoisted(body)
+        name_node = scope.child_by_field_name("name")
+        if kind in ("function_expression", "generator_function") and name_node is not None:
+            yield text_of(name_node), scope, "value"
+    elif kind in ("program", "statement_block", "switch_body"):
+        statements = scope.named_children
+        if kind == "switch_body":
+            statements = [child for case in statements for child in case.named_children]
+        for statement in statements:
+            if statement.type == "import_statement":
+                yield from _imported(statement)
+            elif statement.type == "export_statement":
+                declaration = statement.child_by_field_name("declaration")
+                if declaration is not None:
+                    yield from _from_statement(declaration)
+            else:
+                yield from _from_statement(statement)
+        if kind == "program":
+            yield from _hoisted(scope)
+    elif kind == "for_statement":
+        initializer = scope.child_by_field_name("initializer")
+        if initializer is not None:
+            yield from _from_statement(initializer)
+    elif kind == "for_in_statement":
+        if scope.child_by_field_name("kind") is not None:
+            for name in _pattern_names(scope.child_by_field_name("left")):
+                yield name, scope.child_by_field_name("right") or scope, "loop"
+    elif kind == "catch_clause":
+        for name in _pattern_names(scope.child_by_field_name("parameter")):
+            yield name, scope, "value"
+    elif kind == "class":
+        name_node = scope.child_by_field_name("name")
+        if name_node is not None:
+            yield text_of(name_node), scope, "value"
+
+
+def _from_statement(statement: Node) -> Iterator[tuple[str, Node, str]]:
+    if statement.type in ("lexical_declaration", "variable_declaration"):
+        for declarator in statement.named_children:
+            if declarator.type == "variable_declarator":
+                for name in _pattern_names(declarator.child_by_field_name("name")):
+                    yield name, declarator, "value"
+    elif statement.type in _DECLARATIONS:
+        name_node = statement.child_by_field_name("name")
+        if name_node is not None:
+            yield text_of(name_node), statement, "value"
+    elif statement.type == "expression_statement":
+        # tree-sitter gives `namespace X { … }` as an expression statement.
+        for child in statement.named_children:
+            if child.type == "internal_module":
+                yield from _from_statement(child)
+
+
+def _hoisted(body: Node) -> Iterator[tuple[str, Node, str]]:
+    """Names of `var` declarations anywhere in a function's body, but not in inner functions."""
+    stack = list(body.named_children)
+    while stack:
+        node = stack.pop()
+        if node.type in _FUNCTIONS or node.type in _ERASED:
+            continue
+        if node.type == "variable_declaration":
+            yield from _from_statement(node)
+        stack.extend(node.named_children)
+
+
+def _imported(statement: Node) -> Iterator[tuple[str, Node, str]]:
+    clause = next((c for c in statement.named_children if c.type == "import_clause"), None)
+    for child in clause.named_children if clause is not None else []:
+        if child.type == "identifier":
+            yield text_of(child), child, "import"
+        elif child.type == "namespace_import":
+            yield text_of(child.named_children[0]), child, "import"
+        elif child.type == "named_imports":
+            for specifier in child.named_children:
+                if specifier.type != "import_specifier":
+                    continue
+                local = specifier.child_by_field_name("alias") or specifier.child_by_field_name(
+                    "name"
+                )
+                if local is not None:
+                    yield text_of(local), specifier, "import"
+
+
+def _pattern_names(pattern: Node | None) -> Iterator[str]:
+    """The names that a binding pattern declares, not those that its defaults use."""
+    if pattern is None:
+        return
+    if pattern.type in ("identifier", "shorthand_property_identifier_pattern"):
+        yield text_of(pattern)
+    elif pattern.type == "pair_pattern":
+        yield from _pattern_names(pattern.child_by_field_name("value"))
+    elif pattern.type in ("assignment_pattern", "object_assignment_pattern"):
+        yield from _pattern_names(pattern.child_by_field_name("left"))
+    elif pattern.type in ("object_pattern", "array_pattern", "rest_pattern"):
+        for child in pattern.named_children:
+            yield from _pattern_names(child)
+
+
+def _position(function: Node, parameter: Node) -> int | None:
+    if function.child_by_field_name("parameter") is not None:
+        return 0
+    parameters = function.child_by_field_name("parameters")
+    names = [n for n in parameters.named_children if n.type != "comment"] if parameters else []
+    return next((i for i, node in enumerate(names) if node == parameter), None)
+
+
+def _arguments(call: Node, position: int) -> list[Node]:
+    """What a call passes at a position; all of it where a spread or a rest hides that."""
+    arguments = call.child_by_field_name("arguments")
+    given = [n for n in arguments.named_children if n.type != "comment"] if arguments else []
+    if any(node.type == "spread_element" for node in given):
+        return given
+    return given[position : position + 1]

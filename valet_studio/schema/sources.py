@@ -1,0 +1,117 @@
+"""Reads schema.ts and every module that it reaches, and refuses what lies outside.
+
+What is read here is what is reviewed and what runs: nothing else is given to the child process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from valet_studio.errors import Location, Problem, SchemaError
+from valet_studio.schema.model import Sources
+from valet_studio.schema.syntax import import_sources, location_of, parse, string_value
+from valet_studio.typescript.modules import EXTENSIONS, SERVER_MODULE, resolve
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    specifier: str
+    place: Location
+
+
+def read_sources(schema_path: Path, cwd: Path | None = None) -> Sources:
+    """Read a schema's modules; locations will name them as seen from `cwd`.
+
+    Raises:
+        SchemaError: schema.ts is missing, or a module imports what it may not.
+    """
+    base = (cwd or Path.cwd()).resolve()
+    entry_path = base / schema_path
+    shown = _shown(schema_path, base)
+    folder = entry_path.parent.resolve()
+    sources = Sources(entry_path.name, {}, os.path.dirname(shown).replace(os.sep, "/") or ".")
+    _add(sources, folder, entry_path.name, shown)
+    problems: list[Problem] = []
+    waiting = [entry_path.name]
+    while waiting:
+        importer = waiting.pop(0)
+        for found in _imports(importer, sources.files[importer]):
+            file = resolve(importer, found.specifier, lambda name: _inside(folder, name))
+            if found.specifier == SERVER_MODULE:
+                continue
+            if file is None or not found.specifier.startswith("."):
+                problems.append(_bad_import(sources, importer, found))
+            elif file not in sources.files:
+                _add(sources, folder, file, shown_path(sources.folder, file))
+                waiting.append(file)
+    if problems:
+        raise SchemaError(problems)
+    return sources
+
+
+def shown_path(folder: str, file: str) -> str:
+    """A module as locations name it."""
+    return file if folder in ("", ".") else f"{folder.rstrip('/')}/{file}"
+
+
+def _shown(schema_path: Path, base: Path) -> str:
+    """The path as the user would type it: relative to the working directory where it is below."""
+    path = Path(os.path.normpath(base / schema_path))
+    if path.is_relative_to(base):
+        return str(path.relative_to(base))
+    return os.path.normpath(schema_path)
+
+
+def _inside(folder: Path, name: str) -> bool:
+    path = folder / name
+    return path.is_file() and path.resolve().is_relative_to(folder)
+
+
+def _add(sources: Sources, folder: Path, file: str, shown: str) -> None:
+    try:
+        sources.files[file] = (folder / file).read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SchemaError(
+            [Problem(f"{shown} is not UTF-8 text.", "Save the file as UTF-8.")]
+        ) from error
+    except FileNotFoundError as error:
+        raise SchemaError(
+            [
+                Problem(
+                    f"There is no {shown}.",
+                    "Run `valet-studio init` to make one, or name yours with --schema.",
+                )
+            ]
+        ) from error
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SchemaError(
+            [Problem(f"{shown} cannot be read: {reason}.", "Check the path and its permissions.")]
+        ) from error
+
+
+def _imports(file: str, text: str) -> Iterator[_Import]:
+    if not file.endswith(".json"):
+        for source in import_sources(parse(text)):
+            yield _Import(string_value(source), location_of(source, file))
+
+
+def _bad_import(sources: Sources, importer: str, found: _Import) -> Problem:
+    specifier = found.specifier
+    where = replace(found.place, file=shown_path(sources.folder, importer))
+    if specifier.startswith("."):
+        message = f'"{specifier}" is no module of the valet directory.'
+        hint = (
+            f"Only {', '.join(EXTENSIONS[:-1])} and {EXTENSIONS[-1]} files inside the directory "
+            "of schema.ts can be imported."
+        )
+    else:
+        message = f'schema.ts and its modules cannot import "{specifier}".'
+        hint = (
+            f"Import from '{SERVER_MODULE}' or from a file inside the valet directory, "
+            "such as './helpers'."
+        )
+    return Problem(message, hint, where, sources.line(where))

@@ -1,0 +1,96 @@
+"""TypeScript as a syntax tree: the few ways in which other modules look at one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import tree_sitter_typescript
+from tree_sitter import Language, Node, Parser, Query, QueryCursor
+
+from valet_studio.errors import Location
+
+_LANGUAGE = Language(tree_sitter_typescript.language_typescript())
+
+
+def parse(text: str) -> Node:
+    """The root of the tree; wrong syntax gives ERROR nodes, never an exception."""
+    return Parser(_LANGUAGE).parse(text.encode()).root_node
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and all below it, in the order of the text."""
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        stack.extend(reversed(current.children))
+
+
+def text_of(node: Node) -> str:
+    """The source text of a node."""
+    return (node.text or b"").decode()
+
+
+_ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]+)\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(\r\n|[\s\S]))")
+_NAMED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+
+
+def string_value(node: Node) -> str:
+    """What a string literal means, whatever its quotes and escapes."""
+
+    def unescape(match: re.Match[str]) -> str:
+        code = match[1] or match[2] or match[3]
+        if code:
+            return chr(int(code, 16))
+        return "" if match[4] in ("\n", "\r\n") else _NAMED.get(match[4], match[4])
+
+    return _ESCAPE.sub(unescape, text_of(node)[1:-1])
+
+
+def inside(node: Node, outer: Node) -> bool:
+    """Whether a node lies within another of the same tree, or is it."""
+    return outer.start_byte <= node.start_byte and node.end_byte <= outer.end_byte
+
+
+def location_of(node: Node, file: str) -> Location:
+    """Where a node begins, as editors count."""
+    before = _whole_text(node).split(b"\n")[node.start_point.row][: node.start_point.column]
+    units = len(before.decode("utf-8", "replace").encode("utf-16-le")) // 2
+    return Location(file, node.start_point.row + 1, units + 1)
+
+
+def node_at(root: Node, location: Location) -> Node | None:
+    """The smallest node that stands at a place."""
+    lines = _whole_text(root).split(b"\n")
+    row = location.line - 1
+    if not 0 <= row < len(lines):
+        return None
+    before = lines[row].decode().encode("utf-16-le")[: 2 * (location.column - 1)]
+    column = len(before.decode("utf-16-le", "replace").encode())
+    return root.descendant_for_point_range((row, column), (row, column + 1))
+
+
+def _whole_text(node: Node) -> bytes:
+    """The text of a node's file; a tree begins only where its first token does."""
+    root = node
+    while root.parent is not None:
+        root = root.parent
+    return b"\n" * root.start_point.row + b" " * root.start_point.column + (root.text or b"")
+
+
+_IMPORTS = Query(
+    _LANGUAGE,
+    """
+    (import_statement source: (string) @source)
+    (export_statement source: (string) @source)
+    (import_require_clause source: (string) @source)
+    (call_expression function: (import) arguments: (arguments . (string) @source))
+    """,
+)
+
+
+def import_sources(root: Node) -> list[Node]:
+    """The string of every import, export … from and import(…), in the order of the text."""
+    found = QueryCursor(_IMPORTS).captures(root).get("source", [])
+    return sorted(found, key=lambda node: node.start_byte)

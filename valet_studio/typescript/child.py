@@ -1,0 +1,311 @@
+"""One Deno process that holds one schema's modules and runs its backfills in batches.
+
+Two threads serve its pipes, one a direction: with a single one both sides could wait for each
+other to read. Deadlines and cancellation live in the caller's thread.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from subprocess import Popen
+from types import TracebackType
+from typing import Any, BinaryIO, cast
+
+from valet_studio.errors import Cancelled, Location, SandboxError
+from valet_studio.typescript.deno import Workspace, make_workspace, start
+from valet_studio.typescript.frames import read_frame, split_answer, write_frame
+from valet_studio.typescript.limits import Limits
+from valet_studio.typescript.modules import Modules
+from valet_studio.typescript.stacks import user_location
+
+POLL_SECONDS = 0.02
+START_SECONDS = 30.0
+"""How long a loaded machine may take to start Deno, before the limits begin to count."""
+
+
+class ChildStopped(SandboxError):
+    """The process was stopped, or died, while it ran."""
+
+    def __init__(
+        self,
+        message: str,
+        hint: str | None = None,
+        location: Location | None = None,
+        index: int | None = None,
+    ):
+        super().__init__(message, hint, location)
+        self.index = index
+        """The document of the batch, from 0, at which it stopped; None where none is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFailure:
+    """One document of a batch that got no value."""
+
+    index: int
+    message: str
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """What a backfill made of one batch."""
+
+    values: list[Any]
+    """Stored form, one a document: None for null and for a document that failed."""
+    failures: tuple[BatchFailure, ...]
+    used: frozenset[str]
+    """Sources of differing values that were called: `Date.now`, `Math.random`, …"""
+    raw: bytes
+    """The values' JSON as received: two processes' answers compare by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The reader's last word: the stream ended, or held what is no frame."""
+
+    broken: bool
+
+
+class Child:
+    """One Deno process. Use it as a context manager: it leaves nothing behind.
+
+    Args:
+        sources: the modules to run (`schema.model.Sources`).
+        limits: what they may use up.
+        skewed: whether its clock runs a day ahead, to find what depends on the clock.
+
+    Raises:
+        SandboxError: Deno is missing or cannot be started.
+    """
+
+    def __init__(self, sources: Modules, limits: Limits = Limits(), *, skewed: bool = False):
+        self._sources = sources
+        self._limits = limits
+        self._skewed = skewed
+        self._evaluated = False
+        self._chosen: tuple[str, str] | None = None
+        self._batches: deque[bytes] = deque()
+        self._location: Location | None = None
+        self._workspace = make_workspace(sources)
+        try:
+            self._process = start(self._workspace, limits, skewed=skewed)
+        except BaseException:
+            self._workspace.remove()
+            raise
+        self._incoming: queue.SimpleQueue[tuple[bytes, bytes] | _End] = queue.SimpleQueue()
+        self._outgoing: queue.SimpleQueue[tuple[bytes, bytes] | None] = queue.SimpleQueue()
+        self._finalizer = weakref.finalize(
+            self, _end, self._process, self._outgoing, self._workspace
+        )
+        stdin, stdout = self._process.stdin, self._process.stdout
+        threading.Thread(
+            target=_write, args=(cast(BinaryIO, stdin), self._outgoing), daemon=True
+        ).start()
+        threading.Thread(
+            target=_read, args=(cast(BinaryIO, stdout), self._incoming), daemon=True
+        ).start()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def sources_uri(self) -> str:
+        """URI of the directory that the modules run from, as stacks name it."""
+        return self._workspace.sources.as_uri()
+
+    def locate(self, stack: str) -> Location | None:
+        """The first place in the user's modules that a stack names."""
+        return user_location(stack, self.sources_uri, self._sources.folder)
+
+    def evaluate(self) -> Any:
+        """Run schema.ts; what it declared as raw data (see `shim/record.ts`).
+
+        Raises:
+            ChildStopped: it took too long or too much memory.
+        """
+        self._outgoing.put((b"E", b""))
+        payload = self._answer(b"E", self._limits.evaluate_seconds)
+        self._evaluated = True
+        return json.loads(payload)
+
+    def start_backfill(self, table: str, column: str) -> None:
+        """Choose the backfill that the batches to come are for.
+
+        Raises:
+            SandboxError: there is none of that name, or schema.ts failed.
+        """
+        if not self._evaluated:
+            raw = self.evaluate()
+            if "thrown" in raw:
+                thrown = raw["thrown"]
+                raise SandboxError(
+                    f"schema.ts failed: {thrown['message']}", location=self.locate(thrown["stack"])
+                )
+        self._chosen = (table, column)
+        self._outgoing.put((b"B", json.dumps({"table": table, "column": column}).encode()))
+        answer = json.loads(self._answer(b"B", self._limits.evaluate_seconds))
+        if answer["problem"] is not None:
+            raise SandboxError(answer["problem"], "Save schema.ts and plan again.")
+        self._location = self.locate(answer["stack"])
+
+    def send(self, batch: bytes) -> None:
+        """Hand over a batch, a JSON object `{"columns": {"_id": […], …}}`; returns at once."""
+        self._batches.append(batch)
+        self._outgoing.put((b"D", batch))
+
+    def receive(self, cancelled: Callable[[], bool] = lambda: False) -> BatchAnswer:
+        """The answer to the oldest batch under way.
+
+        Raises:
+            Cancelled: `cancelled` answered True; the process is gone.
+            ChildStopped: a document took too long or too much memory; the process is gone.
+        """
+        try:
+            payload = self._answer(b"A", self._limits.document_seconds, cancelled)
+        except ChildStopped as stopped:
+            raise self._traced(stopped, cancelled) from None
+        self._batches.popleft()
+        return self._batch_answer(payload)
+
+    def close(self) -> None:
+        """Kill the process and delete its directory. May be called again."""
+        self._finalizer()
+
+    def _answer(
+        self,
+        kind: bytes,
+        seconds: float,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> bytes:
+        """The payload of the next frame of a kind; any other frame moves the deadline on."""
+        index: int | None = None
+        patience = seconds if self._evaluated or kind != b"E" else START_SECONDS
+        deadline = time.monotonic() + patience
+        while True:
+            if cancelled():
+                self.close()
+                raise Cancelled()
+            try:
+                frame = self._incoming.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                if time.monotonic() > deadline:
+                    self.close()
+                    raise self._stopped(f"did not finish within {seconds:g} s", index) from None
+                continue
+            if isinstance(frame, _End):
+                raise self._died(frame, index)
+            if frame[0] == kind:
+                return frame[1]
+            if frame[0] == b"H":
+                index = int(frame[1])
+            deadline = time.monotonic() + seconds
+
+    def _stopped(self, what: str, index: int | None) -> ChildStopped:
+        if self._chosen is None:
+            hint = "Look for an endless loop or a list that only grows, or raise the limit."
+            return ChildStopped(f"schema.ts {what} and was stopped.", hint)
+        return ChildStopped(
+            f'Backfill "{self._chosen[1]}" {what} on one document and was stopped.',
+            "Look for an endless loop or a value that only grows.",
+            self._location,
+            index,
+        )
+
+    def _died(self, end: _End, index: int | None) -> SandboxError:
+        """Say why the process is gone, as far as it told."""
+        try:
+            self._process.wait(timeout=5)
+        finally:
+            said = self._workspace.errors.read_text("utf-8", "replace")[-8192:]
+            self.close()
+        if end.broken:
+            return self._stopped("wrote to the channel of its host", index)
+        memory = ("out of memory", "OutOfMemory", "memory allocation", "Fatal process")
+        if any(word in said for word in memory) or self._process.returncode in (-6, -5, -9, 133):
+            return self._stopped(f"used more than {self._limits.heap_mb} MB of memory", index)
+        reason = next((line for line in said.splitlines() if line.strip()), "")
+        code = self._process.returncode
+        return self._stopped(
+            f"ended its process (exit code {code}{reason and ': ' + reason})", index
+        )
+
+    def _traced(self, stopped: ChildStopped, cancelled: Callable[[], bool]) -> ChildStopped:
+        """Run the batch again, document by document, to name the one that was fatal."""
+        if self._chosen is None or not self._batches:
+            return stopped
+        with Child(self._sources, self._limits, skewed=self._skewed) as again:
+            try:
+                again.start_backfill(*self._chosen)
+                again._outgoing.put((b"T", self._batches[0]))
+                again._answer(b"A", self._limits.document_seconds, cancelled)
+            except ChildStopped as exact:
+                return exact
+        return ChildStopped(
+            str(stopped), stopped.problems[0].hint, stopped.problems[0].location, None
+        )
+
+    def _batch_answer(self, payload: bytes) -> BatchAnswer:
+        head, raw = split_answer(payload)
+        data = json.loads(head)
+        values = json.loads(raw)
+        if b'{"$b"' in raw:
+            values = [bytes.fromhex(v["$b"]) if isinstance(v, dict) else v for v in values]
+        failures = tuple(
+            BatchFailure(f["index"], f["message"], self.locate(f["stack"]))
+            for f in data["failures"]
+        )
+        return BatchAnswer(values, failures, frozenset(data["used"]), raw)
+
+
+def _write(stream: BinaryIO, frames: queue.SimpleQueue[tuple[bytes, bytes] | None]) -> None:
+    try:
+        while (frame := frames.get()) is not None:
+            write_frame(stream, *frame)
+    except (OSError, ValueError):
+        pass  # The process is gone; the reader tells.
+    finally:
+        try:
+            stream.close()
+        except OSError:
+            pass
+
+
+def _read(stream: BinaryIO, frames: queue.SimpleQueue[tuple[bytes, bytes] | _End]) -> None:
+    broken = False
+    try:
+        while (frame := read_frame(stream)) is not None:
+            frames.put(frame)
+    except ValueError:
+        broken = True
+    except OSError:
+        pass
+    finally:
+        frames.put(_End(broken))
+        stream.close()
+
+
+def _end(
+    process: Popen[bytes],
+    outgoing: queue.SimpleQueue[tuple[bytes, bytes] | None],
+    workspace: Workspace,
+) -> None:
+    process.kill()
+    process.wait()
+    outgoing.put(None)
+    workspace.remove()

@@ -1,0 +1,172 @@
+"""Finds Deno, and starts it with every permission denied but reading the schema's modules."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from valet_studio.errors import SandboxError
+from valet_studio.typescript.limits import Limits
+from valet_studio.typescript.modules import SERVER_MODULE, Modules, aliases, plain_json_imports
+
+SHIM = Path(__file__).resolve().parent / "shim"
+DENO_VARIABLE = "VALET_STUDIO_DENO"
+MEGABYTE = 1 << 20
+
+
+def find_deno() -> str:
+    """The Deno to run: the one named by the user, else the one that the package brings.
+
+    Raises:
+        SandboxError: there is none.
+    """
+    named = os.environ.get(DENO_VARIABLE)
+    if named:
+        found = shutil.which(named)
+        if found is None:
+            raise SandboxError(
+                f"{DENO_VARIABLE} names {named}, which cannot be run.",
+                f"Let {DENO_VARIABLE} name a Deno of version 2.9 or later, or unset it.",
+            )
+        return found
+    try:
+        import deno
+
+        return str(deno.find_deno_bin())
+    except (ImportError, FileNotFoundError) as error:
+        raise SandboxError(
+            "Deno, which runs schema.ts, is not installed.",
+            f"Run `pip install 'deno>=2.9'`, or name a Deno in {DENO_VARIABLE}.",
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A private directory that holds one schema's modules while they run."""
+
+    root: Path
+    entry: str
+
+    @property
+    def sources(self) -> Path:
+        """Where the modules stand."""
+        return self.root / "sources"
+
+    @property
+    def errors(self) -> Path:
+        """What the process wrote to standard error."""
+        return self.root / "errors.txt"
+
+    def remove(self) -> None:
+        """Delete the directory."""
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def make_workspace(modules: Modules) -> Workspace:
+    """Write the modules and their import map into a fresh directory.
+
+    Raises:
+        SandboxError: it cannot be written.
+    """
+    try:
+        root = Path(tempfile.mkdtemp(prefix="valet-studio-")).resolve()
+    except OSError as error:
+        raise SandboxError(
+            f"No temporary directory can be made: {error.strerror}.", "Free some disk space."
+        ) from error
+    workspace = Workspace(root, modules.entry)
+    try:
+        imports = {SERVER_MODULE: (SHIM / "server.ts").as_uri()}
+        for alias, file in aliases(modules.files).items():
+            imports[(workspace.sources / alias).as_uri()] = (workspace.sources / file).as_uri()
+        for file in plain_json_imports(modules.files):
+            script = workspace.sources / f"{file}.mjs"
+            imports[(workspace.sources / file).as_uri()] = script.as_uri()
+            script.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(modules.files[file])
+            script.write_text(f"export default JSON.parse({text});\n", "utf-8")
+        for file, text in modules.files.items():
+            path = workspace.sources / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        (root / "import_map.json").write_text(json.dumps({"imports": imports}), "utf-8")
+    except BaseException as error:
+        workspace.remove()
+        if isinstance(error, OSError):
+            raise SandboxError(
+                f"The schema's modules cannot be copied to {root}: {error.strerror}.",
+                "Free some disk space.",
+            ) from error
+        raise
+    return workspace
+
+
+def start(workspace: Workspace, limits: Limits, *, skewed: bool) -> subprocess.Popen[bytes]:
+    """Start the child process on a workspace.
+
+    Raises:
+        SandboxError: Deno is missing or cannot be started.
+    """
+    command = [
+        find_deno(),
+        "run",
+        "--quiet",
+        "--no-prompt",
+        "--no-remote",
+        "--no-npm",
+        "--no-config",
+        "--no-lock",
+        "--no-check",
+        f"--import-map={workspace.root / 'import_map.json'}",
+        f"--allow-read={workspace.sources},{SHIM}",
+        f"--v8-flags=--max-old-space-size={limits.heap_mb}",
+        str(SHIM / "host.ts"),
+        (workspace.sources / workspace.entry).as_uri(),
+        "skewed" if skewed else "",
+    ]
+    environment = {
+        "DENO_DIR": str(workspace.root / "cache"),
+        "DENO_NO_UPDATE_CHECK": "1",
+        "NO_COLOR": "1",
+    }
+    if sys.platform == "win32":
+        environment["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", r"C:\Windows")
+    try:
+        with workspace.errors.open("wb") as errors:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                cwd=workspace.root,
+                env=environment,
+                # A Ctrl-C reaches the parent alone, which then decides what to stop.
+                start_new_session=True,
+            )
+    except OSError as error:
+        raise SandboxError(
+            f"Deno at {command[0]} cannot be started: {error.strerror}.",
+            f"Reinstall the deno package, or name a Deno in {DENO_VARIABLE}.",
+        ) from error
+    _limit_memory(process.pid, limits)
+    return process
+
+
+def _limit_memory(pid: int, limits: Limits) -> None:
+    """Bound what the process may hold outside of JavaScript's heap (ArrayBuffers) on Linux.
+
+    RLIMIT_AS would not do: V8 reserves far more address space than it uses.
+    """
+    if sys.platform == "linux":
+        import resource
+
+        size = (2 * limits.heap_mb + 512) * MEGABYTE
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            resource.prlimit(pid, resource.RLIMIT_DATA, (size, size))

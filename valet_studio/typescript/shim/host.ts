@@ -1,0 +1,170 @@
+// The child process: runs one schema's modules and its backfills for the Python side.
+//
+// Frames in:  E evaluate, B choose a backfill, D a batch, T a batch traced document by document.
+// Frames out: E the declarations, B the choice's outcome, A a batch's answer, H the index of the
+//             document about to be run.
+
+import { readFrame, writeFrame, writeJson } from "./frames.ts";
+import { install, takeUsed, watch } from "./impure.ts";
+import {
+  append,
+  bare,
+  bareTree,
+  decodeText,
+  encodeText,
+  messageOf,
+  parseJson,
+  setBytes,
+  show,
+  stackOf,
+  stringifyJson,
+} from "./primordials.ts";
+import { Bytes, View } from "./primordials.ts";
+import { Recorder } from "./record.ts";
+import { type Columns, now, type Row, RowMaker } from "./rows.ts";
+import { SchemaRecord, TableRecord, ValidatorRecord } from "./server.ts";
+import { Column, Refused } from "./values.ts";
+
+const HEARTBEAT = 100;
+const [entry, skewed] = Deno.args;
+
+function isolate(): void {
+  const silent = () => {};
+  for (const method of Object.keys(console)) {
+    if (typeof console[method as "log"] === "function") console[method as "log"] = silent;
+  }
+  addEventListener("unhandledrejection", (event) => event.preventDefault());
+  addEventListener("error", (event) => event.preventDefault());
+  const refuse = (name: string): object =>
+    new Proxy(Object.create(null), {
+      get(_target, key) {
+        throw new Error(
+          `${name}.${String(key)} is not available: schema.ts runs without access to files, ` +
+            "network, environment or processes",
+        );
+      },
+    });
+  const replace = (name: string, value: unknown) =>
+    Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+  replace("Deno", refuse("Deno"));
+  replace("process", refuse("process"));
+  for (const name of ["fetch", "Worker", "WebSocket", "EventSource", "prompt", "alert", "confirm"]) {
+    replace(name, function () {
+      throw new Error(
+        `${name} is not available: schema.ts runs without access to files, network, ` +
+          "environment or processes",
+      );
+    });
+  }
+}
+
+let schema: SchemaRecord | null = null;
+
+async function evaluate(): Promise<void> {
+  let data: Record<string, unknown>;
+  try {
+    const module = await import(entry);
+    const recorder = new Recorder();
+    const declared = module.default;
+    if (declared instanceof SchemaRecord) {
+      schema = declared;
+      data = recorder.schema(declared);
+    } else {
+      data = { wrongDefault: "default" in module ? show(declared) : null, tables: [] };
+    }
+    data.problems = recorder.problems;
+  } catch (thrown) {
+    data = {
+      thrown: { message: messageOf(thrown), stack: stackOf(thrown) },
+      tables: [],
+      problems: [],
+    };
+  }
+  writeJson("E", bareTree(data));
+}
+
+interface Chosen {
+  call: (row: Row) => unknown;
+  column: Column;
+  rows: RowMaker;
+  stack: string;
+}
+
+let chosen: Chosen | null = null;
+
+function choose(table: string, name: string): string | null {
+  const tables = schema?.tables as Record<string, unknown> | undefined;
+  const record = tables?.[table];
+  if (!(record instanceof TableRecord)) return `There is no table "${table}".`;
+  const fields = record.fields as Record<string, unknown>;
+  const validator = fields[name];
+  for (let i = 0; i < record.calls.length; i++) {
+    const { method, args, site } = record.calls[i];
+    if (method !== "backfill" || args[0] !== name) continue;
+    if (!(validator instanceof ValidatorRecord)) break;
+    chosen = {
+      call: args[1] as (row: Row) => unknown,
+      column: new Column(name, validator),
+      rows: new RowMaker(fields),
+      stack: site.stack ?? "",
+    };
+    return null;
+  }
+  return `Table "${table}" has no backfill of "${name}".`;
+}
+
+function run(payload: Uint8Array, traced: boolean): void {
+  if (chosen === null) throw new Error("no backfill was chosen");
+  const { call, column, rows, stack } = chosen;
+  rows.load((parseJson(decodeText(payload)) as { columns: Columns }).columns);
+  const count = rows.length;
+  const values: unknown[] = bare([]);
+  const failures: unknown[] = bare([]);
+  let last = now();
+  writeJson("H", 0);
+  watch(true);
+  for (let i = 0; i < count; i++) {
+    if (traced) writeJson("H", i);
+    else if ((i & 63) === 0) {
+      const time = now();
+      if (time - last > HEARTBEAT) {
+        last = time;
+        writeJson("H", i);
+      }
+    }
+    let value: unknown = null;
+    try {
+      value = column.store(call(rows.row(i)));
+      if (value instanceof Refused) {
+        append(failures, bare({ index: i, message: value.message, stack }));
+        value = null;
+      }
+    } catch (thrown) {
+      const message = `Backfill "${column.name}" failed: ${messageOf(thrown)}`;
+      append(failures, bare({ index: i, message, stack: `${stackOf(thrown)}\n${stack}` }));
+      value = null;
+    }
+    values[i] = value;
+  }
+  watch(false);
+  const head = encodeText(stringifyJson(bare({ failures, used: bare(takeUsed()) })));
+  const prefixed = new Bytes(head.length + 4);
+  new View(prefixed.buffer).setUint32(0, head.length);
+  setBytes(prefixed, head, 4);
+  writeFrame("A", prefixed, encodeText(stringifyJson(values)));
+}
+
+install(skewed === "skewed");
+isolate();
+writeJson("H", 0);
+
+while (true) {
+  const frame = readFrame();
+  if (frame === null) break;
+  if (frame.kind === 69) await evaluate();
+  else if (frame.kind === 66) {
+    const request = parseJson(decodeText(frame.payload)) as { table: string; column: string };
+    const problem = choose(request.table, request.column);
+    writeJson("B", bare({ problem, stack: chosen?.stack ?? "" }));
+  } else run(frame.payload, frame.kind === 84);
+}
