@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fakes import FakeEngine, Saves, settings_in, state_of
+from studio_fakes import FakeEngine, Saves, settings_in, state_of
 from textual.pilot import Pilot
 
 from valet_studio.plan.changes import Plan

@@ -20,6 +20,7 @@ from valet_studio.migrate.events import (
     Event,
     Failure,
     IsCancelled,
+    Outcome,
     PhaseStarted,
     Report,
     Sample,
@@ -180,10 +181,10 @@ class FakeEngine:
     written: int = 0
     after_apply: StudioState | None = None
 
-    def look(self, settings: Settings) -> StudioState:
+    def look(self, settings: Settings) -> StudioState:  # noqa: ARG002
         return self.state
 
-    def measure(self, state: StudioState, cancelled: IsCancelled) -> StudioState:
+    def measure(self, state: StudioState, cancelled: IsCancelled) -> StudioState:  # noqa: ARG002
         if state.plan is None or not state.plan.changes:
             return state
         counted = tuple(
@@ -270,7 +271,7 @@ def report_of(plan: Plan, rows: int = 142, failing: int = 0) -> Report:
         deterministic=True,
     )
     tables = (TableRows("todos", rows, rows),)
-    status = "failed" if failing else "ok"
+    status: Outcome = "failed" if failing else "ok"
     return Report(status, plan, tables, (backfill,), 0.03, ("ALTER TABLE …",))
 
 
@@ -319,7 +320,7 @@ class Saves:
         """One save."""
         self.made.set()
 
-    async def __call__(self, folder: Path) -> AsyncIterator[None]:
+    async def __call__(self, folder: Path) -> AsyncIterator[None]:  # noqa: ARG002
         while True:
             await self.made.wait()
             self.made.clear()

@@ -44,6 +44,8 @@ class DatabaseInfo:
     exists: bool
     size: int | None = None
     """Bytes on disk; None where there is none or it is remote."""
+    read_only: bool = False
+    """Whether this user may not write it, so that a plan can be reviewed but not applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +195,9 @@ def _ready(state: StudioState) -> tuple[Schema, Plan]:
 
 
 def _database_info(target: FileTarget) -> DatabaseInfo:
-    return DatabaseInfo(target.label, target.exists(), target.size())
+    exists = target.exists()
+    read_only = exists and not os.access(target.path, os.W_OK)
+    return DatabaseInfo(target.label, exists, target.size(), read_only)
 
 
 def _files(settings: Settings, schema: Schema) -> tuple[GeneratedFile, ...]:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from drive import NARROW, WIDE, studio
-from fakes import (
+from studio_drive import NARROW, WIDE, studio
+from studio_fakes import (
     breaking,
     broken_state,
     changes,
@@ -289,9 +289,7 @@ async def test_keys_pressed_wildly_during_a_dry_run_apply_nothing(tmp_path: Path
         opened.engine.hold = threading.Event()
         await opened.press("d")
         await opened.until(lambda: opened.app.progress and opened.app.progress.running)
-        keys = (
-            "a y enter d 1 2 3 4 tab r w w z z t t c g i J K up down left right y a enter".split()
-        )
+        keys = [*"ayd1234rwwzzttcgiJKy", "enter", "tab", "up", "down", "left", "a", "enter", "y"]
         for size in (NARROW, (60, 15), WIDE):
             await opened.pilot.resize_terminal(*size)
             await opened.press(*keys)

@@ -6,7 +6,7 @@ from textual.content import Content
 
 from valet_studio.errors import Problem
 from valet_studio.plan.changes import AnyChange, RunBackfill
-from valet_studio.schema.model import Sources
+from valet_studio.schema.model import Sources, Table
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.text import BLANK, SIGN_STYLES, code, count, excerpt, lines, problem, rule
 
@@ -89,4 +89,23 @@ def empty_detail(facts: Facts) -> Content:
             Content("The generated types are out of date."),
             Content.assemble(("g", "bold $primary"), "  writes them."),
         ]
+    tables = facts.good.schema.tables if facts.good and facts.good.schema else ()
+    if tables:
+        parts += [BLANK, rule(count(len(tables), "table"))]
+        width = max(Content(table.name).cell_length for table in tables)
+        parts += [_table(table, width) for table in tables]
     return lines(parts)
+
+
+def _table(table: Table, width: int) -> Content:
+    """One table of the schema in a line: its name and what it declares."""
+    old = sum(field.deprecated for field in table.fields)
+    told = [count(len(table.fields), "field") + (f" ({old} deprecated)" if old else "")]
+    indexes = len(table.indexes) + len(table.search_indexes)
+    if indexes:
+        told.append(f"{indexes} index" + ("" if indexes == 1 else "es"))
+    if table.backfills:
+        told.append(count(len(table.backfills), "backfill"))
+    told.append("no sync" if table.sync.mode == "none" else f"{table.sync.mode} sync")
+    name = table.name + " " * (width - Content(table.name).cell_length)
+    return Content.assemble(name, (f"  {', '.join(told)}", "$muted"))

@@ -34,6 +34,7 @@ def editor_call(environ: Mapping[str, str], place: Location) -> EditorCall | Non
     words = shlex.split(command)
     name = PurePath(words[0]).name.removesuffix(".exe").removesuffix(".cmd").lower()
     at_line = f"{place.file}:{place.line}:{place.column}"
+    target: tuple[str, ...]
     match name:
         case "code" | "code-insiders" | "codium" | "cursor" | "windsurf":
             target = ("-g", at_line)

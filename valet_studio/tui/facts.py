@@ -71,7 +71,7 @@ def why_no_dry_run(facts: Facts) -> str | None:
     if facts.missing:
         return f"There is no {facts.settings.schema_path} yet; i makes one."
     if facts.broken or facts.plan is None:
-        return "There is no plan to rehearse until the problem on the left is mended."
+        return "There is no plan to rehearse until the problem in pane 1 is mended."
     if facts.plan.status == "blocked":
         return "This plan is rejected: mend the changes marked ✗ in schema.ts first."
     if facts.plan.status == "in_sync":
@@ -86,6 +86,8 @@ def why_no_apply(facts: Facts) -> str | None:
     reason = why_no_dry_run(facts)
     if reason is not None:
         return reason.replace("rehearse", "apply")
+    if facts.good is not None and facts.good.database.read_only:
+        return f"Apply is off: {facts.good.database.label} is read-only for you."
     if facts.plan is not None and facts.plan.fingerprint == facts.failed:
         return "Apply is off: the dry run of this plan failed. Mend the schema, then press d."
     if facts.rehearsed is not None and not facts.rehearsal_holds:

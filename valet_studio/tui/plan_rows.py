@@ -72,7 +72,7 @@ def plan_rows(state: StudioState) -> tuple[Row, ...]:
 
 def signs_counted(plan: Plan) -> str:
     """ "+1 ~2": how many changes of each sign, in the order of the signs' meaning."""
-    signs = Counter(change.shown_sign for change in plan.changes)
+    signs: Counter[str] = Counter(change.shown_sign for change in plan.changes)
     return " ".join(f"{sign}{signs[sign]}" for sign in "+-~!✗" if signs[sign])
 
 

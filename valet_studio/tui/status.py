@@ -55,6 +55,8 @@ def status_text(facts: Facts, width: int) -> Content:
             about = " (not made yet)"
         elif state.database.size is not None:
             about = f" {size(state.database.size)}"
+        if state.database.read_only:
+            about += " read-only"
     room = width - right.cell_length - len(paused) - len(about) - 9
     schema = str(facts.settings.schema_path)
     if len(schema) + len(database) > room:
@@ -146,10 +148,12 @@ class KeyLine(Widget):
 
     async def on_click(self, event: events.Click) -> None:
         """A click on a key does what the key does."""
+        if self.facts is None:
+            return
         at = 1
         for name in self.shown:
             action = action_named(name)
-            off = self.facts is not None and action.reason(self.facts) is not None
+            off = action.reason(self.facts) is not None
             end = at + len(action.key) + len(_label(action, self.facts, off)) + 3
             if at <= event.x < end:
                 await self.app.run_action(f"perform('{name}')")
@@ -185,8 +189,10 @@ def keys_text(facts: Facts, width: int) -> tuple[Content, tuple[str, ...]]:
     return Content.assemble(*parts), tuple(a.id for a, _ in able if a.id in shown)
 
 
-def _label(action: Action, facts: Facts | None, off: bool) -> str:
+def _label(action: Action, facts: Facts, off: bool) -> str:
     if off:
+        if facts.good is not None and facts.good.database.read_only:
+            return f"{action.label} (read-only)"
         failed = facts.plan is not None and facts.plan.fingerprint == facts.failed
         return f"{action.label} ({'dry run failed' if failed else 'dry run first'})"
     if action.id == "watch" and not facts.watching:

@@ -1,0 +1,236 @@
+"""The studio over the real pipeline: real schema.ts, real SQLite files, the real Deno."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from studio_drive import NARROW, WIDE, screen_text, until
+from support import Project, fill_todos, schema_of, seed_blocks
+from textual.pilot import Pilot
+
+from valet_studio.tui.app import StudioApp
+
+SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x36", "80x24"])
+TODOS = """
+    todos: defineTable({
+        title: v.string(),
+        completed: v.number(),
+        userId: v.string(),
+        priority: v.string(),
+    }).sync({ filter: (q, ctx) => q.eq('userId', ctx.auth.userId), mode: 'full' }),
+"""
+
+
+@pytest.fixture
+def todos(project: Project) -> Project:
+    """The seed's todos with 142 documents, and its backfill example waiting in schema.ts."""
+    project.push(schema_of(TODOS))
+    fill_todos(project)
+    project.write(seed_blocks()[4])
+    return project
+
+
+@asynccontextmanager
+async def opened(
+    project: Project, size: tuple[int, int] = WIDE
+) -> AsyncIterator[tuple[StudioApp, Pilot[None]]]:
+    """The studio on a project, once it has measured its first plan."""
+    app = StudioApp(project.settings)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.facts.plan is not None and app.facts.plan.measured)
+        yield app, pilot
+
+
+def save(project: Project, text: str) -> None:
+    """Save as editors do: write beside it, then replace."""
+    beside = project.schema_path.with_suffix(".ts~")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(project.schema_path)
+
+
+def digest(path: Path) -> str:
+    """What the file holds, as a short name."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@SIZES
+async def test_rehearse_and_apply_migrate_the_database(
+    todos: Project, size: tuple[int, int]
+) -> None:
+    async with opened(todos, size) as (app, pilot):
+        assert "priorityNum" in screen_text(app)
+        before = digest(todos.database)
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        assert "142 of 142 rows filled" in screen_text(app)
+        assert digest(todos.database) == before
+        await pilot.press("a")
+        await pilot.press("a")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.main)
+        assert digest(todos.database) == before
+        await pilot.press("a", "y")
+        await until(pilot, lambda: "in sync" in screen_text(app).split("\n")[0])
+        assert "142 rows" in screen_text(app)
+        await pilot.press("1")
+        await until(pilot, lambda: "Schema and database agree." in screen_text(app))
+    assert todos.sql("SELECT count(*) FROM todos WHERE priorityNum = 3") == [(36,)]
+    types = todos.settings.output_dir / "types.ts"
+    assert "priorityNum" in types.read_text(encoding="utf-8")
+
+
+async def test_an_atomic_save_changes_the_plan_and_a_second_plans_nothing(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        with_due = TODOS.replace("priority:", "due: v.optional(v.string()),\n        priority:")
+        for field in ("due", "until"):
+            began = time.monotonic()
+            save(todos, schema_of(with_due.replace("due", field)))
+            await until(pilot, lambda field=field: f"todos.{field}" in screen_text(app))
+            assert time.monotonic() - began < 5
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        await pilot.press("a", "y")
+        await until(pilot, lambda: "in sync" in screen_text(app).split("\n")[0])
+        looks = app.generation
+        save(todos, todos.schema_path.read_text(encoding="utf-8"))
+        await until(pilot, lambda: app.generation > looks)
+        await until(pilot, lambda: app.facts.state and app.facts.state.plan)
+        assert "in sync" in screen_text(app).split("\n")[0]
+
+
+async def test_a_syntax_error_keeps_the_plan_and_shows_the_line(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        good = todos.schema_path.read_text(encoding="utf-8")
+        save(todos, good.replace("priorityNum: v.number(),", "priorityNum: v.number((,"))
+        await until(pilot, lambda: app.facts.broken)
+        text = screen_text(app)
+        assert "v.number((," in text
+        assert "^" in text
+        assert "priorityNum" in text
+        save(todos, good)
+        await until(pilot, lambda: not app.facts.broken)
+
+
+async def test_a_failing_backfill_names_its_documents(todos: Project) -> None:
+    todos.sql("UPDATE todos SET priority = NULL WHERE _id = 't0007'")
+    code = seed_blocks()[4].replace(
+        "return mapping[row.priority as string] ?? 1",
+        "return mapping[(row.priority as string).toLowerCase()] ?? 1",
+    )
+    todos.write(code)
+    async with opened(todos) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.progress and app.progress.ended)
+        assert "t0007" in screen_text(app)
+        assert "schema.ts:" in app.main.dry_run_pane.text
+        await pilot.press("a", "y")
+        await pilot.pause()
+        assert app.facts.running is None
+    assert "priorityNum" not in str(todos.sql("SELECT sql FROM sqlite_master"))
+
+
+async def test_a_plan_whose_database_moved_on_is_not_applied(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        todos.sql("ALTER TABLE todos ADD COLUMN other TEXT")
+        await pilot.press("a", "y")
+        await until(pilot, lambda: app.progress and app.progress.ended and app.progress.problems)
+        await until(pilot, lambda: "other" in screen_text(app))
+        assert not app.facts.rehearsal_holds
+    assert "priorityNum" not in str(todos.sql("SELECT sql FROM sqlite_master"))
+
+
+@pytest.fixture
+def slow(todos: Project) -> Project:
+    """Enough documents, and a backfill slow enough, that a dry run can be met in the middle."""
+    todos.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
+        "INSERT INTO todos (_id, title, completed, userId, priority) "
+        "SELECT 'n' || i, 'Todo ' || i, 0, 'u1', 'p' || i FROM n"
+    )
+    text = seed_blocks()[4].replace(
+        "return mapping",
+        "for (let i = 0; i < 200000; i++) mapping.x = i\n            return mapping",
+    )
+    todos.write(text)
+    return todos
+
+
+async def test_cancel_stops_at_once_and_leaves_nothing(slow: Project) -> None:
+    async with opened(slow) as (app, pilot):
+        before = digest(slow.database)
+        files = set(slow.database.parent.iterdir())
+        await pilot.press("d")
+        await until(pilot, lambda: app.progress and app.progress.running)
+        began = time.monotonic()
+        await pilot.press("x")
+        assert "Cancelling the dry run" in screen_text(app)
+        assert time.monotonic() - began < 1
+        await until(pilot, lambda: app.facts.running is None)
+        assert "was never touched" in screen_text(app)
+        assert digest(slow.database) == before
+        assert set(slow.database.parent.iterdir()) == files
+
+
+async def test_the_screen_answers_while_a_dry_run_works(slow: Project) -> None:
+    async with opened(slow) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.progress and app.progress.running)
+        worst = 0.0
+        for _ in range(40):
+            began = time.monotonic()
+            await asyncio.sleep(0.01)
+            worst = max(worst, time.monotonic() - began - 0.01)
+        await pilot.press("x")
+        await until(pilot, lambda: app.facts.running is None)
+        assert worst < 0.25
+
+
+async def test_quitting_during_a_dry_run_ends_it(slow: Project) -> None:
+    app = StudioApp(slow.settings)
+    files = set(slow.database.parent.iterdir())
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.facts.plan is not None)
+        await pilot.press("d")
+        await until(pilot, lambda: app.progress and app.progress.running)
+        await pilot.press("q")
+        await until(pilot, lambda: app._exit)
+    assert set(slow.database.parent.iterdir()) == files
+
+
+async def test_a_missing_schema_is_made_by_i(project: Project) -> None:
+    app = StudioApp(project.settings)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.facts.missing)
+        assert "makes a starting schema" in screen_text(app)
+        await pilot.press("i")
+        await until(pilot, lambda: app.facts.plan is not None and not app.facts.missing)
+    assert project.schema_path.is_file()
+
+
+async def test_the_editor_opens_at_the_change(
+    todos: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked"
+    editor = tmp_path / "code"
+    editor.write_text(f'#!/bin/sh\necho "$@" > {asked}.new && mv {asked}.new {asked}\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("VISUAL", str(editor))
+    async with opened(todos) as (app, pilot):
+        while app.main.plan_pane.place is None or "backfill" not in str(
+            app.main.plan_pane.selected
+        ):
+            await pilot.press("down")
+        place = app.main.plan_pane.place
+        await pilot.press("e")
+        await until(pilot, asked.exists)
+    assert asked.read_text().strip() == f"-g {place}"
+    assert os.sep in place.file
