@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import apsw
 
@@ -39,6 +40,8 @@ def _answer(connection: apsw.Connection, question: Question) -> Answer:
 
 
 def _checker(validator: Validator) -> Callable[..., int]:
+    # Columns that are narrowed tend to hold few distinct values.
+    @lru_cache(maxsize=4_096, typed=True)
     def check(value: StoredValue) -> int:
         return conforms(validator, value) is None
 
