@@ -43,6 +43,7 @@ def table_type_names(tables: Iterable[str], reserved: Iterable[str]) -> dict[str
 
 def take(wanted: str, taken: set[str], suffixes: Sequence[str] = ()) -> str:
     """The first of `wanted`, `wantedTable`, `wantedTable2`, … that is free; it is then taken."""
+    wanted = unicodedata.normalize("NFKC", wanted)
     number = 0
     while True:
         number += 1
