@@ -26,11 +26,13 @@ def change_detail(change: AnyChange, sources: Sources) -> Content:
         parts += [BLANK, rule("SQL"), *(code(f"{sql.rstrip(';')};", "sql") for sql in change.sql)]
     if change.location is not None:
         parts += [BLANK, rule(str(change.location))]
-        around = excerpt(sources, change.location)
+        if isinstance(change, RunBackfill):
+            rest = len(change.declared.code.splitlines())
+            around = excerpt(sources, change.location, before=0, after=max(0, rest - 1))
+        else:
+            around = excerpt(sources, change.location)
         if around is not None:
             parts.append(around)
-    if isinstance(change, RunBackfill) and change.declared.code:
-        parts += [BLANK, rule("Backfill"), code(change.declared.code.expandtabs(4), "typescript")]
     return lines(parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 
 from textual.content import Content
 
@@ -12,6 +13,8 @@ from valet_studio.tui.text import code, count, lines
 CONTEXT = 3
 MAX_LINES = 600
 """Lines of difference that are drawn; more are counted only."""
+HASH_LINE = re.compile(r"(//|#) Schema hash: ")
+"""Differs after every edit and says nothing about the types."""
 LANGUAGES = {".ts": "typescript", ".py": "python"}
 
 
@@ -33,8 +36,8 @@ def types_diff(files: tuple[GeneratedFile, ...]) -> Content | None:
 
 
 def _file(file: GeneratedFile) -> list[Content]:
-    before = file.before.splitlines() if file.before is not None else []
-    after = file.after.splitlines()
+    before = _compared(file.before or "")
+    after = _compared(file.after)
     opcodes = difflib.SequenceMatcher(None, before, after).get_grouped_opcodes(CONTEXT)
     language = LANGUAGES[file.path.suffix]
     added = removed = 0
@@ -53,11 +56,17 @@ def _file(file: GeneratedFile) -> list[Content]:
     if len(body) > MAX_LINES:
         rest = count(len(body) - MAX_LINES, "more line")
         body = [*body[:MAX_LINES], Content.styled(f"  ⋯ {rest}", "$muted")]
+    if not body:
+        body.append(Content.styled("  Only the schema's hash in it changes.", "$muted"))
     new = " · new file" if file.before is None else ""
     head = Content.assemble(
         (file.path.name, "bold"), ("  ", ""), (f"+{added} -{removed}{new}", "$muted")
     )
     return [head, *body]
+
+
+def _compared(text: str) -> list[str]:
+    return [line for line in text.splitlines() if not HASH_LINE.match(line)]
 
 
 def _block(texts: list[str], sign: str, language: str) -> list[Content]:

@@ -93,13 +93,13 @@ def rule(title: str, style: str = "$muted") -> Content:
     return Content.styled(title, f"bold {style}")
 
 
-def excerpt(sources: Sources, place: Location, around: int = 2) -> Content | None:
+def excerpt(sources: Sources, place: Location, before: int = 2, after: int = 2) -> Content | None:
     """The source line at a place, marked, between its neighbours; None where it is not known."""
     if sources.line(place) is None:
         return None
-    first = max(1, place.line - around)
+    first = max(1, place.line - before)
     shown: list[tuple[int, str]] = []
-    for number in range(first, place.line + around + 1):
+    for number in range(first, place.line + after + 1):
         text = sources.line(Location(place.file, number, 1))
         if text is not None:
             shown.append((number, text.expandtabs(4)))
