@@ -19,8 +19,8 @@ from valet_studio.schema.canonical import canonical
 from valet_studio.schema.impurity import impurities_in
 from valet_studio.schema.model import Impurity, Sources
 from valet_studio.schema.scopes import Binding, Module, Program
-from valet_studio.schema.sources import shown_path
 from valet_studio.schema.syntax import inside, location_of, node_at, text_of, walk
+from valet_studio.typescript.modules import shown_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,34 @@ class Behaviours:
             node = node.parent
         return call
 
+    def key_place(self, key: str, call: Location) -> Location:
+        """Where a property is written in the first object that a call is given, or the call."""
+        node = self._call_around(self._file(call), call)
+        arguments = node.child_by_field_name("arguments") if node is not None else None
+        given = arguments.named_children if arguments is not None else []
+        for pair in (p for value in given if value.type == "object" for p in value.named_children):
+            name = pair.child_by_field_name("key") or pair
+            if text_of(name).strip("'\"`") == key:
+                return location_of(name, call.file)
+        return call
+
+    def loop_place(self) -> Location | None:
+        """The one loop of the modules that has no end in sight, or their only loop."""
+        loops: list[tuple[bool, Location]] = []
+        for file in self._sources.files:
+            if not self._has(file):
+                continue
+            shown = shown_path(self._sources.folder, file)
+            for node in walk(self._program.module(file).root):
+                if node.type in ("for_statement", "while_statement", "do_statement"):
+                    condition = node.child_by_field_name("condition")
+                    text = text_of(condition).strip("(); ") if condition is not None else ""
+                    loops.append((text in ("", "true", "1"), location_of(node, shown)))
+        for found in ([place for endless, place in loops if endless], [p for _, p in loops]):
+            if len(found) == 1:
+                return found[0]
+        return None
+
     def _file(self, location: Location) -> str:
         folder = self._sources.folder
         prefix = "" if folder in ("", ".") else f"{folder.rstrip('/')}/"
@@ -83,10 +111,14 @@ class Behaviours:
     def _has(self, file: str) -> bool:
         return file in self._sources.files and not file.endswith(".json")
 
-    def _call_at(self, file: str, location: Location) -> Node | None:
+    def _call_around(self, file: str, location: Location) -> Node | None:
         node = node_at(self._program.module(file).root, location) if self._has(file) else None
         while node is not None and node.type != "call_expression":
             node = node.parent
+        return node
+
+    def _call_at(self, file: str, location: Location) -> Node | None:
+        node = self._call_around(file, location)
         function = node.child_by_field_name("function") if node is not None else None
         name = function.child_by_field_name("property") if function is not None else None
         return node if name is not None and text_of(name) == "backfill" else None

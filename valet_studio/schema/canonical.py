@@ -61,9 +61,8 @@ def _write(node: Node, number: Callable[[Node], str | None], parts: list[str]) -
     if kind == "property_identifier" and _is_key(node):
         parts.append(json.dumps(text_of(node)) + " ")
         return
-    if kind == "empty_statement" and node.parent is not None:
-        if node.parent.type in ("statement_block", "program"):
-            return
+    if kind == "empty_statement" and _stands_alone(node):
+        return
     if kind in NAMES:
         target = number(node)
         parts.append(text_of(node) + (f"#{target} " if target is not None else " "))
@@ -93,6 +92,11 @@ def _write_single_parameter(
             parts.append(")) )")
         else:
             _write(child, number, parts)
+
+
+def _stands_alone(empty: Node) -> bool:
+    """Whether an empty statement is none of a loop's or a condition's parts."""
+    return empty.parent is not None and empty.parent.type in ("statement_block", "program")
 
 
 def _is_key(node: Node) -> bool:

@@ -54,7 +54,9 @@ class Reading:
 def read_schema(raw: Raw, reading: Reading) -> Schema:
     """The schema that was declared; what is wrong with it is left in `reading.problems`."""
     for problem in raw["problems"]:
-        location = reading.locate(problem["stack"]) or reading.entry
+        location = reading.at(problem)
+        if problem["key"] is not None:
+            location = reading.behaviours.key_place(problem["key"], location)
         reading.problem(problem["message"], problem["hint"], location)
     if "wrongDefault" in raw:
         shown = raw["wrongDefault"]
@@ -66,7 +68,7 @@ def read_schema(raw: Raw, reading: Reading) -> Schema:
             reading.entry,
         )
     _check_names(
-        "Table", ((table["name"], reading.at(table)) for table in raw["tables"]), {}, reading
+        "Table", "", ((table["name"], reading.at(table)) for table in raw["tables"]), {}, reading
     )
     reading.tables = {
         table["name"]: frozenset(item["name"] for item in table["fields"])
@@ -77,6 +79,7 @@ def read_schema(raw: Raw, reading: Reading) -> Schema:
 
 def _check_names(
     what: str,
+    owner: str,
     names: Iterable[tuple[str, Location]],
     built_in: dict[str, str],
     reading: Reading,
@@ -85,20 +88,22 @@ def _check_names(
     for name, location in names:
         twin = seen.setdefault(fold(name), name)
         if not name.strip():
-            reading.problem(f"{what} has an empty name.", "Give it a name.", location)
+            reading.problem(
+                f"A {what.lower()}{owner} has an empty name.", "Give it a name.", location
+            )
         elif "\0" in name:
             reading.problem(
-                f"{what} has a name that holds a NUL character.", "Leave it out.", location
+                f"{what}{owner} has a name that holds a NUL character.", "Leave it out.", location
             )
         elif fold(name) in built_in:
             reading.problem(
-                f'{what} "{name}" is built in: every document has {built_in[fold(name)]}.',
+                f'{what} "{name}"{owner} is built in: every document has {built_in[fold(name)]}.',
                 "Leave it out; it is there by itself.",
                 location,
             )
         elif name.startswith("_"):
             reading.problem(
-                f'{what} "{name}" begins with "_", which is reserved.',
+                f'{what} "{name}"{owner} begins with "_", which is reserved.',
                 f'Rename it, for example to "{name.lstrip("_") or "name"}".',
                 location,
             )
@@ -110,7 +115,7 @@ def _check_names(
             )
         elif twin != name:
             reading.problem(
-                f'{what} "{name}" and "{twin}" are one name to SQLite, which ignores case.',
+                f'{what} "{name}"{owner} and "{twin}" are one name to SQLite, which ignores case.',
                 "Rename one of them.",
                 location,
             )
@@ -118,7 +123,7 @@ def _check_names(
 
 def _table(raw: Raw, reading: Reading) -> Table:
     name: str = raw["name"]
-    where = reading.at(raw)
+    where = reading.behaviours.field_place(name, reading.at(raw))
     fields = tuple(
         Field(
             item["name"],
@@ -132,7 +137,8 @@ def _table(raw: Raw, reading: Reading) -> Table:
     )
     places = {item.name: item.location or where for item in fields}
     _check_names(
-        f'Field of table "{name}"',
+        "Field",
+        f' of table "{name}"',
         ((item["name"], places.get(item["name"], where)) for item in raw["fields"]),
         _BUILT_IN,
         reading,
@@ -311,7 +317,7 @@ def _sync(raw: Raw, reading: Reading) -> Sync:
 def _condition(raw: Any, table: str, reading: Reading) -> Json:
     """The condition as data, its stacks left out; `table` is whose fields it may name."""
     if not isinstance(raw, dict) or "op" not in raw:
-        return raw  # type: ignore[no-any-return]
+        return raw
     location = reading.at(raw)
     data = {key: value for key, value in raw.items() if key != "stack"}
     if raw["op"] == "select":

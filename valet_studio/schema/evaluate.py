@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 
 from valet_studio.errors import Location, Problem, SchemaError
 from valet_studio.schema.behaviour import Behaviours
 from valet_studio.schema.declared import Reading, read_schema
 from valet_studio.schema.model import Schema, Sources
-from valet_studio.schema.sources import shown_path
 from valet_studio.typescript.child import Child, ChildStopped
 from valet_studio.typescript.limits import Limits
+from valet_studio.typescript.modules import shown_path
+
+_DEFAULT_LIMITS = Limits()
 
 _VALIDATORS = (
     "v has string, number, int, int64, float64, boolean, bytes, null, id, any, literal, array, "
@@ -20,7 +23,7 @@ _VALIDATORS = (
 )
 
 
-def evaluate(sources: Sources, limits: Limits = Limits()) -> Schema:
+def evaluate(sources: Sources, limits: Limits = _DEFAULT_LIMITS) -> Schema:
     """Run the modules and read off their schema.
 
     Raises:
@@ -33,7 +36,8 @@ def evaluate(sources: Sources, limits: Limits = Limits()) -> Schema:
             raw = child.evaluate()
         except ChildStopped as stopped:
             problem = stopped.problems[0]
-            raise SchemaError([_with_line(replace(problem, location=entry), sources)]) from stopped
+            place = Behaviours(sources).loop_place() or entry
+            raise SchemaError([_with_line(replace(problem, location=place), sources)]) from stopped
         if "thrown" in raw:
             problem = _thrown(raw["thrown"], sources, child.locate(raw["thrown"]["stack"]))
             raise SchemaError([_with_line(problem, sources)])
@@ -58,6 +62,15 @@ def _thrown(thrown: dict[str, Any], sources: Sources, location: Location | None)
     message: str = thrown["message"]
     first = message.split("\n", 1)[0].strip()
     entry = Location(shown_path(sources.folder, sources.entry), 1, 1)
+    missing = re.search(
+        r"requested module '([^']*)' does not provide an export named '(.*)'", first
+    )
+    if missing:
+        return Problem(
+            f'"{PurePosixPath(missing[1]).name}" has no export named "{missing[2]}".',
+            "Export it there, or mend the import.",
+            location or entry,
+        )
     if "SyntaxError" in first or "parse error" in first.lower():
         what = re.sub(r"^.*?SyntaxError: |^(TypeError: )?The module's source code .*?: ", "", first)
         return Problem(f"Syntax error: {_sentence(what)}", "Mend the line and save.", location)
@@ -65,6 +78,7 @@ def _thrown(thrown: dict[str, Any], sources: Sources, location: Location | None)
     if unknown:
         return Problem(f"There is no validator v.{unknown[1]}.", _VALIDATORS, location)
     hint = "schema.ts is run as a program: mend the line that throws."
+    first = re.sub(r"^((Type)?Error: )+(?=\w+(\.\w+)? is not available:)", "", first)
     if "is not available:" in first:
         hint = "Declare the schema from constants and the modules of the valet directory alone."
     return Problem(f"schema.ts failed: {_sentence(first)}", hint, location or entry)

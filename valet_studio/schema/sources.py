@@ -13,7 +13,7 @@ from pathlib import Path
 from valet_studio.errors import Location, Problem, SchemaError
 from valet_studio.schema.model import Sources
 from valet_studio.schema.syntax import import_sources, location_of, parse, string_value
-from valet_studio.typescript.modules import EXTENSIONS, SERVER_MODULE, resolve
+from valet_studio.typescript.modules import EXTENSIONS, SERVER_MODULE, resolve, shown_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def read_sources(schema_path: Path, cwd: Path | None = None) -> Sources:
     entry_path = base / schema_path
     shown = _shown(schema_path, base)
     folder = entry_path.parent.resolve()
-    sources = Sources(entry_path.name, {}, os.path.dirname(shown).replace(os.sep, "/") or ".")
+    sources = Sources(entry_path.name, {}, Path(shown).parent.as_posix())
     _add(sources, folder, entry_path.name, shown)
     problems: list[Problem] = []
     waiting = [entry_path.name]
@@ -50,11 +50,6 @@ def read_sources(schema_path: Path, cwd: Path | None = None) -> Sources:
     if problems:
         raise SchemaError(problems)
     return sources
-
-
-def shown_path(folder: str, file: str) -> str:
-    """A module as locations name it."""
-    return file if folder in ("", ".") else f"{folder.rstrip('/')}/{file}"
 
 
 def _shown(schema_path: Path, base: Path) -> str:

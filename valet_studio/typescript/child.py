@@ -6,6 +6,7 @@ other to read. Deadlines and cancellation live in the caller's thread.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import threading
@@ -25,6 +26,8 @@ from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import Modules
 from valet_studio.typescript.stacks import user_location
 
+_DEFAULT_LIMITS = Limits()
+_EXACT = 1 << 53
 POLL_SECONDS = 0.02
 START_SECONDS = 30.0
 """How long a loaded machine may take to start Deno, before the limits begin to count."""
@@ -86,7 +89,7 @@ class Child:
         SandboxError: Deno is missing or cannot be started.
     """
 
-    def __init__(self, sources: Modules, limits: Limits = Limits(), *, skewed: bool = False):
+    def __init__(self, sources: Modules, limits: Limits = _DEFAULT_LIMITS, *, skewed: bool = False):
         self._sources = sources
         self._limits = limits
         self._skewed = skewed
@@ -239,6 +242,8 @@ class Child:
         memory = ("out of memory", "OutOfMemory", "memory allocation", "Fatal process")
         if any(word in said for word in memory) or self._process.returncode in (-6, -5, -9, 133):
             return self._stopped(f"used more than {self._limits.heap_mb} MB of memory", index)
+        if "promise never resolved" in said:
+            return self._stopped("awaits a promise that never settles", index)
         reason = next((line for line in said.splitlines() if line.strip()), "")
         code = self._process.returncode
         return self._stopped(
@@ -266,6 +271,8 @@ class Child:
         values = json.loads(raw)
         if b'{"$b"' in raw:
             values = [bytes.fromhex(v["$b"]) if isinstance(v, dict) else v for v in values]
+        if data["large"]:
+            values = [float(v) if isinstance(v, int) and abs(v) > _EXACT else v for v in values]
         failures = tuple(
             BatchFailure(f["index"], f["message"], self.locate(f["stack"]))
             for f in data["failures"]
@@ -280,10 +287,8 @@ def _write(stream: BinaryIO, frames: queue.SimpleQueue[tuple[bytes, bytes] | Non
     except (OSError, ValueError):
         pass  # The process is gone; the reader tells.
     finally:
-        try:
+        with contextlib.suppress(OSError):
             stream.close()
-        except OSError:
-            pass
 
 
 def _read(stream: BinaryIO, frames: queue.SimpleQueue[tuple[bytes, bytes] | _End]) -> None:

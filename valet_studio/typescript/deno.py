@@ -37,7 +37,7 @@ def find_deno() -> str:
             )
         return found
     try:
-        import deno
+        import deno  # type: ignore[import-untyped]
 
         return str(deno.find_deno_bin())
     except (ImportError, FileNotFoundError) as error:

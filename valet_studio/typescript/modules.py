@@ -15,6 +15,11 @@ _TYPESCRIPT_FOR = {".js": ".ts", ".mjs": ".mts"}
 _IMPLIED = (".ts", ".mts", ".js", ".mjs", "/index.ts", "/index.js")
 
 
+def shown_path(folder: str, file: str) -> str:
+    """A module as locations name it, given how the valet directory is named."""
+    return file if folder in ("", ".") else f"{folder.rstrip('/')}/{file}"
+
+
 class Modules(Protocol):
     """The modules of one schema: `schema.model.Sources` is one."""
 

@@ -6,6 +6,7 @@ import re
 from urllib.parse import unquote
 
 from valet_studio.errors import Location
+from valet_studio.typescript.modules import shown_path
 
 _FRAME = re.compile(r"(file:///[^\s()]+):(\d+):(\d+)")
 
@@ -21,6 +22,5 @@ def user_location(stack: str, sources_uri: str, folder: str) -> Location | None:
     for uri, line, column in _FRAME.findall(stack):
         if uri.startswith(f"{sources_uri}/"):
             file = unquote(uri[len(sources_uri) + 1 :])
-            prefix = "" if folder in ("", ".") else f"{folder.rstrip('/')}/"
-            return Location(prefix + file, int(line), int(column))
+            return Location(shown_path(folder, file), int(line), int(column))
     return None

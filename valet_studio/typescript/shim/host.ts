@@ -14,6 +14,7 @@ import {
   encodeText,
   messageOf,
   parseJson,
+  restoreStacks,
   setBytes,
   show,
   stackOf,
@@ -26,6 +27,8 @@ import { SchemaRecord, TableRecord, ValidatorRecord } from "./server.ts";
 import { Column, Refused } from "./values.ts";
 
 const HEARTBEAT = 100;
+/** Beyond it JSON writes some numbers as whole ones that SQLite cannot hold as such. */
+const EXACT = 2 ** 53;
 const [entry, skewed] = Deno.args;
 
 function isolate(): void {
@@ -64,6 +67,7 @@ async function evaluate(): Promise<void> {
   let data: Record<string, unknown>;
   try {
     const module = await import(entry);
+    restoreStacks();
     const recorder = new Recorder();
     const declared = module.default;
     if (declared instanceof SchemaRecord) {
@@ -74,6 +78,7 @@ async function evaluate(): Promise<void> {
     }
     data.problems = recorder.problems;
   } catch (thrown) {
+    restoreStacks();
     data = {
       thrown: { message: messageOf(thrown), stack: stackOf(thrown) },
       tables: [],
@@ -120,6 +125,7 @@ function run(payload: Uint8Array, traced: boolean): void {
   const count = rows.length;
   const values: unknown[] = bare([]);
   const failures: unknown[] = bare([]);
+  let large = false;
   let last = now();
   writeJson("H", 0);
   watch(true);
@@ -144,10 +150,11 @@ function run(payload: Uint8Array, traced: boolean): void {
       append(failures, bare({ index: i, message, stack: `${stackOf(thrown)}\n${stack}` }));
       value = null;
     }
+    if (typeof value === "number" && !(value <= EXACT && value >= -EXACT)) large = true;
     values[i] = value;
   }
   watch(false);
-  const head = encodeText(stringifyJson(bare({ failures, used: bare(takeUsed()) })));
+  const head = encodeText(stringifyJson(bare({ failures, used: bare(takeUsed()), large })));
   const prefixed = new Bytes(head.length + 4);
   new View(prefixed.buffer).setUint32(0, head.length);
   setBytes(prefixed, head, 4);

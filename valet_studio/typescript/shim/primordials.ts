@@ -107,6 +107,13 @@ function showObject(value: object | null): string {
   }
 }
 
+const formatStack = (ErrorClass as { prepareStackTrace?: unknown }).prepareStackTrace;
+
+/** Let stacks be formatted by Deno again, whatever the user's modules have set. */
+export function restoreStacks(): void {
+  (ErrorClass as { prepareStackTrace?: unknown }).prepareStackTrace = formatStack;
+}
+
 /** The stack of what was thrown, with its message; "" where it is no error. */
 export function stackOf(thrown: unknown): string {
   try {
@@ -128,5 +135,5 @@ export function messageOf(thrown: unknown): string {
   } catch {
     // A getter that throws: say what can be said.
   }
-  return `threw ${show(thrown)}`;
+  return `it threw ${show(thrown)}`;
 }

@@ -6,6 +6,7 @@ import {
   isArray,
   isFiniteNumber,
   messageOf,
+  ObjectPrototype,
   ownKeys,
   prototypeOf,
   show,
@@ -30,6 +31,8 @@ export interface RawProblem {
   message: string;
   hint: string | null;
   stack: string;
+  /** The property, in the call at `stack`, that is wrong. */
+  key: string | null;
 }
 
 const VALIDATORS = "Use a validator such as v.string() or v.number().";
@@ -49,8 +52,13 @@ function isPlain(value: unknown): value is Record<string, unknown> {
 export class Recorder {
   readonly problems: RawProblem[] = [];
 
-  private problem(site: Site | undefined, message: string, hint: string | null = null): void {
-    append(this.problems, { message, hint, stack: stack(site) });
+  private problem(
+    site: Site | undefined,
+    message: string,
+    hint: string | null = null,
+    key: string | null = null,
+  ): void {
+    append(this.problems, { message, hint, stack: stack(site), key });
   }
 
   schema(declared: SchemaRecord): Data {
@@ -75,6 +83,7 @@ export class Recorder {
           table instanceof ValidatorRecord ? table.site : declared.site,
           `Table "${names[i]}" is not a defineTable({ … }) but ${what(table)}.`,
           "Give every table its own defineTable({ … }).",
+          names[i],
         );
       }
     }
@@ -123,6 +132,7 @@ export class Recorder {
           at,
           `Field "${names[i]}" of ${lower(owner)} is not a validator but ${what(field)}.`,
           VALIDATORS,
+          names[i],
         );
         append(list, { name: names[i], validator: null });
       }
@@ -174,7 +184,8 @@ export class Recorder {
   private call(table: string, data: Data, call: TableCall): void {
     const { method, args, site } = call;
     if (method === "sync") return this.sync(table, data, args, site);
-    const [name, second] = [args[0], args[1]];
+    const name = args[0];
+    const second = args[1];
     if (typeof name !== "string") {
       this.problem(site, `.${method} of table "${table}" takes a name, not ${show(name)}.`, NAME);
       return;
@@ -228,6 +239,7 @@ export class Recorder {
           site,
           `Unknown option "${keys[i]}" in ${owner}.`,
           `The only ${known.length === 1 ? "option is" : "options are"} ${list}.`,
+          keys[i],
         );
       }
     }
@@ -250,6 +262,7 @@ export class Recorder {
         site,
         `Sync mode of table "${table}" cannot be ${show(mode)}.`,
         "Use 'full', 'windowed' or 'none'.",
+        "mode",
       );
       return;
     }
@@ -271,7 +284,8 @@ export class Recorder {
       append(this.problems, {
         message: `The sync filter of table "${table}" failed: ${messageOf(thrown)}`,
         hint: "A filter is run once without a client and may only build conditions with q.",
-        stack: stackOf(thrown) || stack(site),
+        stack: `${stackOf(thrown)}\n${stack(site)}`,
+        key: null,
       });
       return;
     }
@@ -381,8 +395,9 @@ function what(value: unknown): string {
   if (value instanceof Condition) return `q.${value.op}(…)`;
   if (value instanceof Select) return "q.select(…)";
   if (typeof value === "object" && value !== null && isArray(value)) return "an array";
-  if (typeof value === "object" && value !== null && prototypeOf(value) === null) {
-    return "an object";
+  if (typeof value === "object" && value !== null) {
+    const prototype = prototypeOf(value);
+    if (prototype === null || prototype === ObjectPrototype) return "an object";
   }
   return show(value);
 }

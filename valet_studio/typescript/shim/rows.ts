@@ -7,6 +7,7 @@ import {
   Bytes,
   clock,
   defineProperty,
+  ErrorClass,
   hasOwn,
   join,
   makeFunction,
@@ -74,7 +75,7 @@ export class RowMaker {
           enumerable: true,
           configurable: true,
           get() {
-            throw new TypeError(message);
+            throw new ErrorClass(message);
           },
         });
       }

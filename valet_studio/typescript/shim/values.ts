@@ -30,6 +30,7 @@ class Wrong {
 type Check = (value: unknown, depth: number) => unknown;
 
 const MAX_DEPTH = 200;
+const TOO_DEEP = new Wrong("is nested too deep, or holds itself");
 
 /** How a column of this validator holds its values; the same rule as `Validator.storage`. */
 export function storageOf(validator: ValidatorRecord): Storage {
@@ -113,7 +114,7 @@ function text(value: string): string | Wrong {
 }
 
 function json(value: unknown, depth: number): unknown {
-  if (depth > MAX_DEPTH) return new Wrong("is nested too deep, or holds itself");
+  if (depth > MAX_DEPTH) return TOO_DEEP;
   if (typeof value === "string") return text(value);
   if (typeof value === "boolean" || value === null) return value;
   if (typeof value === "number") {
@@ -143,6 +144,7 @@ function json(value: unknown, depth: number): unknown {
 }
 
 function within(path: string, value: unknown, wrong: Wrong): Wrong {
+  if (wrong === TOO_DEEP) return wrong;
   const message = wrong.message[0] === "." || wrong.message[0] === "["
     ? `${path}${wrong.message}`
     : `${path} is ${show(value)}, which ${wrong.message}`;
@@ -176,7 +178,7 @@ function compile(validator: ValidatorRecord): Check {
       const element = compile((parts.items as ValidatorRecord[])[0]);
       return (value, depth) => {
         if (!isArray(value)) return wanted;
-        if (depth > MAX_DEPTH) return new Wrong("is nested too deep, or holds itself");
+        if (depth > MAX_DEPTH) return TOO_DEEP;
         const list: unknown[] = [];
         for (let i = 0; i < value.length; i++) {
           const item = element(value[i], depth + 1);
@@ -189,9 +191,9 @@ function compile(validator: ValidatorRecord): Check {
     case "object":
       return compileObject(parts.fields as Record<string, ValidatorRecord>, wanted);
     case "record": {
-      const [key, item] = parts.items as ValidatorRecord[];
-      const checkKey = compile(key);
-      const checkItem = compile(item);
+      const pair = parts.items as ValidatorRecord[];
+      const checkKey = compile(pair[0]);
+      const checkItem = compile(pair[1]);
       return (value, depth) => {
         if (!plainObject(value)) return wanted;
         const copy = bare({});
