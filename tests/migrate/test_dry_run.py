@@ -173,7 +173,9 @@ def test_progress_covers_copy_and_documents(todos: Project) -> None:
 @given(
     cells=st.lists(
         st.tuples(
-            st.none() | st.integers(-(2**53) + 1, 2**53 - 1) | st.floats(allow_nan=False),
+            st.none()
+            | st.integers(-(2**63), 2**63 - 1)
+            | st.floats(allow_nan=False, allow_infinity=False),
             st.none() | st.text(st.characters(codec="utf-8"), max_size=8),
         ),
         max_size=20,
@@ -207,4 +209,6 @@ def test_a_dry_run_predicts_the_apply(
     assert [b.samples for b in predicted.backfills] == [b.samples for b in actual.backfills]
     assert predicted.statements == actual.statements
     assert project.sql("SELECT _id, _version, typeof(n), n, s FROM t ORDER BY 1") == old
-    assert project.plan().status == "in_sync"
+    assert (project.plan().status == "in_sync") == (actual.status == "ok")
+    exact = all(n is None or n == float(n) for n, _ in cells)
+    assert (actual.status == "ok") == exact

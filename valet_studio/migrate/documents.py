@@ -20,8 +20,6 @@ from valet_studio.schema.state import TableState
 BATCH_ROWS = 20_000
 BATCH_BYTES = 8 * 1024 * 1024
 
-_SAFE_INTEGER = 2**53 - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -157,7 +155,13 @@ class Documents:
         def write(batch: Batch, stored: list[apsw.SQLiteValue]) -> int:
             values.clear()
             values.update(zip(batch.keys, stored, strict=True))
-            self.connection.execute(update, (batch.keys[0], batch.keys[-1]))
+            span = (batch.keys[0], batch.keys[-1])
+            try:
+                self.connection.execute(update, span)
+            except OverflowError:
+                # JavaScript writes 1e20 as an integer, which SQLite's 64 bits cannot hold.
+                values.update((key, _as_real(value)) for key, value in list(values.items()))
+                self.connection.execute(update, span)
             return self.connection.changes()
 
         return write
@@ -180,11 +184,20 @@ def shown(cell: apsw.SQLiteValue, storage: Storage | None) -> Json:
     return cell
 
 
+def _as_real(value: apsw.SQLiteValue) -> apsw.SQLiteValue:
+    return float(value) if isinstance(value, int) and abs(value) >= 2**63 else value
+
+
 def _cell(column: str) -> str:
+    """A cell as JSON; what JSON cannot hold is marked for the JavaScript side.
+
+    SQLite compares an integer with a real exactly, so `=` finds the integers that a JavaScript
+    number would round.
+    """
     name = quote(column)
     return (
         f"CASE typeof({name}) WHEN 'blob' THEN json_object('$b', hex({name})) "
-        f"WHEN 'integer' THEN CASE WHEN {name} BETWEEN -{_SAFE_INTEGER} AND {_SAFE_INTEGER} "
+        f"WHEN 'integer' THEN CASE WHEN {name} = CAST({name} AS REAL) "
         f"THEN {name} ELSE json_object('$i', CAST({name} AS TEXT)) END ELSE {name} END"
     )
 

@@ -6,12 +6,15 @@ precede (`dev.before-0003.db`). What an undo replaces is itself kept (`dev.undon
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
 
+from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, StudioError
@@ -45,10 +48,11 @@ def snapshot_folder(target: FileTarget) -> Path:
 def keep_snapshot(target: FileTarget, connection: apsw.Connection, cancelled: IsCancelled) -> Path:
     """Copy the database as it is before the next migration; the newest `KEPT_SNAPSHOTS` stay.
 
-    `connection` holds the write lock, so that nothing can be written in between.
+    `connection` holds the write lock, so that nothing can be written in between; the copy is
+    read through another one.
     """
     path = _snapshot(target, "before", next_id(connection))
-    _copy(connection, path, cancelled)
+    _under_its_final_name(path, lambda partial: deque(copy_to(target, partial, cancelled), 0))
     for kind in ("before", "undone"):
         for old in _snapshots(target, kind)[:-KEPT_SNAPSHOTS]:
             old.unlink(missing_ok=True)
@@ -83,8 +87,8 @@ def undo(target: FileTarget, cancelled: IsCancelled) -> UndoReport:
         # Exclusive mode keeps the lock after COMMIT: nobody writes between the two copies.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
-        _copy(connection, kept, cancelled)
         connection.execute("COMMIT")
+        _under_its_final_name(kept, lambda partial: _copy(connection, partial, cancelled))
         _restore(snapshot, connection)
     snapshot.unlink()
     return UndoReport(target.label, last, snapshot, kept)
@@ -100,19 +104,24 @@ def _restore(snapshot: Path, connection: apsw.Connection) -> None:
 
 
 def _copy(connection: apsw.Connection, path: Path, cancelled: IsCancelled) -> None:
-    """Copy what `connection` sees; the copy has its final name only once it is whole."""
+    """Copy what `connection` sees; it must not be writing (SQLite's backup refuses that)."""
+    with (
+        closing(apsw.Connection(str(path))) as destination,
+        destination.backup("main", connection, "main") as backup,
+    ):
+        while not backup.done:
+            if cancelled():
+                raise Cancelled
+            backup.step(_PAGES_A_STEP)
+
+
+def _under_its_final_name(path: Path, write: Callable[[Path], object]) -> None:
+    """Give a file its name only once it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     try:
-        with (
-            closing(apsw.Connection(str(partial))) as destination,
-            destination.backup("main", connection, "main") as backup,
-        ):
-            while not backup.done:
-                if cancelled():
-                    raise Cancelled
-                backup.step(_PAGES_A_STEP)
+        write(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
