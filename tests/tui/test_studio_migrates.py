@@ -172,9 +172,8 @@ async def test_cancel_stops_at_once_and_leaves_nothing(slow: Project) -> None:
         await until(pilot, lambda: app.progress and app.progress.running)
         began = time.monotonic()
         await pilot.press("x")
-        assert "Cancelling the dry run" in screen_text(app)
-        assert time.monotonic() - began < 1
         await until(pilot, lambda: app.facts.running is None)
+        assert time.monotonic() - began < 0.5
         assert "was never touched" in screen_text(app)
         assert digest(slow.database) == before
         assert set(slow.database.parent.iterdir()) == files

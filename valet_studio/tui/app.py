@@ -229,7 +229,7 @@ class StudioApp(App[None]):
         }[state.plan.status]
         self.log_line("·", f"Read schema and database: {said} ({spent})")
         if before.broken or before.missing:
-            self.say(f"Read again: {said}.", "good")
+            self.say(f"Read again: {said}.", "bad" if state.plan.status == "blocked" else "good")
 
     def _withdraw_question(self, before: Facts) -> None:
         """A question about a plan that is no longer the one on screen must not be answered."""

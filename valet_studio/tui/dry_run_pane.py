@@ -56,8 +56,7 @@ class DryRunPane(VerticalScroll):
         if progress is not None:
             plan = facts.plan
             earlier = (
-                progress.work == "dry run"
-                and progress.ended
+                progress.ended
                 and plan is not None
                 and plan.status == "pending"
                 and plan.fingerprint != progress.plan.fingerprint

@@ -108,6 +108,8 @@ def why_no_files(facts: Facts) -> str | None:
         return f"The {facts.running} is still running."
     if facts.broken or facts.state is None:
         return "There is no schema to generate types from."
+    if facts.plan is not None and facts.plan.status == "blocked":
+        return "This plan is rejected: types are written for a schema that can be applied."
     return None if facts.stale_files else "The generated files are up to date."
 
 

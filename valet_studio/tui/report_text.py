@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from textual.content import Content
 
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, Failure, TableRows
+from valet_studio.plan.changes import Plan, RunBackfill
 from valet_studio.schema.model import Json
 from valet_studio.tui.progress import PHASES, Progress
 from valet_studio.tui.text import (
@@ -24,6 +26,8 @@ from valet_studio.tui.text import (
 
 SHOWN_FAILURES = 20
 SHOWN_VALUES = 8
+LEAST_CELL = 10
+"""Cells below which a sample's column is left out, not cut further."""
 
 
 def run_text(progress: Progress, width: int, earlier_plan: bool) -> Content:
@@ -49,7 +53,7 @@ def run_text(progress: Progress, width: int, earlier_plan: bool) -> Content:
     if progress.report is not None and progress.report.tables:
         parts += [BLANK, *_tables(progress.report.tables, width)]
     for report in progress.backfills:
-        parts += [BLANK, *_backfill(report, width)]
+        parts += [BLANK, *_backfill(report, width, _code(progress.plan, report))]
     return lines(parts)
 
 
@@ -173,7 +177,7 @@ def _tables(tables: Sequence[TableRows], width: int) -> list[Content]:
     return parts
 
 
-def _backfill(report: BackfillReport, width: int) -> list[Content]:
+def _backfill(report: BackfillReport, width: int, code: str) -> list[Content]:
     speed = f" · {report.rows / report.seconds:,.0f} rows/s" if report.seconds > 0.05 else ""
     parts = [
         Content.assemble(("Backfill ", "$muted"), (f"{report.table}.{report.column}", "bold")),
@@ -190,15 +194,26 @@ def _backfill(report: BackfillReport, width: int) -> list[Content]:
             )
         )
     if report.samples:
-        parts += [BLANK, *_samples(report, width)]
+        parts += [BLANK, *_samples(report, width, code)]
     if report.distribution:
         parts += [BLANK, *_distribution(report, width)]
     return parts
 
 
-def _samples(report: BackfillReport, width: int) -> list[Content]:
+def _code(plan: Plan, report: BackfillReport) -> str:
+    """The function that a report is about; its text tells which fields it reads."""
+    for change in plan.changes:
+        where = (change.table, change.column)
+        if isinstance(change, RunBackfill) and where == (report.table, report.column):
+            return change.declared.code
+    return ""
+
+
+def _samples(report: BackfillReport, width: int, code: str) -> list[Content]:
     names = list(dict.fromkeys(name for sample in report.samples for name in sample.row))
-    names = [name for name in names if name not in ("_id", report.column)]
+    names = [name for name in names if name not in ("_id", "_version", report.column)]
+    words = set(re.findall(r"[\w$]+", code))
+    names = [name for name in names if name in words] or names
     heads = ["_id", *names, "before", "after"]
     table: list[list[str]] = []
     for sample in report.samples:
@@ -209,7 +224,7 @@ def _samples(report: BackfillReport, width: int) -> list[Content]:
         min(28, max(Content(row[at]).cell_length for row in (heads, *table)))
         for at in range(len(heads))
     ]
-    while sum(widths) + 2 * (len(widths) - 1) > width - 1 and max(widths) > 6:
+    while sum(widths) + 2 * (len(widths) - 1) > width - 1 and max(widths) > LEAST_CELL:
         widths[widths.index(max(widths))] -= 1
     while sum(widths) + 2 * (len(widths) - 1) > width - 1 and len(widths) > 3:
         for cells_of in (heads, *table):
