@@ -97,6 +97,7 @@ interface Chosen {
 
 let chosen: Chosen | null = null;
 
+/** Choose a backfill; what keeps it from being run, or null. */
 function choose(table: string, name: string): string | null {
   const tables = schema?.tables as Record<string, unknown> | undefined;
   const record = tables?.[table];
@@ -172,6 +173,6 @@ while (true) {
   else if (frame.kind === 66) {
     const request = parseJson(decodeText(frame.payload)) as { table: string; column: string };
     const problem = choose(request.table, request.column);
-    writeJson("B", bare({ problem, stack: chosen?.stack ?? "" }));
+    writeJson("B", bare({ problem, stack: (chosen as Chosen | null)?.stack ?? "" }));
   } else run(frame.payload, frame.kind === 84);
 }

@@ -88,7 +88,7 @@ export function show(value: unknown): string {
     case "symbol":
       return "a symbol";
     default:
-      return showObject(value);
+      return showObject(value as object | null);
   }
 }
 

@@ -270,10 +270,21 @@ export type Row<F> = Flatten<
   }
 >;
 
-/** What a backfill of one field may return. */
-export type BackfillValue<V> = V extends Validator<infer T, infer P>
-  ? P extends "required" ? T : T | null | undefined
-  : never;
+/** The same type where nothing can be written to; `any` stays. */
+type Frozen<T> = 0 extends 1 & T ? T
+  : T extends string | number | boolean | null | undefined | ArrayBuffer ? T
+  : T extends readonly (infer E)[] ? readonly Frozen<E>[]
+  : { readonly [K in keyof T]: Frozen<T[K]> };
+
+/**
+ * What the backfill of each field may return. Frozen, because the `const` that keeps the
+ * literals of `() => "high"` makes lists readonly.
+ */
+export type BackfillValues<F> = {
+  [K in keyof F]: F[K] extends Validator<infer T, infer P>
+    ? P extends "required" ? Frozen<T> : Frozen<T> | null | undefined
+    : never;
+};
 
 // deno-lint-ignore no-explicit-any
 export interface TableBuilder<F = any> {
@@ -284,9 +295,9 @@ export interface TableBuilder<F = any> {
   /** Which documents clients keep a copy of. */
   sync(options: SyncOptions<F>): this;
   /** Compute a column once for every document that exists when it is pushed. */
-  backfill<K extends Extract<keyof F, string>>(
+  backfill<K extends Extract<keyof F, string>, const R extends BackfillValues<F>[K]>(
     column: K,
-    fn: (row: Row<F>) => BackfillValue<F[K]>,
+    fn: (row: Row<F>) => R,
   ): this;
 }
 

@@ -1,0 +1,217 @@
+"""The digest of a backfill: what it can reach counts, and nothing else does."""
+
+from __future__ import annotations
+
+import pytest
+
+from valet_studio.errors import Location
+from valet_studio.schema.behaviour import Behaviour, Behaviours
+from valet_studio.schema.model import Sources
+
+MAIN = """\
+import { defineSchema, defineTable, v } from 'valet-dev/server'
+import { toNumber as convert } from './helpers'
+import * as tools from './tools/index'
+
+const levels: Record<string, number> = { high: 3, medium: 2 }
+levels.low = 1
+const unreached = 5
+enum Rank { Low, High }
+
+function fallback(value: string) {
+    const local = value.length
+    return local > 3 ? Rank.High : missing
+}
+let missing = 0
+
+function withBackfill(label: string, offset: number) {
+    const shift = offset * 2
+    return defineTable({ x: v.number(), y: v.string() })
+        .backfill('x', (row) => {
+            const unreached = row.y
+            return (levels[row.y] ?? fallback(unreached)) + convert(row.y) + shift + tools.one()
+        })
+}
+
+export default defineSchema({ t: withBackfill('a', 7), u: defineTable({ z: v.string() }) })
+"""
+HELPERS = """\
+import { base } from './tools'
+export const toNumber = (text: string) => text.length + base
+export const other = 1
+"""
+TOOLS = """\
+export const base = 10
+export function one() { return 1 }
+export function two() { return 2 }
+"""
+
+
+def behaviour(main: str = MAIN, helpers: str = HELPERS, tools: str = TOOLS) -> Behaviour:
+    files = {"schema.ts": main, "helpers.ts": helpers, "tools/index.ts": tools}
+    for number, line in enumerate(main.splitlines(), 1):
+        if ".backfill(" in line:
+            place = Location("valet/schema.ts", number, line.index("backfill(") + 1)
+            return Behaviours(Sources("schema.ts", files)).of(place, "")
+    raise AssertionError("no backfill")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("high: 3", "high: 4", id="constant"),
+        pytest.param("levels.low = 1", "levels.low = 2", id="changed beside"),
+        pytest.param("levels.low = 1\n", "", id="no longer changed beside"),
+        pytest.param("local > 3", "local > 4", id="helper"),
+        pytest.param("let missing = 0", "let missing = 1", id="helper of a helper"),
+        pytest.param("enum Rank { Low", "enum Rank { Zero, Low", id="enum"),
+        pytest.param("offset * 2", "offset * 3", id="local of the enclosing function"),
+        pytest.param("withBackfill('a', 7)", "withBackfill('a', 8)", id="argument"),
+        pytest.param("tools.one()", "tools.two()", id="another member of a namespace"),
+        pytest.param("convert(row.y)", "convert(row._id)", id="the function itself"),
+        pytest.param("{ toNumber as convert }", "{ other as convert }", id="another import"),
+    ],
+)
+def test_what_it_can_reach_counts(before: str, after: str) -> None:
+    assert before in MAIN
+    assert behaviour(MAIN.replace(before, after)).digest != behaviour().digest
+
+
+@pytest.mark.parametrize(
+    ("helpers", "tools"),
+    [
+        pytest.param(HELPERS.replace("text.length + base", "text.length"), TOOLS, id="imported"),
+        pytest.param(HELPERS, TOOLS.replace("base = 10", "base = 11"), id="imported by imported"),
+        pytest.param(HELPERS, TOOLS.replace("return 1", "return 1.5"), id="namespace member"),
+    ],
+)
+def test_what_it_reaches_in_other_modules_counts(helpers: str, tools: str) -> None:
+    assert behaviour(helpers=helpers, tools=tools).digest != behaviour().digest
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param("const unreached = 5", "const unreached = 6", id="shadowed constant"),
+        pytest.param("withBackfill('a', 7)", "withBackfill('b', 7)", id="argument not used"),
+        pytest.param("z: v.string()", "z: v.number()", id="another table"),
+        pytest.param("Record<string, number>", "{ [key: string]: number }", id="types"),
+        pytest.param("(row) =>", "row =>", id="parentheses of a parameter"),
+        pytest.param("medium: 2 }", "'medium': 2, }", id="quoted key and trailing comma"),
+        pytest.param("levels.low = 1", "levels.low = 1;;", id="semicolons"),
+        pytest.param("'./helpers'", '"./helpers.js"', id="quotes and extension of an import"),
+        pytest.param("let missing = 0", "/* none */ let missing = (0) // zero", id="comments"),
+        pytest.param("    ", "\t", id="indentation"),
+        pytest.param("\n", "\r\n", id="line ends"),
+    ],
+)
+def test_what_it_cannot_reach_and_layout_do_not_count(before: str, after: str) -> None:
+    assert before in MAIN
+    assert behaviour(MAIN.replace(before, after)).digest == behaviour().digest
+
+
+def test_unused_exports_of_other_modules_do_not_count() -> None:
+    helpers = HELPERS.replace("other = 1", "other = 2")
+    tools = TOOLS.replace("return 2", "return 3")
+    assert behaviour(helpers=helpers, tools=tools).digest == behaviour().digest
+
+
+def test_the_order_of_declarations_does_not_count() -> None:
+    declaration = "let missing = 0\n"
+    first = "const unreached = 5"
+    moved = MAIN.replace(declaration, "").replace(first, declaration + first)
+    assert behaviour(moved).digest == behaviour().digest
+
+
+def test_two_imports_that_change_places_count() -> None:
+    main = """\
+import { n as a } from './helpers'
+import { n as b } from './tools/index'
+t.backfill('x', () => a - b)
+"""
+    files = {"helpers": "export const n = 1\n", "tools": "export const n = 2\n"}
+    swapped = main.replace("./helpers", "#").replace("./tools/index", "./helpers")
+    swapped = swapped.replace("#", "./tools/index")
+    assert behaviour(main, **files).digest != behaviour(swapped, **files).digest
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["convert", "(row) => convert(row)", "makeConvert(3)", "{ ...tools }.convert"],
+)
+def test_the_function_may_be_named_or_made(argument: str) -> None:
+    main = f"""\
+const tools = {{ convert }}
+function convert(row: number) {{ return row + 1 }}
+function makeConvert(n: number) {{ return (row: number) => convert(row) * n }}
+t.backfill('x', {argument})
+"""
+    changed = main.replace("row + 1", "row + 2")
+    assert behaviour(main).digest != behaviour(changed).digest
+    assert behaviour(main + "const z = 1\n").digest == behaviour(main).digest
+
+
+def test_a_loop_around_the_table_counts() -> None:
+    main = """\
+const tables = {}
+for (const [name, factor] of [['a', 1], ['b', 2]]) {
+    tables[name] = defineTable({}).backfill('x', () => factor)
+}
+"""
+    assert behaviour(main).digest != behaviour(main.replace("['b', 2]", "['b', 3]")).digest
+    assert behaviour(main).digest == behaviour(main + "const z = 1\n").digest
+
+
+def test_a_callback_around_the_table_counts() -> None:
+    main = """\
+const names = ['a', 'b']
+const tables = names.map((name) => defineTable({}).backfill('x', () => name))
+"""
+    assert behaviour(main).digest != behaviour(main.replace("'b'", "'c'")).digest
+
+
+def test_re_exports_are_followed() -> None:
+    main = "import { n } from './helpers'\nt.backfill('x', () => n)\n"
+    helpers = "export * from './tools/index'\n"
+    one = behaviour(main, helpers, "export const n = 1\nexport const m = 1\n")
+    two = behaviour(main, helpers, "export const n = 2\nexport const m = 1\n")
+    other = behaviour(main, helpers, "export const n = 1\nexport const m = 2\n")
+    assert one.digest == other.digest != two.digest
+
+
+def test_default_imports_are_followed() -> None:
+    main = "import n from './helpers'\nt.backfill('x', () => n)\n"
+    one, two = (behaviour(main, f"export default {n}\n") for n in (1, 2))
+    assert one.digest != two.digest
+
+
+@pytest.mark.parametrize(
+    ("expression", "names"),
+    [
+        ("Date.now()", ["Date.now"]),
+        ("new Date().getTime()", ["new Date()"]),
+        ("new Date(0).getTime()", []),
+        ("Date().length", ["Date()"]),
+        ("Math.random() + Math.max(1)", ["Math.random"]),
+        ("globalThis.crypto.randomUUID().length", ["crypto.randomUUID"]),
+        ("performance.now()", ["performance.now"]),
+        ("helper()", ["Math.random"]),
+    ],
+)
+def test_sources_of_chance_are_named(expression: str, names: list[str]) -> None:
+    main = f"const helper = () => Math.random()\nt.backfill('x', () => {expression})\n"
+    found = behaviour(main).impurities
+    assert [impurity.name for impurity in found] == names
+    if names and expression != "helper()":
+        column = main.splitlines()[1].index(expression) + 1
+        assert found[0].location == Location("valet/schema.ts", 2, column)
+
+
+def test_a_name_of_the_users_own_is_no_source_of_chance() -> None:
+    main = "const Math = { random: () => 4 }\nt.backfill('x', () => Math.random())\n"
+    assert behaviour(main).impurities == ()
+
+
+def test_the_code_is_shown_as_written() -> None:
+    main = "    t.backfill('x', (row) => {\n        return 1\n    })\n"
+    assert behaviour(main).code == "(row) => {\n    return 1\n}"
