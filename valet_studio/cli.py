@@ -18,14 +18,16 @@ from valet_studio.config import Flags, Settings, environment_with, parse_languag
 from valet_studio.errors import Problem, StudioError, Unsupported
 
 INTERRUPTED = 130
-BROKEN_PIPE = 141
-"""128 + SIGPIPE, as a shell says it."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Studio(click.Group):
     """The group of all commands; turns what goes wrong into sentences and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """The commands in the order in which a newcomer needs them."""
+        return list(self.commands)
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
@@ -39,13 +41,14 @@ class Studio(click.Group):
         except BrokenPipeError:
             # What is still buffered must go nowhere, or Python complains of it at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = BROKEN_PIPE
+            code = 1
         except BaseException as error:
-            code = _tell(error, arguments)
+            named = next((each for each in arguments if each in self.commands), None)
+            code = _tell(error, arguments, named)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _tell(error: BaseException, arguments: Sequence[str]) -> int:
+def _tell(error: BaseException, arguments: Sequence[str], command: str | None) -> int:
     """Show an error as sentences, or as JSON where that was asked for; returns the exit code."""
     from valet_studio.commands.console import complain, say_json
     from valet_studio.report import problems_json, problems_text
@@ -55,15 +58,14 @@ def _tell(error: BaseException, arguments: Sequence[str]) -> int:
             raise error
         case StudioError():
             problems, code = error.problems, error.exit_code
-        case click.Abort() | KeyboardInterrupt():
+        case click.Abort() if error.__cause__ is None:
             problems, code = (Problem("Cancelled. Nothing was changed."),), INTERRUPTED
+        case click.Abort() | KeyboardInterrupt():
+            problems, code = (Problem("Cancelled."),), INTERRUPTED
         case click.ClickException():
-            context = error.ctx if isinstance(error, click.UsageError) else None
-            code = error.exit_code
-            hint = None
-            if context is not None:
-                hint = f"`{context.command_path} --help` lists what can be given."
-                code = 1 if context.info_name == "check" else code
+            code = 1 if command == "check" else error.exit_code
+            path = f"valet-studio {command}" if command else "valet-studio"
+            hint = f"`{path} --help` lists what can be given."
             problems = (Problem(error.format_message(), hint),)
         case _:
             if "--debug" in arguments:
@@ -185,7 +187,7 @@ def init(folder: Path, debug: bool) -> int:  # noqa: ARG001
 @click.option("--no-open", is_flag=True, help="Only make it.")
 @click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
 def demo(folder: Path, no_open: bool, debug: bool) -> int:  # noqa: ARG001
-    """Make a project with 142 documents and a pending migration, and open it."""
+    """Make a demo project with 142 documents and a pending migration, and open it."""
     from valet_studio import scaffold
     from valet_studio.commands import console
     from valet_studio.commands.scaffold import demo_made, demo_shown
@@ -259,8 +261,13 @@ def codegen(
             "files.",
             "Leave out --server and --deploy-key, and name a file with --db.",
         )
-    from valet_studio.commands import generate
+    from valet_studio.commands import console, generate
 
+    if environment_with(Path(".env")).get("VALET_PROJECT_URL") and not no_push:
+        console.complain(
+            "! VALET_PROJECT_URL is set, but pushing to a Valet server is not supported yet: this "
+            "works on the local database.\n"
+        )
     run = generate.watching if watch else generate.codegen
     return run(settings_of(context), push=not no_push)
 

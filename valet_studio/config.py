@@ -126,8 +126,9 @@ def parse_dotenv(text: str) -> dict[str, str]:
 
     A `#` begins a comment where white space stands before it. Escapes count in double quotes.
     """
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n")
     values: dict[str, str] = {}
-    for name, double, single, bare in _ASSIGNMENT.findall(text.removeprefix("\ufeff")):
+    for name, double, single, bare in _ASSIGNMENT.findall(lines):
         unescaped = re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), double, flags=re.DOTALL)
         values[name] = unescaped or single or bare
     return values

@@ -280,10 +280,10 @@ def _backfill_block(backfill: BackfillReport) -> str:
         f"Backfill {backfill.table}.{backfill.column}: "
         f"{backfill.updated:,} of {_count(backfill.rows, 'row')} updated"
     )
-    if backfill.failed:
-        head += f", {backfill.failed:,} failed"
+    if backfill.failed or backfill.errors:
+        lines = [f"{head}, {backfill.failed:,} failed, {backfill.seconds:.1f} s"]
+        return "\n".join([*lines, *(f"  {line}" for line in _failure_lines(backfill))])
     lines = [f"{head}, {backfill.seconds:.1f} s"]
-    lines += [f"  {line}" for line in _failure_lines(backfill)]
     if backfill.distribution:
         shown = backfill.distribution[:SHOWN_VALUES]
         width = max(len(f"{counted.count:,}") for counted in shown)

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import deno
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -30,6 +29,7 @@ from valet_studio.schema.model import (
     Table,
     Validator,
 )
+from valet_studio.typescript.deno import find_deno
 
 V = Validator
 STRING, NUMBER, INT, NULL = V("string"), V("number"), V("int"), V("null")
@@ -168,7 +168,7 @@ def deno_check(folder: Path, files: Mapping[str, str]) -> str:
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [deno.find_deno_bin(), "check", "--no-remote", "--no-npm", "--no-lock", *files],
+        [find_deno(), "check", "--no-remote", "--no-npm", "--no-lock", *files],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -219,9 +219,7 @@ NASTY_NAMES = (
     *("日本", "ß", "ﬁeld", "ⅷ", "𝒳", 'a"b', "a'b", "a\\b", "a\nb", "*/", '"""', "`${x}`", "\u2028"),
     *("TodosPlace", "place", "Table", "Never", "NewType", "keys", "_", "a.b", "#", "\x00"),
 )
-NAMES = st.sampled_from(NASTY_NAMES) | st.text(
-    st.characters(exclude_categories=("Cs",)), max_size=6
-)
+NAMES = st.sampled_from(NASTY_NAMES) | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 LITERALS = (
     st.booleans()
     | st.integers(-(2**53), 2**53)

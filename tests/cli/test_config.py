@@ -1,0 +1,81 @@
+"""Which setting wins, and what a `.env` file may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from valet_studio.config import (
+    Flags,
+    Settings,
+    environment_with,
+    parse_dotenv,
+    parse_languages,
+    resolve,
+)
+from valet_studio.errors import StudioError
+
+
+def test_a_flag_wins_over_the_environment_and_that_over_dotenv(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("VALET_STUDIO_DB=file.db\n", encoding="utf-8")
+    set_too = {"VALET_STUDIO_DB": "environment.db"}
+    assert resolve(Flags(), {}).database == Settings().database
+    assert resolve(Flags(), environment_with(dotenv, {})).database == "file.db"
+    assert resolve(Flags(), environment_with(dotenv, set_too)).database == "environment.db"
+    flags = Flags(database="flag.db")
+    assert resolve(flags, environment_with(dotenv, set_too)).database == "flag.db"
+
+
+def test_a_missing_dotenv_sets_nothing(tmp_path: Path) -> None:
+    assert environment_with(tmp_path / ".env", {"A": "1"}) == {"A": "1"}
+
+
+def test_a_dotenv_that_is_no_text_is_a_sentence(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(b"\xff\xfe")
+    with pytest.raises(StudioError, match="UTF-8"):
+        environment_with(dotenv, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("A=1\nB=2", {"A": "1", "B": "2"}),
+        ("export A = 1  # said", {"A": "1"}),
+        ("A=a#b", {"A": "a#b"}),
+        ("A='x # y' # z", {"A": "x # y"}),
+        ('A="x\\n\\"y\\" # z"', {"A": 'x\n"y" # z'}),
+        ('A="two\nlines"\nB=1', {"A": "two\nlines", "B": "1"}),
+        ("A=\r\nB=1\r\n", {"A": "", "B": "1"}),
+        ("# A=1\n\nnothing\n1A=2\n", {}),
+        ("\ufeffA=1", {"A": "1"}),
+    ],
+)
+def test_dotenv(text: str, values: dict[str, str]) -> None:
+    assert parse_dotenv(text) == values
+
+
+def test_the_valet_directory_names_the_schema() -> None:
+    assert resolve(Flags(valet_dir="db"), {}).schema_path == Path("db/schema.ts")
+    assert resolve(Flags(schema="a.ts"), {"VALET_STUDIO_SCHEMA": "b.ts"}).schema_path == Path(
+        "a.ts"
+    )
+    assert resolve(Flags(), {"VALET_STUDIO_SCHEMA": "b.ts"}).schema_path == Path("b.ts")
+
+
+def test_limits_come_from_the_environment() -> None:
+    limits = resolve(Flags(), {"VALET_STUDIO_EVALUATE_SECONDS": "0.5"}).limits
+    assert limits.evaluate_seconds == 0.5
+    assert limits.document_seconds == Settings().limits.document_seconds
+    for wrong in ("soon", "-1", "nan", "0"):
+        with pytest.raises(StudioError, match="VALET_STUDIO_HEAP_MB"):
+            resolve(Flags(), {"VALET_STUDIO_HEAP_MB": wrong})
+
+
+def test_languages() -> None:
+    assert parse_languages("python, ts,python") == ("python", "ts")
+    for wrong in ("ruby", "ts,rust", ","):
+        with pytest.raises(StudioError):
+            parse_languages(wrong)
