@@ -1,0 +1,96 @@
+"""Commands at a terminal: they ask, show progress, and stop at Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+
+import pexpect
+import pytest
+from support import Project, fill_todos, seed_blocks
+
+from valet_studio import scaffold
+
+BACKFILL = seed_blocks()[4]
+ENDLESS = BACKFILL.replace("return mapping", "while (true) {}\n            return mapping")
+
+
+@pytest.fixture
+def todos(project: Project) -> Project:
+    """142 documents, and the seed's backfill pending."""
+    project.push(scaffold.DEMO_BEFORE)
+    fill_todos(project)
+    project.write(BACKFILL)
+    return project
+
+
+def run(*arguments: str) -> pexpect.spawn[str]:
+    return pexpect.spawn(
+        sys.executable,
+        ["-m", "valet_studio", *arguments],
+        encoding="utf-8",
+        timeout=20,
+        dimensions=(40, 120),
+    )
+
+
+def end(command: pexpect.spawn[str]) -> tuple[str, int | None]:
+    """What it printed to its end, and its exit code."""
+    command.expect(pexpect.EOF)
+    command.close()
+    return command.before or "", command.exitstatus
+
+
+def test_enter_means_no(todos: Project) -> None:
+    before = todos.database.read_bytes()
+    command = run("apply")
+    command.expect(r"Apply this to \.valet/dev\.db\? \[y/N\]")
+    command.sendline("")
+    printed, code = end(command)
+    assert "Nothing was applied." in printed
+    assert code == 1
+    assert todos.database.read_bytes() == before
+
+
+def test_yes_applies_what_was_shown(todos: Project) -> None:
+    command = run("apply")
+    command.expect(r"\[y/N\]")
+    assert "Add column todos.priorityNum" in (command.before or "")
+    command.sendline("y")
+    printed, code = end(command)
+    assert "142 of 142 rows updated" in printed
+    assert code == 0
+    assert todos.sql("SELECT count(priorityNum) FROM todos") == [(142,)]
+
+
+def test_ctrl_c_at_the_question_changes_nothing(todos: Project) -> None:
+    before = todos.database.read_bytes()
+    command = run("apply")
+    command.expect(r"\[y/N\]")
+    command.sendintr()
+    printed, code = end(command)
+    assert "Cancelled. Nothing was changed." in printed
+    assert code == 130
+    assert todos.database.read_bytes() == before
+
+
+@pytest.mark.parametrize("arguments", [["dry-run"], ["apply", "--yes"]])
+def test_ctrl_c_stops_a_backfill_and_rolls_back(todos: Project, arguments: list[str]) -> None:
+    todos.write(ENDLESS)
+    before = todos.database.read_bytes()
+    command = run(*arguments)
+    command.expect(r"Backfill todos\.priorityNum: 0 of 142")
+    command.sendintr()
+    printed, code = end(command)
+    assert "Cancelled." in printed
+    assert "Traceback" not in printed
+    assert code == 130
+    assert todos.database.read_bytes() == before
+
+
+def test_signs_have_colour_only_where_it_is_welcome(
+    todos: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    todos.write(BACKFILL)
+    assert "\x1b[32m+ Add column" in end(run("plan"))[0]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[" not in end(run("plan"))[0]
