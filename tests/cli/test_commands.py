@@ -237,6 +237,16 @@ def test_codegen_says_where_it_pushed_when_a_server_is_configured(todos: Project
     assert "VALET_PROJECT_URL" in done.stderr
 
 
+def test_codegen_warns_of_documents_that_will_hold_null(todos: Project) -> None:
+    todos.write(scaffold.DEMO_BEFORE.replace("priority:", "extra: v.string(), priority:"))
+    done = run("codegen")
+    assert done.exit_code == 0
+    assert "Added columns: extra" in done.stdout
+    assert done.stderr.startswith("! valet/schema.ts:8:9: ")
+    assert "142 documents will hold null" in done.stderr
+    assert "v.optional()" in done.stderr
+
+
 def test_a_failed_push_writes_no_files(todos: Project) -> None:
     todos.write(FAILING)
     done = run("codegen")

@@ -10,9 +10,10 @@ from valet_studio import pipeline, report, watch
 from valet_studio.commands.console import complain, failing, run_to_report, say
 from valet_studio.commands.runs import EXIT_CODES
 from valet_studio.config import Settings
-from valet_studio.errors import Cancelled, StudioError
+from valet_studio.errors import Cancelled, Problem, StudioError
 from valet_studio.migrate.events import IsCancelled, Report
 from valet_studio.pipeline import StudioState
+from valet_studio.plan.changes import Plan, Risk
 
 
 def codegen(settings: Settings, *, push: bool) -> int:
@@ -55,11 +56,11 @@ def _finish(state: StudioState, done: Report | None) -> int:
     if done is not None:
         say(report.push_text(done))
         code = EXIT_CODES[done.status]
+    plan = done.plan if done is not None else state.plan
     warnings = state.schema.warnings if state.schema is not None else ()
-    if state.plan is not None:
-        warnings = tuple(dict.fromkeys((*state.plan.warnings, *warnings)))
-    if warnings:
-        complain(report.warnings_text(warnings))
+    if plan is not None:
+        warnings = tuple(dict.fromkeys((*_risks(plan), *plan.warnings, *warnings)))
+    complain(report.warnings_text(warnings))
     if code:
         say("The generated files were not written.\n")
         return code
@@ -69,6 +70,15 @@ def _finish(state: StudioState, done: Report | None) -> int:
     if not written:
         say("The generated files are up to date.\n")
     return code
+
+
+def _risks(plan: Plan) -> list[Problem]:
+    """The changes to look at, which the seed's output text has no line for."""
+    return [
+        Problem(change.summary, change.rule, change.location)
+        for change in plan.pending
+        if change.risk is Risk.WARNING
+    ]
 
 
 async def _watch(settings: Settings, push: bool) -> None:
