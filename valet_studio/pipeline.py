@@ -33,6 +33,7 @@ from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Schema
 from valet_studio.schema.sources import read_sources
 from valet_studio.schema.state import backfill_key
+from valet_studio.typescript.check import check
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,18 @@ def apply(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
         limits=settings.limits,
         strict=settings.strict,
     )
+
+
+def check_types(state: StudioState, cancelled: IsCancelled) -> tuple[Problem, ...]:
+    """What the TypeScript compiler has to say of the state's schema, in the order of its lines.
+
+    It checks the text that the state was made from, and takes about a second.
+
+    Raises:
+        Cancelled: `cancelled` answered True.
+        SandboxError: the compiler could not be run.
+    """
+    return check(state.schema.sources, cancelled) if state.schema is not None else ()
 
 
 def write_files(state: StudioState) -> tuple[Path, ...]:

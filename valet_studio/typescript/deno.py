@@ -19,6 +19,8 @@ from valet_studio.typescript.modules import SERVER_MODULE, Modules, aliases, pla
 SHIM = Path(__file__).resolve().parent / "shim"
 DENO_VARIABLE = "VALET_STUDIO_DENO"
 MEGABYTE = 1 << 20
+CHECK_HEAP_MB = 1024
+"""JavaScript heap of the TypeScript compiler, which is not the user's code."""
 
 
 def find_deno() -> str:
@@ -131,8 +133,43 @@ def start(workspace: Workspace, limits: Limits, *, skewed: bool) -> subprocess.P
         (workspace.sources / workspace.entry).as_uri(),
         "skewed" if skewed else "",
     ]
+    process = _spawn(command, workspace, workspace.root / "cache", subprocess.PIPE)
+    _limit_memory(process.pid, limits)
+    return process
+
+
+def start_check(workspace: Workspace) -> subprocess.Popen[bytes]:
+    """Start the TypeScript compiler on a workspace; what it finds goes to `workspace.errors`.
+
+    It reads the modules and runs none of them. Its cache is kept from run to run, because that
+    saves a fifth of its time.
+
+    Raises:
+        SandboxError: Deno is missing or cannot be started.
+    """
+    command = [
+        find_deno(),
+        "check",
+        "--quiet",
+        "--no-remote",
+        "--no-npm",
+        "--no-config",
+        "--no-lock",
+        f"--import-map={workspace.root / 'import_map.json'}",
+        f"--v8-flags=--max-old-space-size={CHECK_HEAP_MB}",
+        (workspace.sources / workspace.entry).as_uri(),
+    ]
+    cache = _kept_cache() or workspace.root / "cache"
+    process = _spawn(command, workspace, cache, subprocess.DEVNULL)
+    _limit_memory(process.pid, Limits(heap_mb=CHECK_HEAP_MB))
+    return process
+
+
+def _spawn(
+    command: list[str], workspace: Workspace, cache: Path, stream: int
+) -> subprocess.Popen[bytes]:
     environment = {
-        "DENO_DIR": str(workspace.root / "cache"),
+        "DENO_DIR": str(cache),
         "DENO_NO_UPDATE_CHECK": "1",
         "NO_COLOR": "1",
     }
@@ -140,10 +177,10 @@ def start(workspace: Workspace, limits: Limits, *, skewed: bool) -> subprocess.P
         environment["SYSTEMROOT"] = os.environ.get("SYSTEMROOT", r"C:\Windows")
     try:
         with workspace.errors.open("wb") as errors:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=stream,
+                stdout=stream,
                 stderr=errors,
                 cwd=workspace.root,
                 env=environment,
@@ -155,8 +192,24 @@ def start(workspace: Workspace, limits: Limits, *, skewed: bool) -> subprocess.P
             f"Deno at {command[0]} cannot be started: {error.strerror}.",
             f"Reinstall the deno package, or name a Deno in {DENO_VARIABLE}.",
         ) from error
-    _limit_memory(process.pid, limits)
-    return process
+
+
+def _kept_cache() -> Path | None:
+    """A directory in the user's cache that outlives the run, or None where none can be made."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        home = Path.home()
+        if sys.platform == "win32":
+            base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
+        elif sys.platform == "darwin":
+            base = home / "Library" / "Caches"
+        else:
+            base = Path(named) if Path(named).is_absolute() else home / ".cache"
+        folder = base / "valet-studio" / "deno"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return None
+    return folder if os.access(folder, os.W_OK) else None
 
 
 def _limit_memory(pid: int, limits: Limits) -> None:
