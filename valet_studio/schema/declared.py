@@ -46,6 +46,10 @@ class Reading:
         """Where something was declared."""
         return self.locate(raw["stack"]) or self.entry
 
+    def named(self, raw: Raw) -> Location:
+        """Where the name of what was declared is written, or else its declaration."""
+        return self.behaviours.field_place(raw["name"], self.at(raw))
+
     def problem(self, message: str, hint: str | None, location: Location) -> None:
         """Note that something is wrong."""
         self.problems.append(Problem(message, hint, location))
@@ -68,7 +72,7 @@ def read_schema(raw: Raw, reading: Reading) -> Schema:
             reading.entry,
         )
     _check_names(
-        "Table", "", ((table["name"], reading.at(table)) for table in raw["tables"]), {}, reading
+        "Table", "", ((table["name"], reading.named(table)) for table in raw["tables"]), {}, reading
     )
     reading.tables = {
         table["name"]: frozenset(item["name"] for item in table["fields"])
@@ -123,7 +127,7 @@ def _check_names(
 
 def _table(raw: Raw, reading: Reading) -> Table:
     name: str = raw["name"]
-    where = reading.behaviours.field_place(name, reading.at(raw))
+    where = reading.named(raw)
     fields = tuple(
         Field(
             item["name"],
