@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 import tree_sitter_typescript
 from tree_sitter import Language, Node, Parser, Query, QueryCursor
@@ -55,14 +56,14 @@ def inside(node: Node, outer: Node) -> bool:
 
 def location_of(node: Node, file: str) -> Location:
     """Where a node begins, as editors count."""
-    before = _whole_text(node).split(b"\n")[node.start_point.row][: node.start_point.column]
+    before = _lines(_root(node))[node.start_point.row][: node.start_point.column]
     units = len(before.decode("utf-8", "replace").encode("utf-16-le")) // 2
     return Location(file, node.start_point.row + 1, units + 1)
 
 
 def node_at(root: Node, location: Location) -> Node | None:
     """The smallest node that stands at a place."""
-    lines = _whole_text(root).split(b"\n")
+    lines = _lines(root)
     row = location.line - 1
     if not 0 <= row < len(lines):
         return None
@@ -71,12 +72,18 @@ def node_at(root: Node, location: Location) -> Node | None:
     return root.descendant_for_point_range((row, column), (row, column + 1))
 
 
-def _whole_text(node: Node) -> bytes:
-    """The text of a node's file; a tree begins only where its first token does."""
-    root = node
-    while root.parent is not None:
-        root = root.parent
-    return b"\n" * root.start_point.row + b" " * root.start_point.column + (root.text or b"")
+def _root(node: Node) -> Node:
+    while node.parent is not None:
+        node = node.parent
+    return node
+
+
+@lru_cache(maxsize=16)
+def _lines(root: Node) -> list[bytes]:
+    """The lines of a file; a tree begins only where its first token does."""
+    start = root.start_point
+    text = b"\n" * start.row + b" " * start.column + (root.text or b"")
+    return text.split(b"\n")
 
 
 _IMPORTS = Query(

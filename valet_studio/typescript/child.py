@@ -98,6 +98,7 @@ class Child:
         self._batches: deque[bytes] = deque()
         self._location: Location | None = None
         self._workspace = make_workspace(sources)
+        self._sources_uri = self._workspace.sources.as_uri()
         try:
             self._process = start(self._workspace, limits, skewed=skewed)
         except BaseException:
@@ -130,7 +131,7 @@ class Child:
     @property
     def sources_uri(self) -> str:
         """URI of the directory that the modules run from, as stacks name it."""
-        return self._workspace.sources.as_uri()
+        return self._sources_uri
 
     def locate(self, stack: str) -> Location | None:
         """The first place in the user's modules that a stack names."""

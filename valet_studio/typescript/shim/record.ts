@@ -111,7 +111,7 @@ export class Recorder {
     return data;
   }
 
-  private fields(fields: unknown, site: Site, owner: string): Data[] {
+  private fields(fields: unknown, site: Site, owner: string, isNested = false): Data[] {
     const list: Data[] = [];
     if (!isPlain(fields)) {
       this.problem(
@@ -125,7 +125,7 @@ export class Recorder {
     for (let i = 0; i < names.length; i++) {
       const field = fields[names[i]];
       if (field instanceof ValidatorRecord && field.kind !== "wrong") {
-        append(list, { name: names[i], validator: this.validator(field) });
+        append(list, { name: names[i], validator: this.validator(field, isNested) });
       } else {
         const at = field instanceof ValidatorRecord ? field.site : site;
         this.problem(
@@ -140,13 +140,13 @@ export class Recorder {
     return list;
   }
 
-  private validator(validator: ValidatorRecord): Data {
+  private validator(validator: ValidatorRecord, isNested = false): Data {
     const { kind, parts, site } = validator;
     const data: Data = {
       kind,
       optional: validator.isOptional,
       deprecated: validator.isDeprecated,
-      stack: stack(site),
+      stack: isNested && isHarmless(validator) ? "" : stack(site),
     };
     if (kind === "id") {
       if (typeof parts.table === "string") data.table = parts.table;
@@ -161,7 +161,7 @@ export class Recorder {
         );
       }
     } else if (kind === "object") {
-      data.fields = this.fields(parts.fields, site, "v.object");
+      data.fields = this.fields(parts.fields, site, "v.object", true);
     }
     if (parts.items !== undefined) data.items = this.items(kind, parts.items, site);
     return data;
@@ -172,7 +172,7 @@ export class Recorder {
     for (let i = 0; i < items.length; i++) {
       const item = items[i];
       if (item instanceof ValidatorRecord && item.kind !== "wrong") {
-        append(list, this.validator(item));
+        append(list, this.validator(item, true));
       } else {
         const at = item instanceof ValidatorRecord ? item.site : site;
         this.problem(at, `v.${kind} takes validators, not ${what(item)}.`, VALIDATORS);
@@ -378,6 +378,23 @@ export class Recorder {
     }
     const where = condition === undefined ? null : this.condition(condition, depth + 1, site);
     return { op: "select", field, from: table, where, stack: stack(site) };
+  }
+}
+
+/** Whether no rule speaks of this validator inside another: to make its stack costs time. */
+function isHarmless(validator: ValidatorRecord): boolean {
+  if (validator.isOptional || validator.isDeprecated) return false;
+  switch (validator.kind) {
+    case "string":
+    case "number":
+    case "int":
+    case "boolean":
+    case "null":
+    case "any":
+    case "literal":
+      return true;
+    default:
+      return false;
   }
 }
 

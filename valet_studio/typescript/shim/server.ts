@@ -10,7 +10,7 @@ export interface Site {
 function site(below: (...args: never[]) => unknown): Site {
   const holder: Site = {};
   const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 3;
+  Error.stackTraceLimit = 2;
   capture(holder, below);
   Error.stackTraceLimit = limit;
   return holder;
