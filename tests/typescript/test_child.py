@@ -319,6 +319,31 @@ def test_nothing_is_left_behind_by_an_interrupt(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_program_left_is_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    script = textwrap.dedent(
+        """
+        import os, signal
+        from valet_studio.schema.model import Sources
+        from valet_studio.typescript.child import Child
+        child = Child(Sources("schema.ts", {"schema.ts": ""}))
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    subprocess.run(
+        [sys.executable, "-c", script],
+        env={"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
+        timeout=30,
+        check=False,
+    )
+    (left,) = tmp_path.iterdir()
+    with Child(sources("x: v.number()", "() => 1")):
+        assert not left.exists()
+        assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_backfill_that_is_not_there() -> None:
     with Child(sources("x: v.number()", "() => 1")) as child:
         with pytest.raises(SandboxError, match='Table "t" has no backfill of "y"'):

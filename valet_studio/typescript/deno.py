@@ -18,6 +18,7 @@ from valet_studio.typescript.modules import SERVER_MODULE, Modules, aliases, pla
 
 SHIM = Path(__file__).resolve().parent / "shim"
 DENO_VARIABLE = "VALET_STUDIO_DENO"
+_PREFIX = "valet-studio-"
 MEGABYTE = 1 << 20
 CHECK_HEAP_MB = 1024
 """JavaScript heap of the TypeScript compiler, which is not the user's code."""
@@ -77,8 +78,9 @@ def make_workspace(modules: Modules) -> Workspace:
     Raises:
         SandboxError: it cannot be written.
     """
+    _sweep(Path(tempfile.gettempdir()))
     try:
-        root = Path(tempfile.mkdtemp(prefix="valet-studio-")).resolve()
+        root = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")).resolve()
     except OSError as error:
         raise SandboxError(
             f"No temporary directory can be made: {error.strerror}.", "Free some disk space."
@@ -108,6 +110,22 @@ def make_workspace(modules: Modules) -> Workspace:
             ) from error
         raise
     return workspace
+
+
+def _sweep(folder: Path) -> None:
+    """Delete the directories of programs that were killed and could not do it themselves."""
+    if os.name != "posix":
+        return
+    for left in folder.glob(f"{_PREFIX}*-*"):
+        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if not owner.isdigit():
+            continue
+        try:
+            os.kill(int(owner), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (OSError, OverflowError):
+            continue
 
 
 def start(workspace: Workspace, limits: Limits, *, skewed: bool) -> subprocess.Popen[bytes]:
