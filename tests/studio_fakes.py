@@ -238,14 +238,14 @@ class FakeEngine:
 
 def report_of(plan: Plan, rows: int = 142, failing: int = 0) -> Report:
     """What the seed's backfill reports."""
-    names = ("high", "medium", "low", "urgent")
-    values = {"high": 3, "medium": 2, "low": 1, "urgent": 1}
+    names = ("high", "medium", "low", "[/x]")
+    values = {"high": 3, "medium": 2, "low": 1, "[/x]": 1}
     samples = tuple(
         Sample(
             f"t{at:04d}",
             None,
             values[names[at % 4]],
-            {"title": f"Todo {at} [/x]", "priority": names[at % 4]},
+            {"title": f"Todo {at}", "priority": names[at % 4]},
         )
         for at in range(20)
     )

@@ -142,7 +142,7 @@ async def test_a_dry_run_reports_counts_samples_and_distribution(
         await opened.rehearse()
         assert "Dry run worked: 3 changes, 142 rows" in opened.notice
         assert "142 of 142 rows filled" in opened.screen
-        assert "Todo 0 [/x]" in opened.screen
+        assert 't0003  "[/x]"' in opened.screen
         assert "New values" in opened.app.main.dry_run_pane.text
         assert "✓ dry run" in opened.screen.split("\n")[0]
         log = [entry.text for entry in opened.app.main.log_pane.entries]

@@ -10,6 +10,8 @@ import pytest
 from support import Project, fill_todos, schema_of, seed_blocks
 from terminal import Terminal
 
+from valet_studio import pipeline
+
 BEFORE = schema_of(
     "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
     " priority: v.string() }).sync({ filter: (q, ctx) => q.eq('userId', ctx.auth.userId),"
@@ -43,6 +45,7 @@ def todos(project: Project) -> Project:
     """142 documents; schema and database agree."""
     project.push(BEFORE)
     fill_todos(project)
+    pipeline.write_files(project.look())
     return project
 
 
@@ -65,7 +68,7 @@ def test_watch_edit_rehearse_apply(
         assert todos.sql("SELECT count(priorityNum) FROM todos") == [(142,)]
         save(todos.schema_path, BACKFILL)
         terminal.press("4")
-        terminal.wait_for("Read schema and database: in sync")
+        terminal.wait_for("Saved in valet/", "schema and database agree", after="Wrote ")
         terminal.press("q")
         assert terminal.wait_for_end() == 0
     assert todos.plan().status == "in_sync"
@@ -94,10 +97,10 @@ def test_a_broken_schema_keeps_the_last_plan_and_shows_the_line(todos: Project) 
     with Terminal(todos.root) as terminal:
         terminal.wait_for("3 changes")
         todos.write(BACKFILL.replace("priorityNum: v.number(),", "priorityNum: v.nmber(),"))
-        shown = terminal.wait_for("valet/schema.ts:10:24", "v.nmber", "^")
-        assert "Add column todos.priorityNum" in shown
+        shown = terminal.wait_for("valet/schema.ts:10:24", "v.nmber", "^", "last good plan")
+        assert "Add column priorityNum" in shown
         todos.write(BACKFILL)
-        terminal.wait_for("3 changes", without="v.nmber")
+        terminal.wait_for("3 changes", without="last good plan")
         terminal.press("q")
         assert terminal.wait_for_end() == 0
 

@@ -40,6 +40,7 @@ from valet_studio.tui.theme import DARK, LIGHT, starting_theme
 
 DRAW_SECONDS = 0.05
 """How often the progress of a run is drawn."""
+LOGGED_FAILURES = 10
 
 
 def run(settings: Settings) -> None:
@@ -319,9 +320,11 @@ class StudioApp(App[None]):
         said, tone = run_sentence(run_)
         marks: dict[Tone, Mark] = {"good": "✓", "warning": "!", "bad": "✗", "plain": "·"}
         self.log_line(marks[tone], said)
-        for report in run_.backfills:
-            for failure in report.errors:
-                self.log_line("✗", f"{failure.id}: {failure.message} ({failure.location})")
+        failures = [failure for report in run_.backfills for failure in report.errors]
+        for failure in failures[:LOGGED_FAILURES]:
+            self.log_line("✗", f"{failure.id}: {failure.message} ({failure.location})")
+        if len(failures) > LOGGED_FAILURES:
+            self.log_line("·", "Further failing documents are in pane 3.")
         for item in message.problems if not run_.cancelled else ():
             self.log_line("✗", problem_plain(item))
         self.say(said, tone)

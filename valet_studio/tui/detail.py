@@ -11,7 +11,7 @@ from valet_studio.tui.facts import Facts
 from valet_studio.tui.text import BLANK, SIGN_STYLES, code, count, excerpt, lines, problem, rule
 
 
-def change_detail(change: AnyChange, sources: Sources) -> Content:
+def change_detail(change: AnyChange, sources: Sources, width: int) -> Content:
     """What, why, where and with which SQL."""
     style = SIGN_STYLES[change.shown_sign]
     parts = [
@@ -28,9 +28,9 @@ def change_detail(change: AnyChange, sources: Sources) -> Content:
         parts += [BLANK, rule(str(change.location))]
         if isinstance(change, RunBackfill):
             rest = len(change.declared.code.splitlines())
-            around = excerpt(sources, change.location, before=0, after=max(0, rest - 1))
+            around = excerpt(sources, change.location, width, before=0, after=max(0, rest - 1))
         else:
-            around = excerpt(sources, change.location)
+            around = excerpt(sources, change.location, width)
         if around is not None:
             parts.append(around)
     return lines(parts)
@@ -48,22 +48,22 @@ def _counts(change: AnyChange) -> Content:
     return text
 
 
-def warning_detail(item: Problem, sources: Sources) -> Content:
+def warning_detail(item: Problem, sources: Sources, width: int) -> Content:
     """A warning of the plan: what, what to do, where."""
     parts = [Content.assemble(("! ", "bold $warning"), (item.message, "bold"))]
     if item.hint is not None:
         parts.append(Content.assemble(("→ ", "bold $primary"), item.hint))
     if item.location is not None:
         parts += [BLANK, rule(str(item.location))]
-        around = excerpt(sources, item.location)
+        around = excerpt(sources, item.location, width)
         if around is not None:
             parts.append(around)
     return lines(parts)
 
 
-def problems_detail(problems: tuple[Problem, ...]) -> Content:
+def problems_detail(problems: tuple[Problem, ...], width: int) -> Content:
     """All that is wrong, one below the other."""
-    return Content("\n\n").join(problem(item) for item in problems)
+    return Content("\n\n").join(problem(item, width) for item in problems)
 
 
 def empty_detail(facts: Facts) -> Content:

@@ -34,7 +34,7 @@ class HelpScreen(ModalScreen[None]):
 
     def __init__(self, pane: str, facts: Facts, width: int) -> None:
         super().__init__()
-        self.text = help_text(pane, facts, min(78, int(width * 0.96)) - 7)
+        self.text = help_text(pane, facts, min(78, int(width * 0.96)) - 8)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:

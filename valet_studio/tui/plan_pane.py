@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from rich.style import Style
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -17,7 +18,7 @@ from textual.widgets.tree import TreeNode
 from valet_studio.errors import Location
 from valet_studio.tui.detail import change_detail, empty_detail, problems_detail, warning_detail
 from valet_studio.tui.facts import Facts
-from valet_studio.tui.plan_rows import Row, RowKey, plan_rows, signs_counted
+from valet_studio.tui.plan_rows import Row, RowKey, plan_rows, row_to_select, signs_counted
 from valet_studio.tui.text import count, shortened
 
 
@@ -49,7 +50,7 @@ class PlanTree(Tree[Row]):
         order = list(self.nodes)
         node_before = self.cursor_node
         selected = node_before.data.key if node_before is not None and node_before.data else None
-        line_before, offset = self.cursor_line, self.scroll_offset
+        offset = self.scroll_offset
         self.clear()
         self.nodes = {}
         parent = self.root
@@ -63,19 +64,14 @@ class PlanTree(Tree[Row]):
                 self.nodes[row.key] = parent.add_leaf(Text(row.text), data=row)
         if not rows:
             return
-        last = self.last_line
-        kept = self.nodes.get(selected) if selected is not None else None
-        if kept is None and selected in order:
-            at = order.index(selected)
-            near = [key for key in (*order[at + 1 :], *reversed(order[:at])) if key in self.nodes]
-            kept = self.nodes[near[0]] if near and near[0][0] == selected[0] else None
-        if kept is None and not order:
-            kept = next((self.nodes[row.key] for row in rows if not row.heading), None)
-        if kept is not None and kept.line >= 0:
-            self.move_cursor(kept)
-        else:
-            self.cursor_line = min(max(line_before, 0), last)
-        self.call_after_refresh(self.scroll_to, y=offset.y, animate=False)
+        _ = self.last_line  # lays the lines out: only then nodes know theirs
+        kept = self.nodes[row_to_select(rows, selected, order)]
+        self.move_cursor(kept if kept.line >= 0 else kept.parent)
+        self.call_after_refresh(self._scroll_back, offset.y)
+
+    def _scroll_back(self, y: int) -> None:
+        self.scroll_to(y=y, animate=False)
+        self.scroll_to_line(self.cursor_line, animate=False)
 
     def get_label_width(self, node: TreeNode[Row]) -> int:  # noqa: ARG002
         """One cell: labels are cut to the pane, so that the tree never scrolls sideways."""
@@ -181,19 +177,24 @@ class PlanPane(Vertical):
         self.border_subtitle = Content(subtitle) if subtitle else None
         self.show_detail()
 
+    def on_resize(self, _: events.Resize) -> None:
+        """Code is cut at the pane's edge."""
+        self.show_detail()
+
     def show_detail(self) -> None:
         """Draw the area below the tree."""
         if self.facts is None:
             return
         row = self.selected
+        width = max(20, self.query_one("#detail").scrollable_content_region.width)
         schema = self.facts.good.schema if self.facts.good is not None else None
         sources = schema.sources if schema is not None else None
         if self.facts.broken and not self.facts.missing:
-            drawn = problems_detail(self.facts.problems)
+            drawn = problems_detail(self.facts.problems, width)
         elif row is not None and row.change is not None and sources is not None:
-            drawn = change_detail(row.change, sources)
+            drawn = change_detail(row.change, sources, width)
         elif row is not None and row.problem is not None and sources is not None:
-            drawn = warning_detail(row.problem, sources)
+            drawn = warning_detail(row.problem, sources, width)
         elif row is not None:
             drawn = Content.styled(row.counted, "$muted")
         else:

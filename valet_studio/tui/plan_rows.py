@@ -61,13 +61,38 @@ def plan_rows(state: StudioState) -> tuple[Row, ...]:
             seen[key] = seen.get(key, 0) + 1
             if seen[key] > 1:
                 key = (table, change.kind, f"{name} {seen[key]}")
-            rows.append(Row(key, change.summary, change.shown_sign, rows_counted(change), change))
+            text = change.summary
+            if change.column is not None:
+                text = text.replace(f"{table}.{change.column}", change.column, 1)
+            rows.append(Row(key, text, change.shown_sign, rows_counted(change), change))
     warnings = list(dict.fromkeys((*plan.warnings, *state.problems)))
     if warnings:
         rows.append(Row((WARNINGS, "", ""), WARNINGS, counted=count(len(warnings), "warning")))
     for at, item in enumerate(warnings):
         rows.append(Row((WARNINGS, str(at), item.message), item.message, "!", problem=item))
     return tuple(rows)
+
+
+def row_to_select(
+    rows: tuple[Row, ...], before: RowKey | None, order_before: list[RowKey]
+) -> RowKey:
+    """Where the cursor goes in new rows: it stays, or moves as little as possible.
+
+    The same row; else the nearest that is still there of the same table, changes first; else the
+    first rejected change, else the first change.
+    """
+    keys = {row.key for row in rows}
+    if before in keys and before is not None:
+        return before
+    changes = [row for row in rows if not row.heading]
+    if before is not None and before in order_before:
+        at = order_before.index(before)
+        near = [*order_before[at + 1 :], *reversed(order_before[:at])]
+        left = [key for key in near if key in keys and key[1]]
+        for key in (*left, *(row.key for row in changes)):
+            if key[0] == before[0]:
+                return key
+    return next((row.key for row in changes if row.sign == "✗"), changes[0].key)
 
 
 def signs_counted(plan: Plan) -> str:

@@ -46,7 +46,7 @@ def run_text(progress: Progress, width: int, earlier_plan: bool) -> Content:
         parts += _live(progress, width)
         return lines(parts)
     for item in progress.problems if not progress.cancelled else ():
-        parts += [BLANK, problem(item)]
+        parts += [BLANK, problem(item, width)]
     failed = [report for report in progress.backfills if report.failed or report.errors]
     for report in failed:
         parts += [BLANK, *_failures(report, width)]
@@ -112,8 +112,11 @@ def untouched_sentence(progress: Progress) -> str:
 
 def _phases(progress: Progress) -> Content:
     drawn = []
+    backfill_failed = any(report.failed for report in progress.backfills)
     for phase in PHASES[progress.work]:
-        if phase in progress.passed or progress.succeeded:
+        if phase == "backfill" and backfill_failed:
+            drawn.append(Content.styled("✗ backfill", "bold $error"))
+        elif phase in progress.passed or progress.succeeded:
             drawn.append(Content.styled(f"✓ {phase}", "$success"))
         elif phase == progress.phase:
             drawn.append(Content.styled(f"{'✗' if progress.ended else '●'} {phase}", "bold"))

@@ -93,7 +93,9 @@ def rule(title: str, style: str = "$muted") -> Content:
     return Content.styled(title, f"bold {style}")
 
 
-def excerpt(sources: Sources, place: Location, before: int = 2, after: int = 2) -> Content | None:
+def excerpt(
+    sources: Sources, place: Location, width: int, before: int = 2, after: int = 2
+) -> Content | None:
     """The source line at a place, marked, between its neighbours; None where it is not known."""
     if sources.line(place) is None:
         return None
@@ -110,27 +112,36 @@ def excerpt(sources: Sources, place: Location, before: int = 2, after: int = 2) 
     for (number, _), line in zip(shown, coloured, strict=False):
         here = number == place.line
         mark = Content.styled(f"{'▶' if here else ' '} {number:>{gutter}} │ ", "$muted")
-        result.append(mark + (line.stylize("$foreground on $marked-line") if here else line))
+        drawn = line.truncate(width - mark.cell_length, ellipsis=True)
+        result.append(mark + (drawn.stylize("$foreground on $marked-line") if here else drawn))
     return lines(result)
 
 
-def problem(item: Problem) -> Content:
+def problem(item: Problem, width: int) -> Content:
     """One problem: place, sentence, source line with a caret, way out."""
     parts: list[Content] = []
     if item.location is not None:
         parts.append(Content.styled(str(item.location), "bold underline"))
     parts.append(Content.styled(f"✗ {item.message}", "bold $error"))
     if item.location is not None and item.source_line is not None:
-        gutter = f"{item.location.line} │ "
-        parts.append(
-            Content.styled(gutter, "$muted") + code(item.source_line.expandtabs(4), "typescript")
-        )
-        before = item.source_line[: max(0, item.location.column - 1)].expandtabs(4)
-        blank = " " * (len(gutter) - 2) + "│ " + " " * Content(before).cell_length
-        parts.append(Content.styled(blank, "$muted") + Content.styled("^", "bold $error"))
+        parts += _source_line(item.location, item.source_line, width)
     if item.hint is not None:
         parts.append(Content.assemble(("→ ", "bold $primary"), item.hint))
     return lines(parts)
+
+
+def _source_line(place: Location, source: str, width: int) -> list[Content]:
+    """The line and a caret below it; of a long line the part around the caret."""
+    gutter = f"{place.line} │ "
+    room = max(20, width - len(gutter))
+    before = source[: max(0, place.column - 1)]
+    cut = max(0, len(before) - room * 2 // 3) if len(before) > room - 8 else 0
+    line = code(source[cut:].expandtabs(4), "typescript").truncate(room, ellipsis=True)
+    blank = " " * (len(gutter) - 2) + "│ " + " " * Content(before[cut:].expandtabs(4)).cell_length
+    return [
+        Content.styled(gutter, "$muted") + line,
+        Content.styled(blank, "$muted") + Content.styled("^", "bold $error"),
+    ]
 
 
 def problem_plain(item: Problem) -> str:
