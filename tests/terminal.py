@@ -11,6 +11,9 @@ from types import TracebackType
 import pexpect
 import pyte
 
+PATIENCE = 30.0
+"""Seconds after which a screen that did not come is a failure."""
+
 
 class Terminal:
     """A program in a pseudo-terminal of a given size; the screen is emulated by pyte."""
@@ -65,20 +68,19 @@ class Terminal:
             return False
         return True
 
-    def wait_for(self, *texts: str, without: str | None = None, seconds: float = 20) -> str:
-        """The screen once it shows all of `texts` (and not `without`); fails after `seconds`."""
-        deadline = time.monotonic() + seconds
-        while not (
-            all(text in self.text for text in texts)
-            and (without is None or without not in self.text)
-        ):
+    def wait_for(self, *texts: str, without: str | None = None, after: str = "") -> str:
+        """The screen once it shows all of `texts` behind the last `after`, and not `without`."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            shown = self.text.rpartition(after)[2] if after else self.text
+            if all(text in shown for text in texts) and (without is None or without not in shown):
+                return self.text
             if time.monotonic() > deadline or not self._read(0.05):
                 raise AssertionError(f"{texts} did not come; the screen shows:\n{self.text}")
-        return self.text
 
-    def wait_for_end(self, seconds: float = 20) -> int:
+    def wait_for_end(self) -> int:
         """The exit status once the program has ended by itself."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE
         while self._read(0.05):
             if time.monotonic() > deadline:
                 raise AssertionError(f"it did not end; the screen shows:\n{self.text}")

@@ -68,7 +68,7 @@ def test_watch_edit_rehearse_apply(
         assert todos.sql("SELECT count(priorityNum) FROM todos") == [(142,)]
         save(todos.schema_path, BACKFILL)
         terminal.press("4")
-        terminal.wait_for("Saved in valet/", "schema and database agree", after="Wrote ")
+        terminal.wait_for("Saved in valet/", "schema and database agree", after="Wrote _generated")
         terminal.press("q")
         assert terminal.wait_for_end() == 0
     assert todos.plan().status == "in_sync"
