@@ -109,8 +109,8 @@ async def help_screen(app: StudioApp, pilot: Pilot[None]) -> None:
 
 PICTURES: tuple[tuple[str, Script, tuple[int, int], str], ...] = (
     ("plan", plan, WIDE, "valet-dark"),
-    ("dry-run", dry_run, WIDE, "valet-dark"),
-    ("dry-run-light", dry_run, WIDE, "valet-light"),
+    ("studio", dry_run, WIDE, "valet-dark"),
+    ("studio-light", dry_run, WIDE, "valet-light"),
     ("confirm", confirm, WIDE, "valet-dark"),
     ("applied", applied, WIDE, "valet-dark"),
     ("broken", broken, WIDE, "valet-dark"),
@@ -137,7 +137,7 @@ async def picture(name: str, script: Script, size: tuple[int, int], theme: str) 
     (FOLDER / f"{name}.svg").write_text(svg, encoding="utf-8")
     png = resvg_py.svg_to_bytes(
         svg_string=svg,
-        zoom=1.25,
+        zoom=1.0,
         monospace_family="DejaVu Sans Mono",
         sans_serif_family="DejaVu Sans",
     )

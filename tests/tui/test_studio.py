@@ -189,8 +189,9 @@ async def test_apply_is_off_until_this_very_plan_was_rehearsed(
         other = plan_of(*changes()[:2], fingerprint="other000")
         opened.engine.state = state_of(opened.engine.settings, other)
         await opened.save()
+        assert "The plan changed since its dry run: 2 changes pending." in opened.notice
         await opened.press("a", "y")
-        assert "the plan changed since its dry run" in opened.notice
+        assert "the plan changed since its dry run. Press d" in opened.notice
         assert "Of an earlier plan (3fa9c1d2)" in opened.app.main.dry_run_pane.text
         assert opened.engine.applied == []
 
@@ -465,6 +466,36 @@ async def test_no_color_draws_in_greys(tmp_path: Path, monkeypatch: pytest.Monke
         }
         assert colours
         assert all(red == green == blue for red, green, blue in colours)
+
+
+async def test_r_reads_again_and_says_what_it_found(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        before = opened.app.generation
+        await opened.press("r")
+        await opened.until(lambda: "Read again: 3 changes pending." in opened.notice)
+        assert opened.app.generation == before + 1
+
+
+async def test_keys_and_tabs_can_be_clicked(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes()), NARROW) as opened:
+        tabs = opened.screen.split("\n")[1]
+        await opened.pilot.click("#tabs", offset=(tabs.index("4 Log"), 0))
+        assert opened.app.main.pane_name == "log"
+        await opened.pilot.click("#keys", offset=(opened.keys.index("dry run"), 0))
+        await opened.until(opened.idle)
+        assert opened.engine.rehearsed == ["3fa9c1d27e5b"]
+
+
+async def test_the_palette_offers_what_works_now(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        await opened.press("ctrl+p", *"dry")
+        await opened.until(lambda: "Rehearse the plan" in opened.screen)
+        await opened.press("enter")
+        await opened.until(opened.idle)
+        assert opened.engine.rehearsed == ["3fa9c1d27e5b"]
+        await opened.press("ctrl+p", *"init")
+        await opened.pilot.pause()
+        assert "Make a starting" not in opened.screen
 
 
 async def test_t_switches_between_dark_and_light(tmp_path: Path) -> None:

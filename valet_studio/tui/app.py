@@ -18,24 +18,22 @@ from textual.screen import Screen
 
 from valet_studio import pipeline, watch
 from valet_studio.config import Settings
-from valet_studio.errors import Problem, StudioError
 from valet_studio.migrate.events import Event, StatementRun
 from valet_studio.pipeline import StudioState
 from valet_studio.tui import messages
 from valet_studio.tui.actions import ACTIONS, action_named
 from valet_studio.tui.commands import Commands
 from valet_studio.tui.confirm import Question
-from valet_studio.tui.diff import types_diff
 from valet_studio.tui.engine import Engine, Saves
 from valet_studio.tui.facts import Facts, Work
 from valet_studio.tui.log_pane import Entry, Mark
 from valet_studio.tui.progress import Progress, advance, thinned
-from valet_studio.tui.report_text import cancelled_sentence, untouched_sentence
+from valet_studio.tui.runs import look_and_measure, write_files
 from valet_studio.tui.runs import run as run_events
-from valet_studio.tui.runs import unexpected
 from valet_studio.tui.screen import MainScreen
+from valet_studio.tui.sentences import look_notice, plan_sentence, run_sentence
 from valet_studio.tui.status import Tone
-from valet_studio.tui.text import count, duration, problem_plain
+from valet_studio.tui.text import duration, problem_plain
 from valet_studio.tui.theme import DARK, LIGHT, starting_theme
 
 DRAW_SECONDS = 0.05
@@ -72,6 +70,8 @@ class StudioApp(App[None]):
         """What the run told and was not drawn yet; the worker appends."""
         self.cancel = threading.Event()
         self.leaving = False
+        self.rereading = False
+        """Whether the user asked for the look that runs, and waits for an answer."""
         self.commands = Commands(self)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -166,27 +166,20 @@ class StudioApp(App[None]):
     def look(self) -> None:
         """Read schema and database on a worker; only the newest look is shown."""
         self.generation += 1
+        generation = self.generation
         self.run_worker(
-            partial(self._look, self.generation), group="look", thread=True, exit_on_error=False
+            partial(
+                look_and_measure,
+                self.engine,
+                self.settings,
+                generation,
+                lambda: generation != self.generation,
+                self.post_message,
+            ),
+            group="look",
+            thread=True,
+            exit_on_error=False,
         )
-
-    def _look(self, generation: int) -> None:
-        """On a worker thread: look, tell, measure, tell."""
-        measuring = False
-        try:
-            missing = not self.settings.schema_path.is_file()
-            state = self.engine.look(self.settings)
-            types = types_diff(state.files) if state.plan is not None else None
-            self.post_message(messages.Looked(generation, state, missing, types))
-            measuring = True
-            if state.plan is None or state.plan.measured or generation != self.generation:
-                return
-            state = self.engine.measure(state, lambda: generation != self.generation)
-            self.post_message(messages.Measured(generation, state))
-        except StudioError as error:
-            self.post_message(messages.LookFailed(generation, error.problems, measuring))
-        except Exception as error:
-            self.post_message(messages.LookFailed(generation, (unexpected(error),), measuring))
 
     def on_saved(self, _: messages.Saved) -> None:
         """A save: look again, unless watching is paused or an apply will look after itself."""
@@ -223,14 +216,12 @@ class StudioApp(App[None]):
             if not missing:
                 self.say(state.problems[0].message if state.problems else "No plan.", "bad")
             return
-        said = {
-            "in_sync": "schema and database agree",
-            "pending": f"{count(len(state.plan.pending), 'change')} pending",
-            "blocked": "the plan is rejected",
-        }[state.plan.status]
+        said = plan_sentence(state.plan)
         self.log_line("·", f"Read schema and database: {said} ({spent})")
-        if before.broken or before.missing:
-            self.say(f"Read again: {said}.", "bad" if state.plan.status == "blocked" else "good")
+        notice = look_notice(before, self.facts, asked=self.rereading)
+        self.rereading = False
+        if notice is not None:
+            self.say(*notice)
 
     def _withdraw_question(self, before: Facts) -> None:
         """A question about a plan that is no longer the one on screen must not be answered."""
@@ -342,21 +333,11 @@ class StudioApp(App[None]):
         state = self.facts.good
         if state is not None:
             self.run_worker(
-                partial(self._write_files, state, after),
+                partial(write_files, self.engine, state, after, self.post_message),
                 group="files",
                 thread=True,
                 exit_on_error=False,
             )
-
-    def _write_files(self, state: StudioState, after: str) -> None:
-        try:
-            paths = self.engine.write_files(state)
-            self.post_message(messages.FilesWritten(paths, after=after))
-        except StudioError as error:
-            self.post_message(messages.FilesWritten(problems=error.problems, after=after))
-        except Exception as error:
-            problems: tuple[Problem, ...] = (unexpected(error),)
-            self.post_message(messages.FilesWritten(problems=problems, after=after))
 
     def on_files_written(self, message: messages.FilesWritten) -> None:
         """Say which, and look again."""
@@ -371,33 +352,3 @@ class StudioApp(App[None]):
         else:
             self.say(f"{message.after} {wrote}".strip(), "good")
         self.look()
-
-
-def run_sentence(progress: Progress) -> tuple[str, Tone]:
-    """How a run ended, for the notice and the log."""
-    name = progress.work.capitalize()
-    report = progress.report
-    if progress.cancelled:
-        return f"{name} cancelled. {cancelled_sentence(progress)}", "warning"
-    if progress.problems or report is None:
-        why = progress.problems[0].message if progress.problems else "It ended without a report."
-        return f"{name} failed: {why} {untouched_sentence(progress)}", "bad"
-    rows = count(sum(item.updated for item in report.backfills), "row")
-    changes = count(len(report.plan.pending), "change")
-    spent = duration(report.seconds)
-    match report.status:
-        case "ok" if progress.work == "dry run":
-            return (
-                f"Dry run worked: {changes}, {rows}, {spent}. Press a to apply this plan.",
-                "good",
-            )
-        case "ok":
-            return f"Applied {changes}, {rows}, {spent}.", "good"
-        case "noop":
-            return "Nothing was left to do.", "good"
-        case "failed" if progress.work == "dry run":
-            return "Dry run failed: a backfill did not work. See pane 3.", "bad"
-        case "failed":
-            return "A backfill failed and was rolled back; the next push retries it.", "bad"
-        case "rejected":
-            return f"{name} rejected: nothing was done.", "bad"

@@ -138,6 +138,7 @@ class Commands:
     def do_reread(self) -> None:
         """Read again now."""
         self.app.say("Reading schema and database again…")
+        self.app.rereading = True
         self.app.look()
 
     def do_watch(self) -> None:
