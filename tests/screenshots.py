@@ -82,7 +82,7 @@ async def rejected(app: StudioApp, pilot: Pilot[None]) -> None:
         text.replace("completed: v.number()", "completed: v.boolean()"), encoding="utf-8"
     )
     await until(pilot, lambda: app.facts.plan is not None and app.facts.plan.status == "blocked")
-    await pilot.press("home", "down")
+    await pilot.press("home", "down", "down")
 
 
 async def failing(app: StudioApp, pilot: Pilot[None]) -> None:

@@ -498,6 +498,19 @@ async def test_the_palette_offers_what_works_now(tmp_path: Path) -> None:
         assert "Make a starting" not in opened.screen
 
 
+async def test_a_read_only_database_is_rehearsed_and_not_applied(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        state = opened.engine.state
+        database = replace(state.database, read_only=True)
+        opened.engine.state = replace(state, database=database)
+        await opened.save()
+        assert "45 KB read-only" in opened.screen.split("\n")[0]
+        await opened.rehearse()
+        await opened.press("a", "y")
+        assert ".valet/dev.db is read-only for you" in opened.notice
+        assert opened.engine.applied == []
+
+
 async def test_t_switches_between_dark_and_light(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
         await opened.press("t")

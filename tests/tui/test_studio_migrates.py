@@ -221,6 +221,19 @@ async def test_a_missing_schema_is_made_by_i(project: Project) -> None:
     assert project.schema_path.is_file()
 
 
+async def test_a_file_that_is_no_database_is_said_and_left_alone(todos: Project) -> None:
+    todos.database.write_text("no database [/x]" * 100, encoding="utf-8")
+    app = StudioApp(todos.settings)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.facts.state is not None)
+        assert "✗ no database" in screen_text(app).split("\n")[0]
+        assert app.facts.problems
+        await pilot.press("d", "a", "y")
+        await pilot.pause()
+        assert app.facts.running is None
+    assert todos.database.read_text(encoding="utf-8") == "no database [/x]" * 100
+
+
 async def test_the_editor_opens_at_the_change(
     todos: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

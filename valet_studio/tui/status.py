@@ -83,7 +83,8 @@ def _plan_part(facts: Facts) -> Content:
     if facts.missing:
         return Content.styled("! no schema", "bold $warning")
     if facts.broken:
-        return Content.styled("✗ broken", "bold $error")
+        what = "✗ broken" if facts.state.schema is None else "✗ no database"
+        return Content.styled(what, "bold $error")
     if plan is None:
         return Content("")
     pending = count(len(plan.pending), "change")
