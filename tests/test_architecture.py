@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("typescript",),
     ("schema",),
     ("plan", "database", "codegen"),
-    ("migrate",),
+    ("migrate", "fixes"),
     ("pipeline",),
     ("tui", "cli"),
 )
@@ -74,7 +74,7 @@ def test_the_command_line_loads_nothing_slow() -> None:
     assert loaded.isdisjoint({"textual", "rich", "apsw", "tree_sitter", "watchfiles", "asyncio"})
 
 
-PURE = ("plan", "codegen")
+PURE = ("plan", "codegen", "fixes")
 EFFECTS = {
     "os",
     "pathlib",

@@ -92,6 +92,8 @@ class DeprecateField(Change):
 class RemoveField(Change):
     kind = "remove_field"
     sign = "-"
+    field: Field | None = None
+    """The field as the last schema had it; None where only the column's SQL type is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,8 @@ class ChangeType(Change):
     """The validator of the applied schema; None where only the column's SQL type is known."""
     before_sql_type: str
     after: Field
+    before_optional: bool = False
+    """Whether the applied schema let a document lack it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +140,8 @@ class NarrowField(Change):
     field: Field
     """The new promise, which the stored values must keep."""
     storage: Storage
+    before: Field | None = None
+    """The promise of the last schema."""
     after_backfill: bool = False
     """Whether a backfill of the same push writes the column, so that it is checked after that."""
 

@@ -194,6 +194,7 @@ def _change_type(
         rule=say.recipe(field, known),
         location=field.location,
         before=known.validator if known is not None else None,
+        before_optional=known is not None and known.optional,
         before_sql_type=column.sql_type,
         after=field,
     )
@@ -219,6 +220,7 @@ def _narrow(at: TableView, known: Field, field: Field) -> NarrowField:
         location=field.location,
         field=field,
         storage=field.validator.storage,
+        before=known,
         after_backfill=fold(field.name) in at.filled,
     )
 
@@ -238,6 +240,7 @@ def _removed_fields(at: TableView) -> Iterator[AnyChange]:
             "its column and data are kept.",
             rule=say.REMOVE_FIELD,
             location=at.table.location,
+            field=past.field if past.field.validator != UNKNOWN else None,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from valet_studio.plan.naming import replacement_name
 from valet_studio.plan.types import describe
 from valet_studio.schema.model import Backfill, Field, Sync, Table
 from valet_studio.schema.names import fold, text_literal
@@ -84,7 +85,7 @@ def restored(table: str, field: str, removed: bool) -> str:
 def recipe(field: Field, known: Field | None) -> str:
     """The seed's "Type changes are not allowed", with the field's own names."""
     old = f"{describe(known)}.deprecated()" if known is not None else "its old type .deprecated()"
-    new = f"{field.name}{'Num' if field.validator.kind in ('number', 'int') else 'New'}"
+    new = replacement_name(field)
     return (
         "SQLite does not support ALTER TABLE ALTER COLUMN, so the whole push is rejected. "
         f"Keep {field.name} as {old}, add a new column with the new type "

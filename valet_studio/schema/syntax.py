@@ -101,3 +101,13 @@ def import_sources(root: Node) -> list[Node]:
     """The string of every import, export … from and import(…), in the order of the text."""
     found = QueryCursor(_IMPORTS).captures(root).get("source", [])
     return sorted(found, key=lambda node: node.start_byte)
+
+
+_CALLS = Query(_LANGUAGE, "(call_expression function: [(identifier) (member_expression)] @name)")
+
+
+def calls_of(node: Node, name: str) -> list[Node]:
+    """The calls of a function at or below a node, by the text that names it."""
+    found = QueryCursor(_CALLS).captures(node).get("name", [])
+    named = sorted((n for n in found if text_of(n) == name), key=lambda n: n.start_byte)
+    return [call for call in (n.parent for n in named) if call is not None]

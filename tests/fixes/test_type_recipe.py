@@ -1,0 +1,146 @@
+"""The fix of a refused type change is the seed's recipe, and what it writes works at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from support import Project, never, schema_of
+
+from valet_studio import pipeline
+from valet_studio.fixes.fix import Fix
+from valet_studio.fixes.offer import fixes_for, why_none
+from valet_studio.plan.changes import ChangeType, Risk
+from valet_studio.schema.model import Sources
+
+ONE = "    todos: defineTable({ title: v.string(), x: %s }),"
+
+
+def recipe(project: Project) -> Fix:
+    """The first fix of the first type change of the project's plan."""
+    state = project.look()
+    assert state.plan is not None
+    assert state.schema is not None
+    change = next(c for c in state.plan.changes if isinstance(c, ChangeType))
+    return fixes_for(change, state.schema, state.plan)[0]
+
+
+def refusal(project: Project) -> str | None:
+    state = project.look()
+    assert state.plan is not None
+    assert state.schema is not None
+    change = next(c for c in state.plan.changes if isinstance(c, ChangeType))
+    assert fixes_for(change, state.schema, state.plan) == ()
+    return why_none(change, state.schema, state.plan)
+
+
+def mend(project: Project) -> str:
+    """Write the recipe of every type change; the schema's text afterwards."""
+    while project.plan().status == "blocked":
+        fix = recipe(project)
+        assert pipeline.apply_fix(project.settings, fix) == project.schema_path
+    return project.schema_path.read_text(encoding="utf-8")
+
+
+TYPES = {
+    "string": ("v.string()", "7"),
+    "number": ("v.number()", 7),
+    "int": ("v.int()", 7),
+    "boolean": ("v.boolean()", 1),
+    "bytes": ("v.bytes()", b"7"),
+    "array": ("v.array(v.string())", '["7"]'),
+    "object": ("v.object({ n: v.number(), s: v.string() })", '{"n":7,"s":"7"}'),
+    "record": ("v.record(v.string(), v.number())", '{"n":7}'),
+    "any": ("v.any()", "7"),
+    "literal": ("v.literal('7')", "7"),
+    "words": ("v.union(v.literal('high'), v.literal('low'))", "high"),
+    "numbers": ("v.union(v.literal(7), v.literal(8))", 7),
+    "mixed": ("v.union(v.number(), v.string())", "7"),
+    "optional_string": ("v.optional(v.string())", None),
+    "optional_number": ("v.optional(v.number())", None),
+    "optional_boolean": ("v.optional(v.boolean())", None),
+    "optional_array": ("v.optional(v.array(v.number()))", None),
+    "keyed": ("v.record(v.union(v.literal('a'), v.literal('b')), v.boolean())", "{}"),
+    "id": ("v.id('string')", "k1"),
+}
+
+
+def tables(changed: set[tuple[str, str]] | None = None) -> str:
+    """A table for each type, a column for each type that it may change to; those named in
+    `changed` have their new type already."""
+    text = ""
+    for a in TYPES:
+        fields = (
+            f"        to_{b}: {TYPES[b if changed and (a, b) in changed else a][0]},\n"
+            for b in TYPES
+            if b != a
+        )
+        text += f"    {a}: defineTable({{\n{''.join(fields)}    }}),\n"
+    return schema_of(text)
+
+
+def test_every_pair_of_types_gets_a_recipe_that_checks_and_runs(project: Project) -> None:
+    project.push(tables())
+    for a in TYPES:
+        others = [b for b in TYPES if b != a]
+        names = ", ".join(f'"to_{b}"' for b in others)
+        values = [TYPES[a][1]] * len(others)
+        marks = ", ".join("?" for _ in others)
+        project.sql(f'INSERT INTO "{a}" ("_id", {names}) VALUES (?, {marks})', ["k1", *values])
+        project.sql(f'INSERT INTO "{a}" ("_id") VALUES (\'empty\')')
+
+    project.write(tables({(a, b) for a in TYPES for b in TYPES}))
+    refused = [c for c in project.plan().changes if isinstance(c, ChangeType)]
+    project.write(tables({(c.table, str(c.column).removeprefix("to_")) for c in refused}))
+    assert len(refused) > 200
+
+    assert mend_all(project).count(".deprecated()") == len(refused)
+    state = project.look()
+    assert state.plan is not None
+    assert [p.message for p in pipeline.check_types(state, never)] == []
+    assert [c.summary for c in state.plan.changes if c.risk is Risk.BREAKING] == []
+    report = project.apply()
+    assert [e for b in report.backfills for e in b.errors] == []
+    assert report.status == "ok"
+    assert len(report.backfills) == len(refused)
+    assert project.plan().status == "in_sync"
+
+    def value(table: str, column: str, document: str = "k1") -> Any:
+        [[found]] = project.sql(f'SELECT "{column}" FROM "{table}" WHERE _id = ?', (document,))
+        return found
+
+    assert value("string", "to_number_num") == 7
+    assert value("number", "to_string_text") == "7"
+    assert value("boolean", "to_number_num") == 1
+    assert value("number", "to_boolean_flag") == 1
+    assert value("string", "to_array_list") == '["7"]'
+    assert value("number", "to_object_object") == '{"n":7,"s":""}'
+    assert value("words", "to_number_num") == 1
+    assert value("bytes", "to_string_text") == "7"
+    assert value("string", "to_bytes_bytes") == b"7"
+    assert value("object", "to_string_text") == '{"n":7,"s":"7"}'
+    assert value("number", "to_string_text", "empty") == ""
+    assert value("string", "to_optional_number_num") == 7
+    assert value("string", "to_optional_number_num", "empty") is None
+    assert value("number", "to_boolean_flag", "empty") == 0
+
+
+def mend_all(project: Project) -> str:
+    """Apply the recipes of all type changes, each on the text that the one before left.
+
+    Evaluating again after each of hundreds would only be slow: the fixes are pure.
+    """
+    state = project.look()
+    assert state.plan is not None
+    assert state.schema is not None
+    text = state.schema.sources.files["schema.ts"]
+    schema = state.schema
+    # From the last table to the first: an edit moves what stands below it.
+    order = [t.name for t in schema.tables]
+    changes = [c for c in state.plan.changes if isinstance(c, ChangeType)]
+    for change in sorted(changes, key=lambda c: order.index(c.table), reverse=True):
+        sources = Sources("schema.ts", {"schema.ts": text})
+        [fix, _former] = fixes_for(change, replace(schema, sources=sources), state.plan)
+        text = fix.after
+    project.write(text)
+    return text
