@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher, unified_diff
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Fix:
 
     def diff(self) -> str:
         """The edit as a unified diff."""
-        lines = difflib.unified_diff(
+        lines = unified_diff(
             self.before.splitlines(keepends=True),
             self.after.splitlines(keepends=True),
             fromfile=self.file,
@@ -36,6 +37,26 @@ class Fix:
     def inverse(self) -> Fix:
         """The edit that takes this one back."""
         return replace(self, title=f"Undo: {self.title}", before=self.after, after=self.before)
+
+
+    def made_in(self, text: str) -> str | None:
+        """A file's text with the edit made, its line ends and byte order mark as they were.
+
+        None where the file does not hold the text that the edit was made for.
+        """
+        mark = "\ufeff" if text.startswith("\ufeff") else ""
+        parts = re.split(r"(\r\n|\r|\n)", text.removeprefix(mark))
+        lines, ends = parts[::2], parts[1::2]
+        if "\n".join(lines) != self.before:
+            return None
+        usual = max(dict.fromkeys(ends), key=ends.count, default="\n")
+        new = self.after.split("\n")
+        chosen = [usual] * (len(new) - 1)
+        for block in SequenceMatcher(None, lines, new, autojunk=False).get_matching_blocks():
+            for offset in range(block.size):
+                if block.b + offset < len(chosen) and block.a + offset < len(ends):
+                    chosen[block.b + offset] = ends[block.a + offset]
+        return mark + "".join(line + end for line, end in zip(new, [*chosen, ""], strict=True))
 
 
 class CannotEdit(Exception):
