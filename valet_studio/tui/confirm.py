@@ -16,6 +16,8 @@ from valet_studio.plan.changes import Plan, Risk
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.text import BLANK, SIGN_STYLES, count, hanging, lines, size
 
+SHOWN_CHANGES = 50
+
 
 class Question(ModalScreen[bool]):
     """A question with two answers. Enter answers what has the focus, and that is "no"."""
@@ -70,7 +72,7 @@ def apply_question(
         Content.assemble(("Plan      ", "$muted"), (plan.fingerprint[:8], "")),
         BLANK,
     ]
-    for change in plan.pending:
+    for change in plan.pending[:SHOWN_CHANGES]:
         sign = change.shown_sign
         rows = (
             f" ({count(change.rows, 'row')})"
@@ -84,6 +86,9 @@ def apply_question(
                 width,
             )
         )
+    if len(plan.pending) > SHOWN_CHANGES:
+        rest = len(plan.pending) - SHOWN_CHANGES
+        parts.append(Content.styled(f"  and {rest:,} more; pane 1 lists all", "$muted"))
     if not plan.pending:
         parts.append(Content("Only the schema's hash is recorded."))
     report = rehearsal.report if rehearsal is not None else None
@@ -97,7 +102,8 @@ def apply_question(
             else Content(f"The dry run kept all {count(held, 'row')}."),
         ]
     warned = [change.summary for change in plan.pending if change.risk is Risk.WARNING]
-    for text in dict.fromkeys((*warned, *(item.message for item in plan.warnings))):
+    warnings = list(dict.fromkeys((*warned, *(item.message for item in plan.warnings))))
+    for text in warnings[:SHOWN_CHANGES]:
         parts.append(hanging(Content.styled("! ", "bold $warning"), text, width, "$warning"))
     return Question("Apply to the database?", lines(parts), "Apply", "Cancel")
 

@@ -40,9 +40,9 @@ class PlanTree(Tree[Row]):
         if list(self.nodes) == [row.key for row in rows]:
             for row in rows:
                 node = self.nodes[row.key]
-                if node.data != row:
-                    node.data = row
-                    node.set_label(Text(row.text))
+                node.data = row
+            self.notify_style_update()  # forgets the lines that were drawn
+            self.refresh()
             return
         folded = {
             key for key, node in self.nodes.items() if node.allow_expand and node.is_collapsed
@@ -156,10 +156,11 @@ class PlanPane(Vertical):
 
     def show(self, facts: Facts) -> None:
         """Draw what is known now."""
-        self.facts = facts
+        before, self.facts = self.facts, facts
         plan = facts.plan
-        rows = plan_rows(facts.good) if facts.good is not None else ()
-        self.changes.show_rows(rows)
+        if before is None or before.good is not facts.good:
+            self.changes.show_rows(plan_rows(facts.good) if facts.good is not None else ())
+        rows = self.changes.nodes
         self.set_class(facts.broken, "-broken")
         self.set_class(not rows, "-empty")
         subtitle = ""

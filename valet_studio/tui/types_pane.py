@@ -18,6 +18,7 @@ class TypesPane(VerticalScroll):
 
     def __init__(self) -> None:
         super().__init__(id="types", classes="pane", can_focus=True)
+        self.drawn: Content | None = None
         self.text = ""
 
     def compose(self) -> ComposeResult:
@@ -35,5 +36,6 @@ class TypesPane(VerticalScroll):
         else:
             drawn = Content.assemble(("✓ ", "bold $success"), "Types are up to date.")
         self.border_subtitle = Content(f"{count(number, 'file')} stale") if number else None
-        self.text = drawn.plain
-        self.query_one("#types-text", Static).update(drawn)
+        if drawn is not self.drawn:
+            self.drawn, self.text = drawn, drawn.plain
+            self.query_one("#types-text", Static).update(drawn)
