@@ -8,39 +8,9 @@ from typing import Any
 from support import Project, never, schema_of
 
 from valet_studio import pipeline
-from valet_studio.fixes.fix import Fix
-from valet_studio.fixes.offer import fixes_for, why_none
+from valet_studio.fixes.offer import fixes_for
 from valet_studio.plan.changes import ChangeType, Risk
 from valet_studio.schema.model import Sources
-
-ONE = "    todos: defineTable({ title: v.string(), x: %s }),"
-
-
-def recipe(project: Project) -> Fix:
-    """The first fix of the first type change of the project's plan."""
-    state = project.look()
-    assert state.plan is not None
-    assert state.schema is not None
-    change = next(c for c in state.plan.changes if isinstance(c, ChangeType))
-    return fixes_for(change, state.schema, state.plan)[0]
-
-
-def refusal(project: Project) -> str | None:
-    state = project.look()
-    assert state.plan is not None
-    assert state.schema is not None
-    change = next(c for c in state.plan.changes if isinstance(c, ChangeType))
-    assert fixes_for(change, state.schema, state.plan) == ()
-    return why_none(change, state.schema, state.plan)
-
-
-def mend(project: Project) -> str:
-    """Write the recipe of every type change; the schema's text afterwards."""
-    while project.plan().status == "blocked":
-        fix = recipe(project)
-        assert pipeline.apply_fix(project.settings, fix) == project.schema_path
-    return project.schema_path.read_text(encoding="utf-8")
-
 
 TYPES = {
     "string": ("v.string()", "7"),

@@ -38,7 +38,6 @@ class Fix:
         """The edit that takes this one back."""
         return replace(self, title=f"Undo: {self.title}", before=self.after, after=self.before)
 
-
     def made_in(self, text: str) -> str | None:
         """A file's text with the edit made, its line ends and byte order mark as they were.
 

@@ -97,8 +97,7 @@ def _recipe(change: ChangeType, table: Table, schema: Schema, plan: Plan) -> Fix
     place = table_place(schema, table)
     style = place.page.style
     member = place.field(after.name)
-    key = style.key(after.name)
-    place.page.replace(member, f"{key}: {style.field(before)}.deprecated()")
+    _set_value(place, member, after.name, f"{style.field(before)}.deprecated()")
     if after.deprecated:
         return place.page.fix(
             f"Give {after.name} its former type back",
@@ -126,7 +125,7 @@ def _former_type(change: ChangeType, table: Table, schema: Schema) -> Fix:
     style = place.page.style
     member = place.field(change.after.name)
     ending = ".deprecated()" if change.after.deprecated else ""
-    place.page.replace(member, f"{style.key(before.name)}: {style.field(before)}{ending}")
+    _set_value(place, member, before.name, f"{style.field(before)}{ending}")
     return place.page.fix(
         f"Give {before.name} its former type back",
         "Nothing of the database has to change then.",
@@ -242,10 +241,7 @@ def _optional(field: Field, table: Table, schema: Schema) -> Fix:
     style = place.page.style
     member = place.field(field.name)
     text = f"{style.v}.optional({_value(member)})"
-    if member.type == "pair":
-        place.page.replace(_value_node(member), text)
-    else:
-        place.page.replace(member, f"{style.key(field.name)}: {text}")
+    _set_value(place, member, field.name, text)
     return place.page.fix(
         f"Make {field.name} optional",
         "Documents without it keep the promise, and readers must expect none.",
@@ -268,6 +264,13 @@ def _constant(field: Field, table: Table, schema: Schema) -> Fix:
 def _add_backfill(place: TablePlace, column: str, function: Function) -> None:
     style = place.page.style
     place.add_call("backfill", (f"{style.string(column)}, ", function.written("\0", style)))
+
+
+def _set_value(place: TablePlace, member: Node, name: str, text: str) -> None:
+    if member.type == "pair":
+        place.page.replace(_value_node(member), text)
+    else:
+        place.page.replace(member, f"{place.page.style.key(name)}: {text}")
 
 
 def _value(member: Node) -> str:
