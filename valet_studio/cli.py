@@ -192,13 +192,14 @@ def demo(folder: Path, no_open: bool, debug: bool) -> int:  # noqa: ARG001
     from valet_studio.commands import console
     from valet_studio.commands.scaffold import demo_made, demo_shown
 
-    settings = scaffold.demo(folder)
+    made = scaffold.demo(folder)
+    settings = scaffold.demo_settings(folder)
     if not no_open and console.has_terminal():
         open_studio(settings)
     elif not no_open:
         demo_shown(settings)
         console.say("\n")
-    demo_made(folder)
+    demo_made(folder, made)
     return 0
 
 

@@ -99,24 +99,32 @@ def init(valet_dir: Path) -> tuple[Path, ...]:
     return tuple(written)
 
 
-def demo(folder: Path) -> Settings:
-    """Make the seed's todos project with its documents and a pending migration.
-
-    Raises:
-        StudioError: the directory holds something already.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StudioError(
-            f"{folder} exists already and is not an empty directory.",
-            "Name another one with `valet-studio demo DIR`, or open the project in it: "
-            f"cd {folder} && valet-studio",
-        )
-    settings = replace(
+def demo_settings(folder: Path) -> Settings:
+    """The settings of a demo project in a directory."""
+    return replace(
         Settings(),
         schema_path=folder / "valet" / SCHEMA_FILE,
         database=str(folder / ".valet" / "dev.db"),
         output_dir=folder / "_generated" / "valet",
     )
+
+
+def demo(folder: Path) -> bool:
+    """Make the seed's todos project with its documents and a pending migration.
+
+    Returns whether it was made: a demo that stands there already is left as it is.
+
+    Raises:
+        StudioError: the directory holds something else.
+    """
+    settings = demo_settings(folder)
+    if settings.schema_path.exists() and Path(settings.database).exists():
+        return False
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise StudioError(
+            f"{folder} exists already and is no demo project.",
+            "Name another directory: `valet-studio demo DIR`.",
+        )
     pipeline.write_atomically(settings.schema_path, DEMO_BEFORE)
     _ignore(folder / ".gitignore")
     state = pipeline.look(settings)
@@ -130,7 +138,7 @@ def demo(folder: Path) -> Settings:
             documents(),
         )
     pipeline.write_atomically(settings.schema_path, DEMO_AFTER)
-    return settings
+    return True
 
 
 def documents() -> list[tuple[str, str, int, str, str]]:

@@ -366,9 +366,20 @@ def test_demo_is_the_seeds_example_with_its_migration_pending(project: Project) 
     assert "valet-studio dry-run" in done.stdout
     text = (project.root / "valet-demo/valet/schema.ts").read_text(encoding="utf-8")
     assert text in BACKFILL
+    (project.root / "valet-demo/valet/schema.ts").write_text(text + "// mine\n", encoding="utf-8")
     again = run("demo")
-    assert again.exit_code == 1
-    assert "not an empty directory" in again.stderr
+    assert again.exit_code == 0
+    assert "as you left it" in again.stdout
+    assert (
+        (project.root / "valet-demo/valet/schema.ts")
+        .read_text(encoding="utf-8")
+        .endswith("// mine\n")
+    )
+    (project.root / "busy").mkdir()
+    (project.root / "busy/file").touch()
+    refused = run("demo", "busy")
+    assert refused.exit_code == 1
+    assert "no demo project" in refused.stderr
     quiet = run("demo", "other", "--no-open")
     assert quiet.exit_code == 0
     assert "Dry run" not in quiet.stdout

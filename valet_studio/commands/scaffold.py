@@ -23,11 +23,15 @@ def init(folder: Path) -> int:
     return 0
 
 
-def demo_made(folder: Path) -> None:
+def demo_made(folder: Path, made: bool) -> None:
     """Say what stands where, and what to do with it."""
     say(
         f"Made {folder}: valet/schema.ts, and a database with {scaffold.DEMO_DOCUMENTS} todos "
         "and a pending migration.\n"
+        if made
+        else f"{folder} is as you left it; remove the directory to begin anew.\n"
+    )
+    say(
         f"\nNext:\n  cd {folder}\n  valet-studio plan\n  valet-studio dry-run\n"
         "  valet-studio            (the studio, in a terminal)\n"
     )
@@ -37,5 +41,7 @@ def demo_shown(settings: Settings) -> None:
     """The plan and its rehearsal, for where there is no terminal to open the studio in."""
     state, found = planned(settings)
     say(f"\n{report.plan_text(found)}\n")
+    if found.status == "in_sync":
+        return
     done = run_to_report(lambda cancelled: pipeline.dry_run(state, cancelled), progress=False)
     say(report.report_text(done, rehearsal=True, database=settings.database))
