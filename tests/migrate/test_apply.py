@@ -231,7 +231,11 @@ def test_search_indexes_find_documents_and_follow_writes(project: Project) -> No
     assert project.sql(find, ("plum",)) == [("blue plum",)]
 
 
-def test_undo_restores_the_state_before_and_keeps_what_it_replaced(todos: Project) -> None:
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_undo_restores_the_state_before_and_keeps_what_it_replaced(
+    todos: Project, mode: str
+) -> None:
+    todos.sql(f"PRAGMA journal_mode = {mode}")
     before = todos.sql("SELECT * FROM sqlite_master"), todos.sql("SELECT * FROM todos")
     todos.apply()
     todos.sql("INSERT INTO todos (_id, title) VALUES ('since', 'written since')")
