@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -325,3 +327,25 @@ def test_a_copy_can_be_cancelled(tmp_path: Path) -> None:
     path = make(tmp_path / "a.db", "CREATE TABLE t (a)")
     with pytest.raises(Cancelled):
         list(copy_to(open_target(str(path)), tmp_path / "copy.db", lambda: True))
+
+
+def test_reading_leaves_the_locks_of_a_writer_in_the_same_process(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    writer = apsw.Connection(str(path))
+    writer.execute("CREATE TABLE t (a)")
+    writer.execute("BEGIN IMMEDIATE")
+    with open_target(str(path)).reading() as reader:
+        reader.execute("SELECT * FROM t").fetchall()
+    other = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import apsw, sys; apsw.Connection(sys.argv[1]).execute('BEGIN IMMEDIATE')",
+            str(path),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    writer.close()
+    assert "BusyError" in other.stderr

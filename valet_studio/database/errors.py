@@ -98,7 +98,8 @@ def _cannot_open(label: str) -> DatabaseError:
             f"{label} is a directory, not a database file.",
             "Name a file in it with --db.",
         )
-    if path.exists() and not os.access(path, os.R_OK):
+    effective = os.access in os.supports_effective_ids
+    if path.exists() and not os.access(path, os.R_OK, effective_ids=effective):
         return DatabaseError(
             f"The database {label} cannot be read: permission denied.",
             "Give yourself read permission on the file.",

@@ -210,10 +210,19 @@ def _touch(connection: apsw.Connection) -> None:
 
 
 def _is_wal(path: Path) -> bool:
-    """Whether the header names WAL mode (https://www.sqlite.org/fileformat2.html, offset 19)."""
-    with path.open("rb") as file:
-        header = file.read(_HEADER)
-    return len(header) == _HEADER and header[19] == _WAL_VERSION
+    """Whether the header names WAL mode (https://www.sqlite.org/fileformat2.html, offset 19).
+
+    Read through SQLite: on Unix, closing a file of one's own would drop every lock that a
+    connection of this process holds on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    flags = apsw.SQLITE_OPEN_MAIN_DB | apsw.SQLITE_OPEN_READONLY
+    file = apsw.VFSFile("", str(path), [flags, 0])
+    try:
+        if file.xFileSize() < _HEADER:
+            return False
+        return file.xRead(_HEADER, 0)[19] == _WAL_VERSION
+    finally:
+        file.xClose()
 
 
 def _beside(path: Path, suffix: str) -> Path:
