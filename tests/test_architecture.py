@@ -18,7 +18,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("schema",),
     ("plan", "database", "codegen"),
     ("migrate", "fixes"),
+    ("remote",),
     ("pipeline",),
+    ("server", "replica"),
     ("tui", "cli"),
 )
 """From the bottom up. Rooms of one layer never import each other; `cli` alone imports `tui`."""
@@ -67,6 +69,7 @@ def modules_after(statement: str) -> set[str]:
 def test_the_core_loads_no_terminal_library() -> None:
     loaded = modules_after("import valet_studio.pipeline, valet_studio.report, valet_studio.cli")
     assert loaded.isdisjoint({"textual", "rich", "pygments", "watchfiles"})
+    assert loaded.isdisjoint({"starlette", "uvicorn", "websockets"})
 
 
 def test_the_command_line_loads_nothing_slow() -> None:

@@ -101,7 +101,7 @@ def works_on(*, files: bool = False) -> Callable[[F], F]:
         for option in (
             click.option("--debug", is_flag=True, help="Show the traceback of a defect."),
             click.option("--strict", is_flag=True, help="Refuse backfills that vary by run."),
-            click.option("--db", metavar="PATH", help="The database. [.valet/dev.db]"),
+            click.option("--db", metavar="PATH|URL", help="The database. [.valet/dev.db]"),
             click.option("--valet-dir", metavar="DIR", help="Directory of schema.ts. [valet]"),
             click.option("--schema", metavar="PATH", help="The schema. [valet/schema.ts]"),
         ):
@@ -111,8 +111,12 @@ def works_on(*, files: bool = False) -> Callable[[F], F]:
     return decorate
 
 
-def settings_of(context: click.Context) -> Settings:
-    """The settings that a command's options, the group's, the environment and .env add up to."""
+def settings_of(context: click.Context, *, project: bool = False) -> Settings:
+    """The settings that a command's options, the group's, the environment and .env add up to.
+
+    Args:
+        project: whether `VALET_PROJECT_URL` counts.
+    """
     given: dict[str, Any] = {}
     for level in (context.find_root(), context):
         own = {name: value for name, value in level.params.items() if value}
@@ -121,6 +125,8 @@ def settings_of(context: click.Context) -> Settings:
         if {"schema", "valet_dir"} & own.keys():
             given = {k: v for k, v in given.items() if k not in ("schema", "valet_dir")}
         given |= own
+    if {"server", "db"} <= given.keys():
+        raise click.UsageError("--server and --db both name the database.", context)
     if given.get("lang"):
         try:
             parse_languages(given["lang"])
@@ -129,10 +135,12 @@ def settings_of(context: click.Context) -> Settings:
     flags = Flags(
         schema=given.get("schema"),
         valet_dir=given.get("valet_dir"),
-        database=given.get("db"),
+        database=given.get("server") or given.get("db"),
         output_dir=given.get("output_dir"),
         languages=given.get("lang"),
         strict=bool(given.get("strict")),
+        deploy_key=given.get("deploy_key"),
+        project=project,
     )
     return resolve(flags, environment_with(Path(".env")))
 
@@ -243,34 +251,15 @@ def apply(context: click.Context, /, yes: bool, as_json: bool, **_: Any) -> int:
 @works_on(files=True)
 @click.option("--watch", "-w", is_flag=True, help="Again on each save, until Ctrl-C.")
 @click.option("--no-push", is_flag=True, help="Write the files, leave the database.")
-@click.option("--server", metavar="URL", help="Push to a Valet server (not supported yet).")
-@click.option("--deploy-key", metavar="KEY", help="Key for --server (not supported yet).")
+@click.option("--server", metavar="URL", help="Push to this server. [VALET_PROJECT_URL]")
+@click.option("--deploy-key", metavar="KEY", help="Key of the server. [VALET_DEPLOY_KEY]")
 @click.pass_context
-def codegen(
-    context: click.Context,
-    /,
-    watch: bool,
-    no_push: bool,
-    server: str | None,
-    deploy_key: str | None,
-    **_: Any,
-) -> int:
+def codegen(context: click.Context, /, watch: bool, no_push: bool, **_: Any) -> int:
     """Push the schema and write schema.json and types."""
-    if server is not None or deploy_key is not None:
-        raise Unsupported(
-            "Pushing to a Valet server is not supported yet: this version migrates local SQLite "
-            "files.",
-            "Leave out --server and --deploy-key, and name a file with --db.",
-        )
-    from valet_studio.commands import console, generate
+    from valet_studio.commands import generate
 
-    if environment_with(Path(".env")).get("VALET_PROJECT_URL") and not no_push:
-        console.complain(
-            "! VALET_PROJECT_URL is set, but pushing to a Valet server is not supported yet: this "
-            "works on the local database.\n"
-        )
     run = generate.watching if watch else generate.codegen
-    return run(settings_of(context), push=not no_push)
+    return run(settings_of(context, project=not no_push), push=not no_push)
 
 
 @cli.command()
@@ -332,6 +321,24 @@ def schema(context: click.Context, /, **_: Any) -> int:
     return generate.schema(settings_of(context))
 
 
+@cli.command()
+@click.option("--db", metavar="PATH", help="The database. [.valet/dev.db]")
+@click.option("--host", metavar="HOST", default="127.0.0.1", help="Where to listen. [127.0.0.1]")
+@click.option("--port", metavar="PORT", type=int, default=5555, help="0 is any. [5555]")
+@click.option(
+    "--deploy-key-file", metavar="PATH", help="File with the key to ask for. [VALET_DEPLOY_KEY]"
+)
+@click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
+@click.pass_context
+def serve(
+    context: click.Context, /, host: str, port: int, deploy_key_file: str | None, **_: Any
+) -> int:
+    """Take pushes over HTTP, and tell clients of the schema."""
+    from valet_studio.commands import serving
+
+    return serving.serve(settings_of(context), host, port, deploy_key_file)
+
+
 def _later(name: str, what: str) -> None:
     """A command of the design that this version does not have, said in one sentence."""
 
@@ -343,7 +350,6 @@ def _later(name: str, what: str) -> None:
         raise Unsupported(f"{what} is not supported yet.", "`valet-studio --help` lists commands.")
 
 
-_later("serve", "A push server (serve)")
 _later("replica", "A client replica (replica)")
 
 

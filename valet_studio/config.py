@@ -24,7 +24,9 @@ class Settings:
 
     schema_path: Path = Path("valet/schema.ts")
     database: str = ".valet/dev.db"
-    """A path, or a URL of a remote target."""
+    """A path, or the URL of a push server."""
+    deploy_key: str | None = field(default=None, repr=False)
+    """What a push server asks for."""
     output_dir: Path = Path("_generated/valet")
     languages: tuple[Language, ...] = ("ts",)
     strict: bool = False
@@ -42,6 +44,9 @@ class Flags:
     output_dir: str | None = None
     languages: str | None = None
     strict: bool = False
+    deploy_key: str | None = None
+    project: bool = False
+    """Whether `VALET_PROJECT_URL` names the database where no flag does, as for `codegen`."""
 
 
 def resolve(flags: Flags, environment: Mapping[str, str]) -> Settings:
@@ -68,7 +73,11 @@ def resolve(flags: Flags, environment: Mapping[str, str]) -> Settings:
     )
     return Settings(
         schema_path=schema_path,
-        database=flags.database or environment.get("VALET_STUDIO_DB") or default.database,
+        database=flags.database
+        or (environment.get("VALET_PROJECT_URL") if flags.project else None)
+        or environment.get("VALET_STUDIO_DB")
+        or default.database,
+        deploy_key=flags.deploy_key or environment.get("VALET_DEPLOY_KEY") or None,
         output_dir=Path(output_dir) if output_dir else default.output_dir,
         languages=parse_languages(languages) if languages else default.languages,
         strict=flags.strict or environment.get("VALET_STUDIO_STRICT", "") not in ("", "0"),

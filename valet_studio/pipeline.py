@@ -15,39 +15,20 @@ from pathlib import Path
 
 from valet_studio.codegen.files import render
 from valet_studio.config import Settings
-from valet_studio.database.ask import ask
-from valet_studio.database.errors import database_errors
-from valet_studio.database.inspect import inspect
-from valet_studio.database.target import FileTarget, open_target
-from valet_studio.errors import Problem, StudioError
+from valet_studio.database.target import open_target
+from valet_studio.errors import Cancelled, Problem, StudioError
 from valet_studio.fixes.fix import Fix
-from valet_studio.migrate.apply import apply as carry_out
-from valet_studio.migrate.dry_run import dry_run as rehearse
 from valet_studio.migrate.events import Event, IsCancelled
-from valet_studio.migrate.history import HistoryEntry, entries
+from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
+from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.migrate.undo import UndoReport
-from valet_studio.migrate.undo import undo as restore_last
 from valet_studio.plan.changes import Plan
-from valet_studio.plan.compare import compare
-from valet_studio.plan.measure import answered, questions
+from valet_studio.remote.target import ServerTarget, is_server
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Schema
 from valet_studio.schema.sources import read_sources
-from valet_studio.schema.state import backfill_key
 from valet_studio.typescript.check import check
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseInfo:
-    """What the status line says of the database."""
-
-    label: str
-    """Path or URL, as the user would name it."""
-    exists: bool
-    size: int | None = None
-    """Bytes on disk; None where there is none or it is remote."""
-    read_only: bool = False
-    """Whether this user may not write it, so that a plan can be reviewed but not applied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +62,31 @@ class StudioState:
     """Wall time of the pass."""
 
 
-def look(settings: Settings) -> StudioState:
+def look(settings: Settings, cancelled: IsCancelled = lambda: False) -> StudioState:
     """Evaluate, inspect and compare. Reads only; counts are left out (see `measure`).
 
-    Never raises a `StudioError`: what went wrong is in `problems`.
+    What went wrong is in `problems`.
+
+    Raises:
+        Cancelled: `cancelled` answered True; no other `StudioError` is raised.
     """
     began = time.perf_counter()
     state = StudioState(settings, DatabaseInfo(settings.database, exists=False))
+    target: Target | None = None
     try:
-        target = open_target(settings.database)
-        state = replace(state, database=_database_info(target))
-        schema = evaluate(read_sources(settings.schema_path), settings.limits)
-        state = replace(state, schema=schema, files=_files(settings, schema))
-        with target.reading() as connection:
-            plan = compare(schema, inspect(connection), strict=settings.strict)
-        state = replace(state, plan=plan)
+        target = target_of(settings)
+        state = replace(state, database=target.info())
     except StudioError as error:
-        state = replace(state, problems=error.problems)
+        target, state = None, replace(state, problems=error.problems)
+    try:
+        schema = evaluate(read_sources(settings.schema_path), settings.limits, cancelled)
+        state = replace(state, schema=schema, files=_files(settings, schema))
+        if target is not None:
+            state = replace(state, plan=target.plan(schema, strict=settings.strict))
+    except Cancelled:
+        raise
+    except StudioError as error:
+        state = replace(state, problems=(*state.problems, *error.problems))
     return replace(state, seconds=time.perf_counter() - began)
 
 
@@ -112,12 +101,9 @@ def measure(state: StudioState, cancelled: IsCancelled) -> StudioState:
     """
     if state.schema is None or state.plan is None:
         return state
-    target = open_target(state.settings.database)
-    with target.reading(cancelled) as connection:
-        held = inspect(connection)
-        plan = compare(state.schema, held, strict=state.settings.strict)
-        answers = ask(connection, questions(plan, state.schema, held))
-    return replace(state, plan=answered(plan, answers))
+    target = target_of(state.settings)
+    plan = target.measure(state.schema, cancelled, strict=state.settings.strict)
+    return replace(state, plan=plan)
 
 
 def dry_run(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
@@ -129,13 +115,8 @@ def dry_run(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
     """
     schema, plan = _ready(state)
     settings = state.settings
-    yield from rehearse(
-        open_target(settings.database),
-        schema,
-        plan,
-        cancelled,
-        limits=settings.limits,
-        strict=settings.strict,
+    yield from target_of(settings).dry_run(
+        schema, plan, cancelled, limits=settings.limits, strict=settings.strict
     )
 
 
@@ -148,13 +129,8 @@ def apply(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
     """
     schema, plan = _ready(state)
     settings = state.settings
-    yield from carry_out(
-        open_target(settings.database),
-        schema,
-        plan,
-        cancelled,
-        limits=settings.limits,
-        strict=settings.strict,
+    yield from target_of(settings).apply(
+        schema, plan, cancelled, limits=settings.limits, strict=settings.strict
     )
 
 
@@ -208,25 +184,28 @@ def apply_fix(settings: Settings, fix: Fix) -> Path:
 
 def history(settings: Settings) -> tuple[HistoryEntry, ...]:
     """What was applied to the database, newest first."""
-    with open_target(settings.database).reading() as connection:
-        return entries(connection)
+    return target_of(settings).history()
 
 
 def undo(settings: Settings, cancelled: IsCancelled = lambda: False) -> UndoReport:
     """Put the database back as it was before the last migration; see `migrate.undo`."""
-    return restore_last(open_target(settings.database), cancelled)
+    return target_of(settings).undo(cancelled)
 
 
 def reset_backfill(settings: Settings, table: str, column: str) -> bool:
     """Forget that a backfill ran, so that the next push runs it; False where it never had."""
-    target = open_target(settings.database)
-    key = backfill_key(table, column)
-    with target.reading() as connection:
-        if key not in inspect(connection).backfills:
-            return False
-    with database_errors(target.label), target.writing() as connection:
-        connection.execute('DELETE FROM "_valet_meta" WHERE "key" = ?', (key,))
-    return True
+    return target_of(settings).reset_backfill(table, column)
+
+
+def target_of(settings: Settings) -> Target:
+    """The database that the settings name: a file, or one behind a push server.
+
+    Raises:
+        Unsupported: it is neither.
+    """
+    if is_server(settings.database):
+        return ServerTarget.at(settings.database, settings.deploy_key)
+    return LocalTarget(open_target(settings.database))
 
 
 def _ready(state: StudioState) -> tuple[Schema, Plan]:
@@ -234,12 +213,6 @@ def _ready(state: StudioState) -> tuple[Schema, Plan]:
         first = state.problems[0] if state.problems else Problem("There is no plan yet.")
         raise StudioError(first.message, first.hint, first.location)
     return state.schema, state.plan
-
-
-def _database_info(target: FileTarget) -> DatabaseInfo:
-    exists = target.exists()
-    read_only = exists and not os.access(target.path, os.W_OK)
-    return DatabaseInfo(target.label, exists, target.size(), read_only)
 
 
 def _files(settings: Settings, schema: Schema) -> tuple[GeneratedFile, ...]:

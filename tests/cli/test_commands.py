@@ -42,13 +42,13 @@ def test_help_lists_the_commands_in_the_order_of_use() -> None:
     names = [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "]
     assert names == [
         *("init", "demo", "plan", "dry-run", "apply", "codegen", "check", "history", "undo"),
-        *("backfill", "schema"),
+        *("backfill", "schema", "serve"),
     ]
 
 
 @pytest.mark.parametrize("command", ["", *cli.commands])
 def test_every_command_has_help(command: str) -> None:
-    if command in ("serve", "replica"):
+    if command == "replica":
         return
     done = run(*command.split(), "--help")
     assert done.exit_code == 0
@@ -70,14 +70,21 @@ def test_the_studio_needs_a_terminal(project: Project) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("serve", "--port", "1"),
         ("replica",),
-        ("codegen", "--server", "https://x.test"),
-        ("codegen", "--deploy-key", "k"),
-        ("plan", "--db", "https://x.test"),
+        ("plan", "--db", "libsql://x.test"),
+        ("serve", "--db", "http://127.0.0.1:1"),
+        ("serve", "--host", "0.0.0.0"),
+        ("serve", "--deploy-key-file", "missing"),
+        ("codegen", "--server", "http://127.0.0.1:1"),
+        ("plan", "--db", "http://127.0.0.1:1"),
+        ("history", "--db", "http://127.0.0.1:1"),
+        ("undo", "--yes", "--db", "http://127.0.0.1:1"),
+        ("backfill", "reset", "a.b", "--db", "http://127.0.0.1:1"),
+        ("plan", "--db", "http://"),
+        ("plan", "--db", "http://a:b@127.0.0.1:1"),
     ],
 )
-def test_what_is_not_supported_is_one_sentence(
+def test_what_cannot_be_done_is_one_sentence(
     project: Project, arguments: tuple[str, ...]
 ) -> None:
     project.write(BACKFILL)
@@ -93,6 +100,7 @@ def test_what_is_not_supported_is_one_sentence(
     [
         (("plan", "--nonsense"), 2),
         (("codegen", "--server"), 2),
+        (("codegen", "--server", "http://x.test", "--db", "a.db"), 2),
         (("codegen", "--lang", "ruby"), 2),
         (("plan", "--schema", "a.ts", "--valet-dir", "b"), 2),
         (("unknown",), 2),
@@ -230,11 +238,17 @@ def test_codegen_without_push_leaves_the_database(todos: Project) -> None:
     assert todos.database.read_bytes() == before
 
 
-def test_codegen_says_where_it_pushed_when_a_server_is_configured(todos: Project) -> None:
-    (todos.root / ".env").write_text("VALET_PROJECT_URL=https://x.test\n", encoding="utf-8")
+def test_codegen_pushes_where_the_project_says_and_nowhere_else(todos: Project) -> None:
+    url = "http://127.0.0.1:1"
+    (todos.root / ".env").write_text(f"VALET_PROJECT_URL={url}\n", encoding="utf-8")
+    before = todos.database.read_bytes()
     done = run("codegen")
-    assert done.exit_code == 0
-    assert "VALET_PROJECT_URL" in done.stderr
+    assert done.exit_code == 1
+    assert f"{url} cannot be reached" in done.stderr
+    assert todos.database.read_bytes() == before
+    assert run("codegen", "--no-push").exit_code == 0
+    assert run("plan").exit_code == 0
+    assert run("codegen", "--db", str(todos.database)).exit_code == 0
 
 
 def test_codegen_warns_of_documents_that_will_hold_null(todos: Project) -> None:

@@ -1,0 +1,69 @@
+"""serve: the push server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from valet_studio import report
+from valet_studio.commands.console import complain, say
+from valet_studio.config import Settings
+from valet_studio.errors import StudioError, Unsupported
+from valet_studio.migrate.events import Report
+from valet_studio.remote.target import is_server
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def serve(settings: Settings, host: str, port: int, key_file: str | None) -> int:
+    """Serve the database of the settings until Ctrl-C or SIGTERM."""
+    from valet_studio.database.target import open_target
+
+    if is_server(settings.database):
+        raise StudioError(
+            f"{settings.database} is a server itself.", "Name a database file with --db."
+        )
+    serving, app = _server_parts()
+    file = open_target(settings.database)
+    key = _key_in(Path(key_file)) if key_file is not None else settings.deploy_key
+    options = app.Options(limits=settings.limits, deploy_key=key, pushed=_pushed)
+
+    def ready(url: str) -> None:
+        say(f"Serving {file.label} at {url}. Ctrl-C stops.\n")
+        if key is None:
+            complain(
+                "! There is no deploy key: whoever uses this machine can push. Only this machine "
+                "can reach it.\n"
+            )
+
+    serving.serve(file, serving.Address(host, port), options, ready)
+    say("Stopped serving.\n")
+    return 0
+
+
+def _server_parts() -> tuple[ModuleType, ModuleType]:
+    try:
+        from valet_studio.server import app
+        from valet_studio.server import serve as serving
+    except ModuleNotFoundError as error:
+        raise Unsupported(
+            f"The push server needs the package {error.name}, which is not installed.",
+            "Run `pip install 'valet-studio[server]'`.",
+        ) from error
+    return serving, app
+
+
+def _key_in(path: Path) -> str:
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise StudioError(f"The deploy key in {path} cannot be read: {reason.lower()}.") from error
+    if not key:
+        raise StudioError(f"{path} holds no deploy key.", "Write the key into it, on one line.")
+    return key
+
+
+def _pushed(done: Report) -> None:
+    say(report.push_text(done))

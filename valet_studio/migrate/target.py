@@ -1,0 +1,142 @@
+"""What a migration can be planned for, rehearsed on and applied to: a file, or a server.
+
+`pipeline` chooses one and asks nothing else; `LocalTarget` is a file here, `remote.ServerTarget`
+a file behind a push server.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from valet_studio.database.ask import ask
+from valet_studio.database.errors import database_errors
+from valet_studio.database.inspect import inspect
+from valet_studio.database.target import FileTarget
+from valet_studio.migrate import versions
+from valet_studio.migrate.apply import apply
+from valet_studio.migrate.dry_run import dry_run
+from valet_studio.migrate.events import Event, IsCancelled
+from valet_studio.migrate.history import HistoryEntry, entries
+from valet_studio.migrate.undo import UndoReport, undo
+from valet_studio.migrate.versions import Position, Versions
+from valet_studio.plan.changes import Plan
+from valet_studio.plan.compare import compare
+from valet_studio.plan.measure import answered, questions
+from valet_studio.schema.model import Schema
+from valet_studio.schema.state import backfill_key
+from valet_studio.typescript.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseInfo:
+    """What the status line says of the database."""
+
+    label: str
+    """Path or URL, as the user would name it."""
+    exists: bool
+    size: int | None = None
+    """Bytes on disk; None where there is none or it is not known."""
+    read_only: bool = False
+    """Whether this user may not write it, so that a plan can be reviewed but not applied."""
+
+
+class Target(Protocol):
+    """A database that a schema is compared with and pushed to.
+
+    Every function may raise a `StudioError`; those that take `cancelled` raise `Cancelled`.
+    """
+
+    def info(self) -> DatabaseInfo:
+        """Name, size and whether it can be written."""
+
+    def plan(self, schema: Schema, *, strict: bool) -> Plan:
+        """What a push would do, without counts. Reads only."""
+
+    def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
+        """What a push would do, counts and data checks included. Reads only."""
+
+    def dry_run(
+        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
+    ) -> Iterator[Event]:
+        """Rehearse a plan on a copy; the last event is the report."""
+
+    def apply(
+        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
+    ) -> Iterator[Event]:
+        """Carry out exactly this plan; the last event is the report."""
+
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """What was applied, newest first."""
+
+    def versions(self, position: Position) -> Versions:
+        """The schemas that were pushed after a replica's position."""
+
+    def undo(self, cancelled: IsCancelled) -> UndoReport:
+        """Put the database back as it was before the last migration."""
+
+    def reset_backfill(self, table: str, column: str) -> bool:
+        """Forget that a backfill ran; False where it never had."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTarget:
+    """A database in a file of this machine."""
+
+    file: FileTarget
+
+    def info(self) -> DatabaseInfo:
+        """Name, size and whether it can be written."""
+        exists = self.file.exists()
+        read_only = exists and not os.access(self.file.path, os.W_OK)
+        return DatabaseInfo(self.file.label, exists, self.file.size(), read_only)
+
+    def plan(self, schema: Schema, *, strict: bool) -> Plan:
+        """What a push would do, without counts. Reads only."""
+        with self.file.reading() as connection:
+            return compare(schema, inspect(connection), strict=strict)
+
+    def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
+        """What a push would do, counts and data checks included. Reads only."""
+        with self.file.reading(cancelled) as connection:
+            held = inspect(connection)
+            plan = compare(schema, held, strict=strict)
+            return answered(plan, ask(connection, questions(plan, schema, held)))
+
+    def dry_run(
+        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
+    ) -> Iterator[Event]:
+        """Rehearse a plan on a copy; see `migrate.dry_run`."""
+        return dry_run(self.file, schema, plan, cancelled, limits=limits, strict=strict)
+
+    def apply(
+        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
+    ) -> Iterator[Event]:
+        """Carry out exactly this plan; see `migrate.apply`."""
+        return apply(self.file, schema, plan, cancelled, limits=limits, strict=strict)
+
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """What was applied, newest first."""
+        with self.file.reading() as connection:
+            return entries(connection)
+
+    def versions(self, position: Position) -> Versions:
+        """The schemas that were pushed after a replica's position."""
+        with self.file.reading() as connection:
+            return versions.after(connection, position)
+
+    def undo(self, cancelled: IsCancelled) -> UndoReport:
+        """Put the database back as it was before the last migration; see `migrate.undo`."""
+        return undo(self.file, cancelled)
+
+    def reset_backfill(self, table: str, column: str) -> bool:
+        """Forget that a backfill ran; False where it never had."""
+        key = backfill_key(table, column)
+        with self.file.reading() as connection:
+            if key not in inspect(connection).backfills:
+                return False
+        with database_errors(self.file.label), self.file.writing() as connection:
+            connection.execute('DELETE FROM "_valet_meta" WHERE "key" = ?', (key,))
+        return True

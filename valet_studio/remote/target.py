@@ -1,0 +1,266 @@
+"""A database behind a push server: the same plans, events and failures as with a file."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar, cast
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from valet_studio.errors import Cancelled, ServerError, StudioError, Unsupported
+from valet_studio.migrate.events import Event, IsCancelled, Outcome, Report
+from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.target import DatabaseInfo
+from valet_studio.migrate.undo import UndoReport
+from valet_studio.migrate.versions import Position, Version, Versions
+from valet_studio.migrate.wire import decode, decode_error, decode_event
+from valet_studio.plan.changes import Plan
+from valet_studio.remote.http import AnswerLost, Server, not_ours
+from valet_studio.schema.document import to_document
+from valet_studio.schema.model import Json, Schema
+from valet_studio.typescript.limits import Limits
+
+RESOLVE_SECONDS = 30.0
+"""How long a server is asked what became of a push whose answer was lost."""
+_ASK_AGAIN_SECONDS = 0.1
+
+T = TypeVar("T")
+
+
+def is_server(database: str) -> bool:
+    """Whether `--db` names a push server."""
+    return urlsplit(database).scheme.lower() in ("http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTarget:
+    """A database behind a push server."""
+
+    server: Server
+
+    @staticmethod
+    def at(url: str, deploy_key: str | None) -> ServerTarget:
+        """The target at a URL.
+
+        Raises:
+            ServerError: the URL or the key cannot be used.
+        """
+        try:
+            parts = urlsplit(url)
+            usable = parts.hostname and parts.port != 0 and not (parts.query or parts.fragment)
+        except ValueError:
+            usable = False
+        if not usable or parts.username or not url.isprintable() or " " in url:
+            raise ServerError(
+                "That is no URL of a server.", "Write it as http://127.0.0.1:5555, and no more."
+            )
+        if deploy_key is not None and not (deploy_key.isascii() and deploy_key.isprintable()):
+            raise ServerError(
+                "The deploy key holds characters that no HTTP header can.",
+                "Use letters, digits and punctuation of ASCII.",
+            )
+        return ServerTarget(Server(url.rstrip("/"), deploy_key))
+
+    @property
+    def label(self) -> str:
+        """The URL."""
+        return self.server.url
+
+    def info(self) -> DatabaseInfo:
+        """What the server says of its database, under the server's URL."""
+        told = self._mapping(self.server.get("/api/schema", _never, brief="1"))
+        return replace(self._decoded(DatabaseInfo, told.get("database")), label=self.label)
+
+    def plan(self, schema: Schema, *, strict: bool) -> Plan:
+        """What a push would do, without counts."""
+        return self._plan(schema, _never, measured="0", strict=_flag(strict))
+
+    def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
+        """What a push would do, counts and data checks included."""
+        return self._plan(schema, cancelled, measured="1", strict=_flag(strict))
+
+    def dry_run(
+        self,
+        schema: Schema,
+        plan: Plan,
+        cancelled: IsCancelled,
+        *,
+        limits: Limits,  # noqa: ARG002
+        strict: bool,
+    ) -> Iterator[Event]:
+        """Let the server rehearse the plan, under its own limits; the last event is the report."""
+        return self._events(
+            "/api/schema/dry-run",
+            schema,
+            cancelled,
+            fingerprint=plan.fingerprint,
+            strict=_flag(strict),
+        )
+
+    def apply(
+        self,
+        schema: Schema,
+        plan: Plan,
+        cancelled: IsCancelled,
+        *,
+        limits: Limits,  # noqa: ARG002
+        strict: bool,
+    ) -> Iterator[Event]:
+        """Let the server carry out the plan, under its own limits; the last event is the report.
+
+        An answer that is lost is never replaced by another push: the server is asked what became
+        of this one.
+        """
+        push = uuid4().hex
+        try:
+            yield from self._events(
+                "/api/schema",
+                schema,
+                cancelled,
+                fingerprint=plan.fingerprint,
+                strict=_flag(strict),
+                push=push,
+            )
+        except (AnswerLost, Cancelled) as reason:
+            yield self._became(push, plan, reason)
+
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """What was applied, newest first."""
+        told = self._mapping(self.server.get("/api/history", _never)).get("migrations")
+        if not isinstance(told, list):
+            raise not_ours(self.label)
+        return tuple(
+            self._decoded(HistoryEntry, {"type": "HistoryEntry", **self._mapping(entry)})
+            for entry in told
+        )
+
+    def versions(self, position: Position) -> Versions:
+        """The schemas that were pushed after a replica's position."""
+        query = {"since": position.hash or ""}
+        if position.history_id is not None:
+            query["history_id"] = str(position.history_id)
+        told = self._mapping(self.server.get("/api/schema", _never, **query))
+        found = told.get("versions")
+        now = told.get("schema_hash")
+        if not isinstance(found, list) or not isinstance(now, str | None):
+            raise not_ours(self.label)
+        versions = tuple(
+            self._decoded(Version, {"type": "Version", **self._mapping(v)}) for v in found
+        )
+        return Versions(now, told.get("known") is True, versions)
+
+    def undo(self, cancelled: IsCancelled) -> UndoReport:  # noqa: ARG002
+        """Refused: a push server offers no way to take a push back."""
+        raise Unsupported(
+            f"{self.label} is a server, and undo works on database files only.",
+            "Run `valet-studio undo --db FILE` where the server's database file is.",
+        )
+
+    def reset_backfill(self, table: str, column: str) -> bool:
+        """Refused: a push server offers no way to re-arm a backfill."""
+        raise Unsupported(
+            f"{self.label} is a server, and backfill reset works on database files only.",
+            f"Run `valet-studio backfill reset {table}.{column} --db FILE` where the server's "
+            "database file is.",
+        )
+
+    def _plan(self, schema: Schema, cancelled: IsCancelled, **query: str) -> Plan:
+        told = self.server.post("/api/schema/plan", _body(schema), cancelled, **query)
+        return self._decoded(Plan, self._mapping(told).get("plan"))
+
+    def _events(
+        self, path: str, schema: Schema, cancelled: IsCancelled, **query: str
+    ) -> Iterator[Event]:
+        lines = self.server.stream(path, _body(schema), cancelled, **query)
+        with closing(cast("Any", lines)):
+            for line in lines:
+                event = self._event(line)
+                yield event
+                if isinstance(event, Report):
+                    return
+        raise AnswerLost(
+            f"{self.label} ended its answer too soon.", "Look at the plan, then try again."
+        )
+
+    def _event(self, line: Json) -> Event:
+        if isinstance(line, dict) and "error" in line:
+            raise self._error(line["error"])
+        try:
+            return decode_event(line)
+        except ValueError:
+            raise not_ours(self.label) from None
+
+    def _error(self, document: Json) -> StudioError:
+        try:
+            return decode_error(document)
+        except ValueError:
+            return not_ours(self.label)
+
+    def _became(self, push: str, plan: Plan, reason: StudioError) -> Report:
+        """What became of a push whose answer did not come.
+
+        Raises:
+            StudioError: it was rolled back, or the server cannot be asked.
+        """
+        ends = time.monotonic() + RESOLVE_SECONDS
+        while time.monotonic() < ends:
+            try:
+                told = self._mapping(self.server.get("/api/schema", _never, brief="1", push=push))
+            except ServerError:
+                told = {}
+            became = told.get("push")
+            state = became.get("state") if isinstance(became, dict) else None
+            if state == "applied" and isinstance(became, dict):
+                return self._applied(became, plan)
+            if state == "unknown":
+                if isinstance(reason, Cancelled):
+                    raise reason
+                raise ServerError(
+                    f"The connection to {self.label} was lost, and the server applied nothing.",
+                    "Look at the plan, then apply again.",
+                ) from reason
+            time.sleep(_ASK_AGAIN_SECONDS if state == "running" else _ASK_AGAIN_SECONDS * 5)
+        raise ServerError(
+            f"The connection to {self.label} was lost during a push, and it cannot be asked how "
+            "that ended. It was applied whole or not at all.",
+            f"`valet-studio history --db {self.label}` tells once it answers again.",
+        ) from reason
+
+    def _applied(self, became: dict[str, Json], plan: Plan) -> Report:
+        """The report of a push, or as much of it as the server's database still knows."""
+        report = became.get("report")
+        if report is not None:
+            return self._decoded(Report, report)
+        number = became.get("history_id")
+        entry = next((e for e in self.history() if e.id == number), None)
+        if entry is None:
+            raise not_ours(self.label)
+        status: Outcome = "ok" if entry.hash_after else "failed"
+        return Report(status, plan, seconds=entry.seconds, history_id=entry.id)
+
+    def _decoded(self, kind: type[T], document: Json) -> T:
+        try:
+            return decode(kind, document)
+        except ValueError:
+            raise not_ours(self.label) from None
+
+    def _mapping(self, document: Json) -> dict[str, Json]:
+        if not isinstance(document, dict):
+            raise not_ours(self.label)
+        return document
+
+
+def _body(schema: Schema) -> bytes:
+    return json.dumps(to_document(schema)).encode()
+
+
+def _flag(value: bool) -> str:
+    return "1" if value else "0"
+
+
+def _never() -> bool:
+    return False

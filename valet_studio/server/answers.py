@@ -1,0 +1,81 @@
+"""What the server says, as JSON. Pure."""
+
+from __future__ import annotations
+
+from valet_studio.errors import StudioError
+from valet_studio.migrate.events import Report
+from valet_studio.migrate.versions import Versions
+from valet_studio.migrate.wire import encode, encode_error
+from valet_studio.plan.changes import (
+    AddColumn,
+    AnyChange,
+    ChangeType,
+    CreateTable,
+    Plan,
+    RemoveField,
+    Risk,
+)
+from valet_studio.report_json import plan_json, problems_json, report_json
+from valet_studio.schema.model import Json
+
+
+def push_json(report: Report) -> dict[str, Json]:
+    """The diff that a push made, or, where it was rejected, why."""
+    changes = report.plan.changes
+    breaking = [change for change in changes if change.risk is Risk.BREAKING]
+    told = report_json(report)
+    return {
+        "status": report.status,
+        "schema_hash": report.plan.schema_hash,
+        "new_tables": [c.table for c in changes if isinstance(c, CreateTable)],
+        "added_columns": [_column(c) for c in changes if isinstance(c, AddColumn)],
+        "removed_columns": [_column(c) for c in changes if isinstance(c, RemoveField)],
+        "type_mismatches": [_why(c) for c in breaking if isinstance(c, ChangeType)],
+        "other_problems": [_why(c) for c in breaking if not isinstance(c, ChangeType)],
+        "backfills": told["backfills"],
+        "history_id": report.history_id,
+        "seconds": told["seconds"],
+        "warnings": plan_json(report.plan)["warnings"],
+    }
+
+
+def plan_answer(plan: Plan) -> dict[str, Json]:
+    """A plan as `plan --json` prints it, and once more as this program's client reads it."""
+    return {**plan_json(plan), "plan": encode(plan)}
+
+
+def error_json(error: StudioError) -> dict[str, Json]:
+    """What went wrong as the commands print it, and once more as this program's client reads it."""
+    return {**problems_json(error.problems), "error": encode_error(error)}
+
+
+def versions_json(versions: Versions) -> dict[str, Json]:
+    """The schema that holds now, and what leads to it from a replica's position."""
+    last = versions.after[-1].document if versions.after else None
+    return {
+        "schema_hash": versions.hash,
+        "known": versions.known,
+        "schema": last,
+        "versions": [
+            {"history_id": v.history_id, "hash": v.hash, "document": v.document}
+            for v in versions.after
+        ],
+    }
+
+
+def _column(change: AnyChange) -> dict[str, Json]:
+    return {"table": change.table, "column": change.column}
+
+
+def _why(change: AnyChange) -> dict[str, Json]:
+    place = change.location
+    return {
+        "table": change.table,
+        "column": change.column,
+        "message": change.summary,
+        "recipe": change.rule,
+        "documents": list(change.examples),
+        "location": None
+        if place is None
+        else {"file": place.file, "line": place.line, "column": place.column},
+    }

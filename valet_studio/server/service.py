@@ -1,0 +1,276 @@
+"""One database and the pushes to it: serialised, remembered by their ids, rolled back at the end.
+
+Nothing here knows of HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import apsw
+
+from valet_studio.database.inspect import inspect
+from valet_studio.database.layout import read_meta, write_meta
+from valet_studio.database.target import FileTarget
+from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError
+from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.history import next_id
+from valet_studio.migrate.noted import apply_noting
+from valet_studio.migrate.target import LocalTarget
+from valet_studio.plan.changes import Plan
+from valet_studio.schema.model import Json, Schema
+from valet_studio.server.body import Schemas
+from valet_studio.server.runs import Run
+from valet_studio.typescript.limits import Limits
+
+PUSHES = "pushes"
+"""The key in `_valet_meta` under which the last pushes stand: `[{"id", "history_id"}, …]`."""
+KEPT_PUSHES = 100
+DRY_RUNS_AT_ONCE = 4
+_LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a client asks for besides its schema."""
+
+    fingerprint: str | None = None
+    """The plan that was reviewed; None takes whatever plan holds."""
+    strict: bool = False
+    push: str | None = None
+    """The client's name for this push, by which it can ask what became of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What became of one push."""
+
+    state: Literal["running", "applied", "unknown"]
+    history_id: int | None = None
+    """The migration that it was."""
+    report: Report | None = None
+    """None where the server was started again since."""
+
+
+class Service:
+    """The state of one push server. Make it within a running event loop.
+
+    Args:
+        wait_seconds: how long a push waits for another one to end.
+        pushed: told of the report of each push.
+    """
+
+    def __init__(
+        self,
+        file: FileTarget,
+        limits: Limits,
+        *,
+        wait_seconds: float,
+        pushed: Callable[[Report], None],
+    ):
+        self.target = LocalTarget(file)
+        self.schemas = Schemas(limits)
+        self._limits = limits
+        self._wait_seconds = wait_seconds
+        self._pushed = pushed
+        self._turn = asyncio.Lock()
+        self._room = asyncio.Semaphore(DRY_RUNS_AT_ONCE)
+        self._pushes: set[Run] = set()
+        self._dry_runs: set[Run] = set()
+        self._under_way: set[str] = set()
+        self._reports: OrderedDict[str, Report] = OrderedDict()
+        self._abandoned: OrderedDict[str, None] = OrderedDict()
+        self._stopping = False
+
+    def stop_rehearsing(self) -> None:
+        """Cancel every dry run and begin no other; pushes may still end."""
+        self._stopping = True
+        for run in self._dry_runs:
+            run.cancel()
+
+    async def stop(self) -> None:
+        """Cancel all that runs, and wait until it has rolled back."""
+        self.stop_rehearsing()
+        for run in (*self._dry_runs, *self._pushes):
+            await run.end()
+
+    @asynccontextmanager
+    async def dry_run(self, schema: Schema, order: Order) -> AsyncIterator[Run]:
+        """A rehearsal, to be consumed within the block.
+
+        Raises:
+            PlanIsStale: the plan that was reviewed no longer holds.
+        """
+        async with self._room:
+            plan = await self._reviewed(schema, order)
+
+            def work(cancelled: IsCancelled) -> Iterator[Event]:
+                return self.target.dry_run(
+                    schema, plan, cancelled, limits=self._limits, strict=order.strict
+                )
+
+            async with self._running(Run(work), self._dry_runs) as run:
+                yield run
+
+    @asynccontextmanager
+    async def push(
+        self, schema: Schema, order: Order, gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[Run]:
+        """A push, to be consumed within the block. One runs at a time.
+
+        Args:
+            gone: whether the client went away while the push waited for others.
+
+        Raises:
+            Cancelled: the client went away.
+            DatabaseBusy: other pushes took too long.
+            PlanIsStale: the plan that was reviewed no longer holds.
+        """
+        async with self._alone(gone):
+            plan = await self._reviewed(schema, order)
+
+            def note(connection: apsw.Connection) -> None:
+                if order.push is not None:
+                    _note_push(connection, order.push)
+
+            def work(cancelled: IsCancelled) -> Iterator[Event]:
+                events = apply_noting(
+                    self.target.file,
+                    schema,
+                    plan,
+                    cancelled,
+                    note,
+                    limits=self._limits,
+                    strict=order.strict,
+                )
+                for event in events:
+                    if isinstance(event, Report):
+                        self._remember(order.push, event)
+                    yield event
+
+            async with self._running(Run(work), self._pushes) as run:
+                yield run
+
+    @contextmanager
+    def under_way(self, push: str | None) -> Iterator[None]:
+        """Within the block, whoever asks of a push is told that it is running.
+
+        Raises:
+            ServerError: it runs already, or was asked of before it arrived and so given up.
+        """
+        if push is None:
+            yield
+            return
+        if push in self._under_way or push in self._abandoned or push in self._reports:
+            raise ServerError(
+                "A push of this id was here before, or its client has given it up.",
+                "Push again under a new id.",
+            )
+        self._under_way.add(push)
+        try:
+            yield
+        finally:
+            self._under_way.discard(push)
+
+    async def became(self, push: str) -> Became:
+        """What became of a push. An unknown one will be refused should it yet arrive."""
+        noted = await asyncio.to_thread(self._noted, push)
+        # From here on nothing is awaited, so that no push can begin in between.
+        if push in self._under_way:
+            return Became("running")
+        report = self._reports.get(push)
+        if report is not None:
+            return Became("applied", report.history_id, report)
+        if noted is not None:
+            return Became("applied", noted)
+        self._abandoned[push] = None
+        _trim(self._abandoned, KEPT_PUSHES * 10)
+        return Became("unknown")
+
+    def schema_hash(self) -> str | None:
+        """The hash of the schema that the database holds."""
+        with self.target.file.reading() as connection:
+            return inspect(connection).applied_hash
+
+    def _noted(self, push: str) -> int | None:
+        """The migration of a push that the database records."""
+        with self.target.file.reading() as connection:
+            for noted in _noted_pushes(connection):
+                number = noted.get("history_id") if isinstance(noted, dict) else None
+                if isinstance(noted, dict) and noted.get("id") == push and isinstance(number, int):
+                    return number
+        return None
+
+    async def _reviewed(self, schema: Schema, order: Order) -> Plan:
+        plan = await asyncio.to_thread(self.target.plan, schema, strict=order.strict)
+        if order.fingerprint not in (None, plan.fingerprint):
+            raise PlanIsStale(
+                "The database or the schema changed after this plan was made. Nothing was done.",
+                "Look at the new plan, then go on with that.",
+            )
+        return plan
+
+    @asynccontextmanager
+    async def _alone(self, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[None]:
+        """Wait for other pushes; whoever goes away meanwhile leaves the line."""
+        turn = asyncio.ensure_future(self._turn.acquire())
+        ends = time.monotonic() + self._wait_seconds
+        try:
+            while not turn.done():
+                left = ends - time.monotonic()
+                if left <= 0:
+                    raise DatabaseBusy(
+                        "Another push is running, and did not end within "
+                        f"{self._wait_seconds:g} seconds.",
+                        "Nothing was changed. Look at the plan, then push again.",
+                    )
+                await asyncio.wait({turn}, timeout=min(left, _LOOK_SECONDS))
+                if not turn.done() and await gone():
+                    raise Cancelled
+            yield
+        finally:
+            if not turn.cancel():
+                self._turn.release()
+
+    @asynccontextmanager
+    async def _running(self, run: Run, among: set[Run]) -> AsyncIterator[Run]:
+        if self._stopping:
+            raise Cancelled("The server is stopping. Nothing was changed.")
+        among.add(run)
+        try:
+            yield run
+        finally:
+            await asyncio.shield(run.end())
+            among.discard(run)
+
+    def _remember(self, push: str | None, report: Report) -> None:
+        if push is not None and report.status in ("ok", "failed"):
+            self._reports[push] = report
+            _trim(self._reports, KEPT_PUSHES)
+        self._pushed(report)
+
+
+def _note_push(connection: apsw.Connection, push: str) -> None:
+    noted = _noted_pushes(connection)
+    noted.append({"id": push, "history_id": next_id(connection)})
+    write_meta(connection, PUSHES, json.dumps(noted[-KEPT_PUSHES:]))
+
+
+def _noted_pushes(connection: apsw.Connection) -> list[Json]:
+    try:
+        noted = json.loads(read_meta(connection).get(PUSHES, "[]"))
+    except ValueError:
+        return []
+    return noted if isinstance(noted, list) else []
+
+
+def _trim(kept: OrderedDict[str, Any], size: int) -> None:
+    while len(kept) > size:
+        kept.popitem(last=False)
