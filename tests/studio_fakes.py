@@ -181,7 +181,7 @@ class FakeEngine:
     written: int = 0
     after_apply: StudioState | None = None
 
-    def look(self, settings: Settings) -> StudioState:  # noqa: ARG002
+    def look(self, settings: Settings, cancelled: IsCancelled) -> StudioState:  # noqa: ARG002
         return self.state
 
     def measure(self, state: StudioState, cancelled: IsCancelled) -> StudioState:  # noqa: ARG002

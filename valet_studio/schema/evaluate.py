@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -23,17 +24,22 @@ _VALIDATORS = (
 )
 
 
-def evaluate(sources: Sources, limits: Limits = _DEFAULT_LIMITS) -> Schema:
+def evaluate(
+    sources: Sources,
+    limits: Limits = _DEFAULT_LIMITS,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> Schema:
     """Run the modules and read off their schema.
 
     Raises:
+        Cancelled: `cancelled` answered True.
         SchemaError: the schema is wrong; its problems are all that this run could find.
         SandboxError: Deno is missing or cannot be started.
     """
     entry = Location(shown_path(sources.folder, sources.entry), 1, 1)
     with Child(sources, limits) as child:
         try:
-            raw = child.evaluate()
+            raw = child.evaluate(cancelled)
         except ChildStopped as stopped:
             problem = stopped.problems[0]
             place = Behaviours(sources).loop_place() or entry

@@ -36,12 +36,14 @@ def look_and_measure(
     measuring = False
     try:
         missing = not settings.schema_path.is_file()
-        state = engine.look(settings)
+        state = engine.look(settings, outdated)
         types = types_diff(state.files) if state.plan is not None else None
         post(Looked(generation, state, missing, types))
         measuring = True
         if state.plan is not None and not state.plan.measured and not outdated():
             post(Measured(generation, engine.measure(state, outdated)))
+    except Cancelled:
+        return
     except StudioError as error:
         post(LookFailed(generation, error.problems, measuring))
     except Exception as error:

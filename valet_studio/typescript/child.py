@@ -137,14 +137,15 @@ class Child:
         """The first place in the user's modules that a stack names."""
         return user_location(stack, self.sources_uri, self._sources.folder)
 
-    def evaluate(self) -> Any:
+    def evaluate(self, cancelled: Callable[[], bool] = lambda: False) -> Any:
         """Run schema.ts; what it declared as raw data (see `shim/record.ts`).
 
         Raises:
+            Cancelled: `cancelled` answered True; the process is gone.
             ChildStopped: it took too long or too much memory.
         """
         self._outgoing.put((b"E", b""))
-        payload = self._answer(b"E", self._limits.evaluate_seconds)
+        payload = self._answer(b"E", self._limits.evaluate_seconds, cancelled)
         self._evaluated = True
         return json.loads(payload)
 
