@@ -23,6 +23,8 @@ from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.migrate.undo import UndoReport
+from valet_studio.migrate.written import TableWrites
+from valet_studio.migrate.written import written_since as writes_of
 from valet_studio.plan.changes import Plan
 from valet_studio.remote.target import ServerTarget, is_server
 from valet_studio.schema.evaluate import evaluate
@@ -190,6 +192,18 @@ def history(settings: Settings) -> tuple[HistoryEntry, ...]:
 def undo(settings: Settings, cancelled: IsCancelled = lambda: False) -> UndoReport:
     """Put the database back as it was before the last migration; see `migrate.undo`."""
     return target_of(settings).undo(cancelled)
+
+
+def written_since(
+    settings: Settings, cancelled: IsCancelled = lambda: False
+) -> tuple[TableWrites, ...]:
+    """The tables with documents written since the last apply, which an undo would take back.
+
+    Raises:
+        StudioError: there is nothing to undo.
+        Cancelled: `cancelled` answered True.
+    """
+    return writes_of(open_target(settings.database), cancelled)
 
 
 def reset_backfill(settings: Settings, table: str, column: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from valet_studio import pipeline
@@ -9,6 +11,7 @@ from valet_studio.commands.console import complain, interruptible, must_ask, say
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
 from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.written import TableWrites
 from valet_studio.schema.model import Json
 
 
@@ -31,6 +34,9 @@ def undo(settings: Settings, *, yes: bool) -> int:
     """Put back the snapshot taken before the last apply."""
     if not yes:
         must_ask("undo")
+        with interruptible() as cancelled:
+            written = pipeline.written_since(settings, cancelled)
+        say(_written_text(written))
         question = f"Put {settings.database} back as it was before the last apply?"
         if not click.confirm(question, default=False):
             complain("Nothing was undone.\n")
@@ -42,6 +48,24 @@ def undo(settings: Settings, *, yes: bool) -> int:
         f"What it held until now is kept in {done.kept}.\n"
     )
     return 0
+
+
+def _written_text(written: Sequence[TableWrites]) -> str:
+    """What an undo would take back, before it is asked for."""
+    if not written:
+        return "No document was written since the last apply.\n"
+    lines = ["Written since the last apply, and gone from the database after an undo:"]
+    for writes in written:
+        counts = {
+            "+": (writes.inserted, "inserted"),
+            "~": (writes.updated, "updated"),
+            "-": (writes.deleted, "deleted"),
+        }
+        for sign, (count, verb) in counts.items():
+            if count:
+                plural = "" if count == 1 else "s"
+                lines.append(f"  {sign} {writes.table}: {count:,} document{plural} {verb}")
+    return "\n".join([*lines, "What is replaced is kept in a file of its own."]) + "\n"
 
 
 def reset_backfill(settings: Settings, name: str) -> int:

@@ -6,6 +6,10 @@ precede (`dev.before-0003.db`). What an undo replaces is itself kept (`dev.undon
 
 from __future__ import annotations
 
+import glob
+import shutil
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import closing
@@ -52,21 +56,24 @@ def keep_snapshot(target: FileTarget, connection: apsw.Connection, cancelled: Is
     read through another one.
     """
     path = _snapshot(target, "before", next_id(connection))
-    _under_its_final_name(path, lambda partial: deque(copy_to(target, partial, cancelled), 0))
+
+    def write(partial: Path) -> None:
+        if not (_file_is_all(connection) and _reflink(target.path, partial)):
+            partial.unlink(missing_ok=True)
+            deque(copy_to(target, partial, cancelled), 0)
+
+    _under_its_final_name(path, write)
     for kind in ("before", "undone"):
         for old in _snapshots(target, kind)[:-KEPT_SNAPSHOTS]:
             old.unlink(missing_ok=True)
     return path
 
 
-def undo(target: FileTarget, cancelled: IsCancelled) -> UndoReport:
-    """Put back the database as it was before the last migration.
-
-    Documents written since are lost to the live database; the file that holds them is kept.
+def last_snapshot(target: FileTarget) -> tuple[int, Path]:
+    """The last migration and the snapshot that was taken before it.
 
     Raises:
         StudioError: nothing was applied, or its snapshot is gone.
-        DatabaseBusy: another process holds the write lock.
     """
     with target.reading() as reader:
         history = entries(reader)
@@ -82,7 +89,20 @@ def undo(target: FileTarget, cancelled: IsCancelled) -> UndoReport:
             f"The snapshot from before migration {last} is gone: {snapshot} does not exist.",
             f"The newest {KEPT_SNAPSHOTS} snapshots are kept in {snapshot_folder(target)}.",
         )
-    kept = _snapshot(target, "undone", last)
+    return last, snapshot
+
+
+def undo(target: FileTarget, cancelled: IsCancelled) -> UndoReport:
+    """Put back the database as it was before the last migration.
+
+    Documents written since are lost to the live database; the file that holds them is kept.
+
+    Raises:
+        StudioError: nothing was applied, or its snapshot is gone.
+        DatabaseBusy: another process holds the write lock.
+    """
+    last, snapshot = last_snapshot(target)
+    kept = _free(_snapshot(target, "undone", last))
     with database_errors(target.label), target.writing() as connection:
         # Exclusive mode keeps the lock after COMMIT: nobody writes between the two copies.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -92,6 +112,27 @@ def undo(target: FileTarget, cancelled: IsCancelled) -> UndoReport:
         _restore(snapshot, connection)
     snapshot.unlink()
     return UndoReport(target.label, last, snapshot, kept)
+
+
+def _file_is_all(connection: apsw.Connection) -> bool:
+    """Whether the database's file alone holds its last committed state, and will while
+    `connection` holds the write lock: in rollback mode, before anything is written."""
+    mode = connection.execute("PRAGMA main.journal_mode").get
+    locked = connection.txn_state("main") == apsw.mapping_txn_state["SQLITE_TXN_WRITE"]
+    return locked and mode in ("delete", "truncate", "persist")
+
+
+def _reflink(source: Path, destination: Path) -> bool:
+    """Share the file's blocks with a new one (FICLONE), where the file system can.
+
+    In a process of its own: closing the file in this one would drop SQLite's locks on it
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    program = shutil.which("cp") if sys.platform == "linux" else None
+    if program is None:
+        return False
+    command = [program, "--reflink=always", "--", str(source), str(destination)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _restore(snapshot: Path, connection: apsw.Connection) -> None:
@@ -131,5 +172,15 @@ def _snapshot(target: FileTarget, kind: str, migration: int) -> Path:
     return snapshot_folder(target) / f"{target.path.stem}.{kind}-{migration:04d}.db"
 
 
+def _free(path: Path) -> Path:
+    """The path, or one with a number where a migration of that number was undone before."""
+    tried, number = path, 2
+    while tried.exists():
+        tried, number = path.with_stem(f"{path.stem}-{number}"), number + 1
+    return tried
+
+
 def _snapshots(target: FileTarget, kind: str) -> list[Path]:
-    return sorted(snapshot_folder(target).glob(f"{target.path.stem}.{kind}-*.db"))
+    """The snapshots of a kind, oldest first."""
+    found = snapshot_folder(target).glob(f"{glob.escape(target.path.stem)}.{kind}-*.db")
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
