@@ -80,8 +80,8 @@ export default defineSchema({
 """
 
 
-def init(valet_dir: Path) -> tuple[Path, ...]:
-    """Make a schema in a valet directory, and the lines of .gitignore beside that directory.
+def init(valet_dir: Path, name: str = SCHEMA_FILE) -> tuple[Path, ...]:
+    """Make a schema of that name in a valet directory, and a .gitignore beside that directory.
 
     Returns the files that it wrote; a schema that exists is left as it is.
 
@@ -89,7 +89,7 @@ def init(valet_dir: Path) -> tuple[Path, ...]:
         StudioError: a file cannot be read or written.
     """
     written = []
-    schema = valet_dir / SCHEMA_FILE
+    schema = valet_dir / name
     if not schema.exists():
         pipeline.write_atomically(schema, STARTER)
         written.append(schema)

@@ -45,6 +45,23 @@ def modules(folder: Path) -> Mapping[Path, Stamp]:
     return stamps
 
 
+def database_stamp(database: str) -> Stamp | None:
+    """What changes whenever a SQLite file is written, in rollback or in WAL mode.
+
+    None where there is no such file, and for the URL of a server. An empty write-ahead log counts
+    as none: readers make and delete it.
+    """
+    try:
+        main = Path(database).stat()
+    except (OSError, ValueError):
+        return None
+    log = (0, 0)
+    with suppress(OSError):
+        stat = Path(f"{database}-wal").stat()
+        log = (stat.st_mtime_ns, stat.st_size) if stat.st_size else log
+    return (main.st_ino, main.st_mtime_ns + log[0], main.st_size + log[1])
+
+
 async def _changes(folder: Path, seen: Mapping[Path, Stamp]) -> AsyncGenerator[None, None]:
     while True:
         async with aclosing(_wake_ups(folder)) as wake_ups:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -35,15 +37,29 @@ from valet_studio.tui.sentences import look_notice, plan_sentence, run_sentence
 from valet_studio.tui.status import Tone
 from valet_studio.tui.text import duration, problem_plain
 from valet_studio.tui.theme import DARK, LIGHT, starting_theme
+from valet_studio.tui.window import Window
+from valet_studio.watch import Stamp
 
 DRAW_SECONDS = 0.05
 """How often the progress of a run is drawn."""
+DATABASE_SECONDS = 2.0
+"""How often it is asked whether another program wrote the database."""
 LOGGED_FAILURES = 10
 
 
 def run(settings: Settings) -> None:
-    """Open the studio and return when the user leaves it."""
-    StudioApp(settings).run()
+    """Open the studio and return when the user leaves it.
+
+    Raises:
+        Exception: a defect ended it; the terminal is as it was before.
+    """
+    app = StudioApp(settings)
+    try:
+        app.run()
+    finally:
+        app.window.leave()
+    if app.defect is not None:
+        raise app.defect
 
 
 class StudioApp(App[None]):
@@ -72,6 +88,14 @@ class StudioApp(App[None]):
         self.leaving = False
         self.rereading = False
         """Whether the user asked for the look that runs, and waits for an answer."""
+        self.defect: Exception | None = None
+        """What no handler expected; the app is ending."""
+        self.window = Window(os.environ, self._to_terminal)
+        self.database_seen: Stamp | None = None
+        """The database's files as they were at the newest look."""
+        self.look_began = 0.0
+        self.rest_until = 0.0
+        """When the database may be looked at again unasked: a slow look is not repeated at once."""
         self.commands = Commands(self)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
@@ -98,9 +122,50 @@ class StudioApp(App[None]):
 
     def _begin(self) -> None:
         self.draw()
-        self.run_worker(self._watch(), group="watch", exit_on_error=False)
-        self.look()
+        self.begin_watching()
         self.set_interval(DRAW_SECONDS, self.advance_run)
+        self.set_interval(DATABASE_SECONDS, self.look_at_database)
+
+    def begin_watching(self) -> None:
+        """Watch the settings' schema and database, and look at them."""
+        self.run_worker(self._watch(), group="watch", exclusive=True, exit_on_error=False)
+        self.database_seen = watch.database_stamp(self.settings.database)
+        self.look()
+
+    def look_at_database(self) -> None:
+        """Look again where another program wrote the database.
+
+        A look that takes long is followed by a rest ten times as long, so that a database that
+        is written all the time does not keep the studio busy.
+        """
+        looking = any(worker.group == "look" and worker.is_running for worker in self.workers)
+        resting = time.monotonic() < self.rest_until
+        if self.facts.running == "apply" or looking or resting or not self.facts.watching:
+            return
+        seen = watch.database_stamp(self.settings.database)
+        if seen != self.database_seen:
+            self.database_seen = seen
+            self.look()
+
+    def _to_terminal(self, sequence: str) -> None:
+        if self.is_headless or self.is_web:
+            return
+        if self._driver is not None and self._running:
+            self._driver.write(sequence)
+            self._driver.flush()
+        elif sys.__stderr__ is not None:
+            sys.__stderr__.write(sequence)
+            sys.__stderr__.flush()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Keep it for `run`, which raises it where the terminal can show a sentence."""
+        if self.defect is None:
+            self.defect = error
+        super()._handle_exception(error)
+
+    def _fatal_error(self) -> None:
+        """End without a traceback over the screen."""
+        self._close_messages_no_wait()
 
     def on_unmount(self) -> None:
         """Whatever ends the app ends its work."""
@@ -110,6 +175,7 @@ class StudioApp(App[None]):
     def draw(self) -> None:
         """Draw everything from the facts."""
         self.main.show(self.facts, self.progress, self.types)
+        self.window.show(self.facts, self.progress)
 
     def learn(self, facts: Facts) -> None:
         """Know this from now on, and show it."""
@@ -166,6 +232,7 @@ class StudioApp(App[None]):
     def look(self) -> None:
         """Read schema and database on a worker; only the newest look is shown."""
         self.generation += 1
+        self.look_began = time.monotonic()
         generation = self.generation
         self.run_worker(
             partial(
@@ -235,6 +302,8 @@ class StudioApp(App[None]):
     def on_measured(self, message: messages.Measured) -> None:
         """The same plan with its counts."""
         if message.generation == self.generation:
+            now = time.monotonic()
+            self.rest_until = now + 10 * (now - self.look_began)
             self.learn(replace(self.facts, state=message.state, good=message.state))
 
     def on_look_failed(self, message: messages.LookFailed) -> None:
@@ -285,6 +354,7 @@ class StudioApp(App[None]):
         for event in thinned(events):
             self.progress = advance(self.progress, event)
         self.main.show_run(self.facts, self.progress)
+        self.window.show(self.facts, self.progress)
 
     def on_run_ended(self, message: messages.RunEnded) -> None:
         """Say how it ended; after an apply write the types and look again."""
@@ -307,6 +377,7 @@ class StudioApp(App[None]):
                 facts = replace(facts, rehearsed=None)
         elif message.work == "apply":
             facts = replace(facts, rehearsed=None)
+            self.database_seen = watch.database_stamp(self.settings.database)
         self.learn(facts)
         said, tone = run_sentence(run_)
         marks: dict[Tone, Mark] = {"good": "✓", "warning": "!", "bad": "✗", "plain": "·"}

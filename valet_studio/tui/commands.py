@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
-from valet_studio.errors import Location
+from valet_studio.errors import Location, StudioError
 from valet_studio.tui.actions import PANES
 from valet_studio.tui.confirm import apply_question, quit_question
 from valet_studio.tui.editor import editor_call
@@ -78,8 +78,13 @@ class Commands:
         """Make a starting schema and read it."""
         from valet_studio.scaffold import init
 
-        init(self.app.settings.schema_path.parent)
-        self.app.look()
+        path = self.app.settings.schema_path
+        try:
+            init(path.parent, path.name)
+        except StudioError as error:
+            self.app.say(error.problems[0].message, "bad")
+        else:
+            self.app.look()
 
     def do_write_files(self) -> None:
         """Write the generated files."""
