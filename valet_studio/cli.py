@@ -265,23 +265,35 @@ def codegen(context: click.Context, /, watch: bool, no_push: bool, **_: Any) -> 
 @cli.command()
 @works_on(files=True)
 @click.option("--dry-run", "rehearse", is_flag=True, help="Rehearse on a copy too.")
+@click.option("--types", is_flag=True, help="Check the types of schema.ts too.")
 @click.pass_context
-def check(context: click.Context, /, rehearse: bool, **_: Any) -> int:
+def check(context: click.Context, /, rehearse: bool, types: bool, **_: Any) -> int:
     """For CI: 0 in sync, 3 changes pending or files stale, 4 blocked."""
     from valet_studio.commands import runs
 
-    return runs.check(settings_of(context), rehearse=rehearse)
+    return runs.check(settings_of(context), rehearse=rehearse, types=types)
 
 
 @cli.command()
 @works_on()
+@click.argument("migration", metavar="[ID]", type=int, required=False)
+@click.option("--diff", metavar="A B", type=(int, int), help="Compare the schemas of two.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
-def history(context: click.Context, /, as_json: bool, **_: Any) -> int:
-    """List what was applied."""
+def history(
+    context: click.Context,
+    /,
+    migration: int | None,
+    diff: tuple[int, int] | None,
+    as_json: bool,
+    **_: Any,
+) -> int:
+    """List what was applied, or show what one migration changed in the schema."""
+    if migration is not None and diff is not None:
+        raise click.UsageError("An ID and --diff ask for different things.", context)
     from valet_studio.commands import upkeep
 
-    return upkeep.history(settings_of(context), as_json=as_json)
+    return upkeep.history(settings_of(context), as_json=as_json, migration=migration, diff=diff)
 
 
 @cli.command()

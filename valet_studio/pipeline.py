@@ -19,13 +19,14 @@ from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, Problem, StudioError
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import Event, IsCancelled
-from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.history import HistoryEntry, schema_at
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.migrate.written import written_since as writes_of
 from valet_studio.plan.changes import Plan
+from valet_studio.plan.diff import SchemaChange, schema_changes
 from valet_studio.remote.target import ServerTarget, is_server
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Schema
@@ -187,6 +188,17 @@ def apply_fix(settings: Settings, fix: Fix) -> Path:
 def history(settings: Settings) -> tuple[HistoryEntry, ...]:
     """What was applied to the database, newest first."""
     return target_of(settings).history()
+
+
+def history_diff(settings: Settings, before: int | None, after: int) -> tuple[SchemaChange, ...]:
+    """What differs between the schemas of two applied migrations; None stands for no schema.
+
+    Raises:
+        StudioError: the history does not hold one of them.
+    """
+    with open_target(settings.database).reading() as connection:
+        first = schema_at(connection, before) if before is not None else None
+        return schema_changes(first, schema_at(connection, after))
 
 
 def undo(settings: Settings, cancelled: IsCancelled = lambda: False) -> UndoReport:

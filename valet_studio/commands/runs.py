@@ -83,9 +83,15 @@ def apply(settings: Settings, *, yes: bool, as_json: bool) -> int:
     return code
 
 
-def check(settings: Settings, *, rehearse: bool) -> int:
+def check(settings: Settings, *, rehearse: bool, types: bool = False) -> int:
     """Say for CI whether database, schema and generated files agree."""
     state, found = planned(settings)
+    if types:
+        with interruptible() as cancelled:
+            problems = pipeline.check_types(state, cancelled)
+        if problems:
+            say(report.problems_text(problems))
+            return REJECTED
     if found.status == "blocked":
         say(report.plan_text(found))
         return REJECTED

@@ -12,22 +12,71 @@ from valet_studio.config import Settings
 from valet_studio.errors import StudioError
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.written import TableWrites
+from valet_studio.plan.diff import SchemaChange
 from valet_studio.schema.model import Json
 
 
-def history(settings: Settings, *, as_json: bool) -> int:
-    """Print what was applied to the database, newest first."""
+def history(
+    settings: Settings,
+    *,
+    as_json: bool,
+    migration: int | None = None,
+    diff: tuple[int, int] | None = None,
+) -> int:
+    """Print what was applied to the database, newest first; or one migration; or how the schemas
+    of two differ."""
+    if diff is not None:
+        changes = pipeline.history_diff(settings, *diff)
+        return _tell_diff(changes, diff[0], diff[1], as_json=as_json)
     entries = pipeline.history(settings)
+    if migration is not None:
+        earlier = max((e.id for e in entries if e.id < migration), default=None)
+        changes = pipeline.history_diff(settings, earlier, migration)
+        entry = next(e for e in entries if e.id == migration)
+        if as_json:
+            say_json({**_as_json(entry), "changes": [_change_json(c) for c in changes]})
+            return 0
+        _tell_entry(entry)
+        return _tell_diff(changes, earlier, migration, as_json=False)
     if as_json:
         say_json({"migrations": [_as_json(entry) for entry in entries]})
     elif not entries:
         say(f"Nothing was applied to {settings.database} yet.\n")
     for entry in () if as_json else entries:
-        after = entry.hash_after[:12] if entry.hash_after else "incomplete"
-        rows = f"{entry.rows:,} row{'' if entry.rows == 1 else 's'} backfilled"
-        say(f"{entry.id:>4}  {entry.applied_at}  {after:<12}  {entry.seconds:.1f} s  {rows}\n")
-        say(f"      {' '.join(entry.summary.split())}\n")
+        _tell_entry(entry)
     return 0
+
+
+def _tell_entry(entry: HistoryEntry) -> None:
+    after = entry.hash_after[:12] if entry.hash_after else "incomplete"
+    rows = f"{entry.rows:,} row{'' if entry.rows == 1 else 's'} backfilled"
+    say(f"{entry.id:>4}  {entry.applied_at}  {after:<12}  {entry.seconds:.1f} s  {rows}\n")
+    say(f"      {' '.join(entry.summary.split())}\n")
+
+
+def _tell_diff(
+    changes: Sequence[SchemaChange], before: int | None, after: int, *, as_json: bool
+) -> int:
+    if as_json:
+        say_json({"before": before, "after": after, "changes": [_change_json(c) for c in changes]})
+        return 0
+    start = f"migration {before}" if before is not None else "an empty schema"
+    if not changes:
+        say(f"The schemas of {start} and migration {after} are the same.\n")
+    else:
+        say(f"From {start} to migration {after}:\n")
+    for change in changes:
+        say(f"  {change.sign} {change.summary}\n")
+    return 0
+
+
+def _change_json(change: SchemaChange) -> dict[str, Json]:
+    return {
+        "sign": change.sign,
+        "table": change.table,
+        "member": change.member,
+        "summary": change.summary,
+    }
 
 
 def undo(settings: Settings, *, yes: bool) -> int:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 import apsw
 
+from valet_studio.errors import StudioError
 from valet_studio.plan.changes import Change, Plan
-from valet_studio.schema.document import to_document
+from valet_studio.schema.document import from_document, to_document
 from valet_studio.schema.model import Schema
 
 
@@ -79,6 +80,37 @@ def entries(connection: apsw.Connection) -> tuple[HistoryEntry, ...]:
         " FROM _valet_history ORDER BY id DESC"
     )
     return tuple(HistoryEntry(*row) for row in rows)
+
+
+def schema_at(connection: apsw.Connection, migration: int) -> Schema:
+    """The schema that a migration applied.
+
+    Raises:
+        StudioError: there is no such migration, or its schema is not recorded.
+    """
+    known = [entry.id for entry in entries(connection)]
+    if migration not in known:
+        raise StudioError(
+            f"There is no migration {migration} in the history.",
+            f"It holds {_span(known)}; `valet-studio history` lists them."
+            if known
+            else "Nothing was applied to this database yet.",
+        )
+    text = connection.execute(
+        "SELECT schema_json FROM _valet_history WHERE id = ?", (migration,)
+    ).get
+    try:
+        return from_document(json.loads(text if isinstance(text, str) else ""))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StudioError(
+            f"The schema of migration {migration} cannot be read from the history.",
+            "Another program may have written it; compare other migrations.",
+        ) from error
+
+
+def _span(ids: list[int]) -> str:
+    low, high = min(ids), max(ids)
+    return f"migration {low}" if low == high else f"migrations {low} to {high}"
 
 
 def next_id(connection: apsw.Connection) -> int:

@@ -69,7 +69,8 @@ def written_since(target: FileTarget, cancelled: IsCancelled) -> tuple[TableWrit
             for table in _tables(old)
             if new.table_named(table.name) is None
         ]
-        return tuple(writes for writes in [*found, *gone] if writes.total)
+        writes = tuple(each for each in [*found, *gone] if each.total)
+    return writes
 
 
 def _tables(state: DatabaseState) -> Iterator[TableState]:
