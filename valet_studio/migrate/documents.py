@@ -5,10 +5,11 @@ SQLite itself builds the JSON, so a document costs no Python object on its way t
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, cast
 
 import apsw
 
@@ -21,14 +22,24 @@ BATCH_ROWS = 20_000
 BATCH_BYTES = 8 * 1024 * 1024
 
 
+Key: TypeAlias = int | str
+"""What tells documents apart: a rowid, or an `_id` where the table has no rowid to be named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some documents of one table, in key order."""
 
-    keys: list[int | str]
-    """Rowids, or `_id`s where the table has no rowid that can be named."""
+    keys: Sequence[Key]
     payload: bytes
-    """`{"columns": {name: [cell, …], …}}`, as the JavaScript side reads it."""
+    """`{"columns": {name: [cell, …], …}, "count": n}`, as the JavaScript side reads it."""
+
+    @property
+    def digest(self) -> bytes:
+        """Equal for the same documents with the same cells, and for no others."""
+        found = hashlib.blake2b(self.payload, digest_size=16)
+        found.update(repr(self.keys).encode())
+        return found.digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,15 @@ class Documents:
     connection: apsw.Connection
     table: Table
     state: TableState
+    absent: tuple[str, ...] = ()
+    """Columns that the table is about to get: every document shows null there."""
+    only: frozenset[str] | None = None
+    """The fields that batches hold; None for all."""
+
+    def reading(self, fields: frozenset[str] | None) -> Documents:
+        """The same documents, of which batches hold these fields alone."""
+        known = fields is not None and fields <= self.names.keys()
+        return replace(self, only=fields if known else None)
 
     @property
     def key(self) -> str:
@@ -53,59 +73,85 @@ class Documents:
     def names(self) -> dict[str, str]:
         """Field name as documents show it → column name in the database."""
         spelling = {field.name.lower(): field.name for field in self.table.fields}
-        return {spelling.get(c.name.lower(), c.name): c.name for c in self.state.columns}
+        columns = [*(column.name for column in self.state.columns), *self.absent]
+        return {spelling.get(column.lower(), column): column for column in columns}
 
     def count(self) -> int:
         """How many documents the table holds."""
         return int(self.connection.execute(f"SELECT count(*) FROM {quote(self.state.name)}").get)
 
-    def batches(self) -> Iterator[Batch]:
-        """All documents in key order, in batches bounded by rows and by bytes.
+    def batches(self, after: Key | None = None, until: Key | None = None) -> Iterator[Batch]:
+        """The documents with `after` < key <= `until` in key order, bounded by rows and bytes.
 
         Raises:
             DatabaseError: a text cell is not UTF-8; the message names the document.
         """
-        rows, last = BATCH_ROWS, None
+        rows = BATCH_ROWS
         while True:
             try:
-                found = self.connection.execute(self._batch_sql(last is None), (last, rows)).get
+                batch = self.batch(after, until, rows)
             except (apsw.TooBigError, apsw.NoMemError):
                 if rows == 1:
                     raise
                 rows = max(1, rows // 16)
                 continue
-            except UnicodeDecodeError:
-                raise self._not_utf8(last, rows) from None
-            count, keys, payload = found
-            if not count:
+            if batch is None:
                 return
-            batch = Batch(json.loads(keys), payload.encode())
-            last = batch.keys[-1]
             yield batch
-            rows = max(1, min(BATCH_ROWS, BATCH_BYTES * count // len(batch.payload) + 1))
+            after = batch.keys[-1]
+            rows = max(1, min(BATCH_ROWS, BATCH_BYTES * len(batch.keys) // len(batch.payload) + 1))
 
-    def _batch_sql(self, first: bool) -> str:
+    def batch(self, after: Key | None, until: Key | None, rows: int) -> Batch | None:
+        """The first documents of a span, at most `rows`; None where it holds none.
+
+        Raises:
+            DatabaseError: a text cell is not UTF-8; the message names the document.
+            apsw.TooBigError, apsw.NoMemError: they are too much at once.
+        """
+        bindings = {"after": after, "until": until, "rows": rows}
+        try:
+            count, keys, payload = self.connection.execute(
+                self._batch_sql(after, until), bindings
+            ).get
+        except UnicodeDecodeError:
+            raise self._not_utf8(after, until, rows) from None
+        return Batch(_keys(keys, count), payload.encode()) if count else None
+
+    def _batch_sql(self, after: Key | None, until: Key | None) -> str:
         columns = " || ',' || ".join(
-            f"{_text(_json(name) + ':')} || json_group_array({_cell(column)})"
+            f"{_text(_json(name) + ':')} || json_group_array({self._cell(column)})"
             for name, column in self.names.items()
+            if self.only is None or name in self.only
         )
-        where = "WHERE ?1 IS NULL" if first else f"WHERE {self.key} > ?1"
         return (
-            f"SELECT count(*), json_group_array(_valet_key), "
-            f"'{{\"columns\":{{' || {columns} || '}}}}' "
-            f"FROM (SELECT {self.key} AS _valet_key, * FROM {quote(self.state.name)} "
-            f"{where} ORDER BY {self.key} LIMIT ?2)"
+            f"SELECT count(*), json_group_array(_valet_key), '{{\"columns\":{{' || "
+            f"{columns or _text('')} || '}},\"count\":' || count(*) || '}}' "
+            f"FROM (SELECT {self.key} AS _valet_key, * FROM {self._span(after, until)})"
         )
 
-    def _not_utf8(self, last: int | str | None, rows: int) -> DatabaseError:
-        where = "WHERE ?1 IS NULL" if last is None else f"WHERE {self.key} > ?1"
+    def _span(self, after: Key | None, until: Key | None) -> str:
+        bounds = [f"{self.key} > :after"] if after is not None else []
+        bounds += [f"{self.key} <= :until"] if until is not None else []
+        where = f"WHERE {' AND '.join(bounds)}" if bounds else ""
+        return f"{quote(self.state.name)} {where} ORDER BY {self.key} LIMIT :rows"
+
+    def _cell(self, column: str) -> str:
+        return "NULL" if column in self.absent else _cell(column)
+
+    def _column(self, column: str) -> str:
+        return "NULL" if column in self.absent else quote(column)
+
+    def _not_utf8(self, after: Key | None, until: Key | None, rows: int) -> DatabaseError:
+        bindings = {"after": after, "until": until, "rows": rows}
         for _id, *cells in self.connection.execute(
             'SELECT CAST("_id" AS BLOB), '
-            + ", ".join(f"CAST({quote(column)} AS BLOB)" for column in self.names.values())
-            + f" FROM {quote(self.state.name)} {where} ORDER BY {self.key} LIMIT ?2",
-            (last, rows),
+            + ", ".join(f"CAST({self._column(column)} AS BLOB)" for column in self.names.values())
+            + f" FROM {self._span(after, until)}",
+            bindings,
         ):
             for name, cell in zip(self.names, cells, strict=True):
+                if self.only is not None and name not in self.only:
+                    continue
                 try:
                     bytes(cell or b"").decode()
                 except UnicodeDecodeError:
@@ -117,19 +163,17 @@ class Documents:
                     )
         return DatabaseError(f'Table "{self.table.name}" holds text that is not UTF-8.')
 
-    def ids(self, keys: list[int | str]) -> list[str]:
+    def ids(self, keys: Iterable[Key]) -> list[str]:
         """The `_id` of each document of `keys`."""
-        find = f'SELECT "_id" FROM {quote(self.state.name)} WHERE {self.key} = ?'
-        return [str(self.connection.execute(find, (key,)).get) for key in keys]
+        find = f'SELECT CAST("_id" AS BLOB) FROM {quote(self.state.name)} WHERE {self.key} = ?'
+        found = (self.connection.execute(find, (key,)).get for key in keys)
+        return [bytes(_id or b"").decode(errors="replace") for _id in found]
 
-    def rows(self, keys: list[int | str]) -> dict[int | str, dict[str, Json]]:
+    def rows(self, keys: Iterable[Key]) -> dict[Key, dict[str, Json]]:
         """Whole documents by key, decoded for showing."""
-        found: dict[int | str, dict[str, Json]] = {}
-        select = ", ".join(quote(column) for column in self.names.values())
+        found: dict[Key, dict[str, Json]] = {}
         for key in keys:
-            cells = self.connection.execute(
-                f"SELECT {select} FROM {quote(self.state.name)} WHERE {self.key} = ?", (key,)
-            ).fetchone()
+            cells = self._row(key)
             if cells is not None:
                 found[key] = {
                     name: shown(cell, self._storage(name))
@@ -137,12 +181,27 @@ class Documents:
                 }
         return found
 
+    def _row(self, key: Key) -> tuple[apsw.SQLiteValue, ...] | None:
+        where = f"FROM {quote(self.state.name)} WHERE {self.key} = ?"
+        columns = [self._column(column) for column in self.names.values()]
+        try:
+            return self.connection.execute(
+                f"SELECT {', '.join(columns)} {where}", (key,)
+            ).fetchone()
+        except UnicodeDecodeError:
+            # Text of another encoding is shown as its bytes.
+            raw = (
+                f"CASE typeof({c}) WHEN 'text' THEN CAST({c} AS BLOB) ELSE {c} END" for c in columns
+            )
+            cells = self.connection.execute(f"SELECT {', '.join(raw)} {where}", (key,)).get
+            return tuple(_text_if_utf8(cell) for cell in cells)
+
     def _storage(self, name: str) -> Storage | None:
         declared = self.table.field_named(name)
         return declared.validator.storage if declared else None
 
-    def writer(self, column: str) -> Callable[[Batch, list[apsw.SQLiteValue]], int]:
-        """A function that sets `column` of a batch's documents and returns how many it set."""
+    def writer(self, column: str) -> Callable[[Sequence[Key], Sequence[apsw.SQLiteValue]], int]:
+        """A function that sets `column` of neighbouring documents and returns how many it set."""
         values: dict[apsw.SQLiteValue, apsw.SQLiteValue] = {}
         # The bare lookup, since SQLite calls it once a document.
         lookup = cast("apsw.ScalarProtocol", values.__getitem__)
@@ -152,10 +211,10 @@ class Documents:
             f"valet_value({self.key}) WHERE {self.key} BETWEEN ? AND ?"
         )
 
-        def write(batch: Batch, stored: list[apsw.SQLiteValue]) -> int:
+        def write(keys: Sequence[Key], stored: Sequence[apsw.SQLiteValue]) -> int:
             values.clear()
-            values.update(zip(batch.keys, stored, strict=True))
-            span = (batch.keys[0], batch.keys[-1])
+            values.update(zip(keys, stored, strict=True))
+            span = (keys[0], keys[-1])
             try:
                 self.connection.execute(update, span)
             except OverflowError:
@@ -186,6 +245,22 @@ def shown(cell: apsw.SQLiteValue, storage: Storage | None) -> Json:
 
 def _as_real(value: apsw.SQLiteValue) -> apsw.SQLiteValue:
     return float(value) if isinstance(value, int) and abs(value) >= 2**63 else value
+
+
+def _keys(text: str, count: int) -> Sequence[Key]:
+    """Keys out of their JSON array; neighbouring rowids as a range, which takes no memory."""
+    first, last = text[1:-1].partition(",")[0], text[1:-1].rpartition(",")[2]
+    if first[0] != '"' and int(last) - int(first) + 1 == count:
+        return range(int(first), int(last) + 1)
+    found: list[Key] = json.loads(text)
+    return found
+
+
+def _text_if_utf8(cell: apsw.SQLiteValue) -> apsw.SQLiteValue:
+    try:
+        return cell.decode() if isinstance(cell, bytes) else cell
+    except UnicodeDecodeError:
+        return cell
 
 
 def _cell(column: str) -> str:

@@ -11,7 +11,7 @@ import apsw
 from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
-from valet_studio.migrate.backfill import Evaluators
+from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import CopyProgress, Event, IsCancelled, PhaseStarted
 from valet_studio.migrate.migration import migrate
 from valet_studio.plan.changes import Plan

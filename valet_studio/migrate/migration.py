@@ -19,8 +19,9 @@ from valet_studio.database.ask import ask
 from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import CREATE_BOOKKEEPING, write_meta
 from valet_studio.errors import Cancelled, MigrationFailed, PlanIsStale
-from valet_studio.migrate.backfill import Evaluators, run_backfill
+from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.documents import Documents
+from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import (
     BackfillReport,
     Event,
@@ -199,7 +200,7 @@ def _backfills(
         if table is None or held is None:
             raise MigrationFailed(f'Table "{change.table}" is not there to be backfilled.')
         documents = Documents(run.connection, table, held)
-        for event in run_backfill(documents, change.declared, evaluators, cancelled):
+        for event in BackfillRun(documents, change.declared, evaluators, cancelled).write():
             if isinstance(event, BackfillReport):
                 run.backfills.append(event)
             yield event

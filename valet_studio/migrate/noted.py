@@ -9,7 +9,7 @@ import apsw
 from valet_studio.database.errors import database_errors
 from valet_studio.database.layout import CREATE_BOOKKEEPING
 from valet_studio.database.target import FileTarget
-from valet_studio.migrate.backfill import Evaluators
+from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import Event, IsCancelled
 from valet_studio.migrate.migration import migrate
 from valet_studio.migrate.undo import keep_snapshot

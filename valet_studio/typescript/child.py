@@ -149,8 +149,8 @@ class Child:
         self._evaluated = True
         return json.loads(payload)
 
-    def start_backfill(self, table: str, column: str) -> None:
-        """Choose the backfill that the batches to come are for.
+    def start_backfill(self, table: str, column: str) -> str:
+        """Choose the backfill that the batches to come are for; the JavaScript of its function.
 
         Raises:
             SandboxError: there is none of that name, or schema.ts failed.
@@ -168,9 +168,13 @@ class Child:
         if answer["problem"] is not None:
             raise SandboxError(answer["problem"], "Save schema.ts and plan again.")
         self._location = self.locate(answer["stack"])
+        return str(answer["code"])
 
     def send(self, batch: bytes) -> None:
-        """Hand over a batch, a JSON object `{"columns": {"_id": […], …}}`; returns at once."""
+        """Hand over a batch, a JSON object `{"columns": {"_id": […], …}, "count": n}`.
+
+        Returns at once. `count` is needed where there is no column.
+        """
         self._batches.append(batch)
         self._outgoing.put((b"D", batch))
 

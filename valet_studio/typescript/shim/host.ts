@@ -12,6 +12,7 @@ import {
   bareTree,
   decodeText,
   encodeText,
+  functionText,
   messageOf,
   parseJson,
   restoreStacks,
@@ -93,6 +94,7 @@ interface Chosen {
   column: Column;
   rows: RowMaker;
   stack: string;
+  code: string;
 }
 
 let chosen: Chosen | null = null;
@@ -113,6 +115,7 @@ function choose(table: string, name: string): string | null {
       column: new Column(name, validator),
       rows: new RowMaker(fields),
       stack: site.stack ?? "",
+      code: functionText(args[1]),
     };
     return null;
   }
@@ -122,7 +125,8 @@ function choose(table: string, name: string): string | null {
 function run(payload: Uint8Array, traced: boolean): void {
   if (chosen === null) throw new Error("no backfill was chosen");
   const { call, column, rows, stack } = chosen;
-  rows.load((parseJson(decodeText(payload)) as { columns: Columns }).columns);
+  const batch = parseJson(decodeText(payload)) as { columns: Columns; count?: number };
+  rows.load(batch.columns, batch.count);
   const count = rows.length;
   const values: unknown[] = bare([]);
   const failures: unknown[] = bare([]);
@@ -174,6 +178,7 @@ while (true) {
   else if (frame.kind === 66) {
     const request = parseJson(decodeText(frame.payload)) as { table: string; column: string };
     const problem = choose(request.table, request.column);
-    writeJson("B", bare({ problem, stack: (chosen as Chosen | null)?.stack ?? "" }));
+    const { stack, code } = (chosen as Chosen | null) ?? { stack: "", code: "" };
+    writeJson("B", bare({ problem, stack, code }));
   } else run(frame.payload, frame.kind === 84);
 }

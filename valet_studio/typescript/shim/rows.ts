@@ -52,12 +52,12 @@ export class RowMaker {
     }
   }
 
-  /** Take a batch: decode its cells in place. */
-  load(columns: Columns): void {
+  /** Take a batch of `count` documents: decode its cells in place. */
+  load(columns: Columns, count?: number): void {
     const names = ownKeys(columns);
     this.columns = columns;
     this.traps = null;
-    this.length = names.length === 0 ? 0 : columns[names[0]].length;
+    this.length = count ?? (names.length === 0 ? 0 : columns[names[0]].length);
     const key = stringifyJson(names);
     this.build = this.builds[key] ??= compile(names);
     for (let i = 0; i < names.length; i++) {

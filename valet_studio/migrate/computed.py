@@ -1,0 +1,75 @@
+"""The values of a backfill, computed before they are written, and kept until they are.
+
+They stand in a temporary file, so that ten million of them take little memory.
+"""
+
+from __future__ import annotations
+
+import marshal
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from valet_studio.migrate.documents import Batch, Key
+from valet_studio.migrate.tally import Tally
+from valet_studio.schema.model import Backfill
+
+_IN_MEMORY = 16 * 1024 * 1024
+"""Bytes of values that are kept in memory before a file is made for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One batch: which documents, what they were, and where their values stand."""
+
+    after: Key | None
+    """The key before the first document, exclusive; None where it is the first of all."""
+    keys: Sequence[Key]
+    digest: bytes
+    """Of the batch: see `Batch.digest`."""
+    offset: int
+    length: int
+
+
+class Computed:
+    """The values of one backfill for all documents of its table, in key order."""
+
+    def __init__(self, backfill: Backfill) -> None:
+        self.tally = Tally(backfill, None)
+        self.reads: frozenset[str] | None = None
+        """The fields that the values depend on; None for all."""
+        self.pieces: list[Piece] = []
+        self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
+        self._end = 0
+
+    def add(self, batch: Batch | Piece, values: list[apsw.SQLiteValue]) -> None:
+        """Keep the values of the next batch."""
+        data = marshal.dumps(values)
+        after = self.pieces[-1].keys[-1] if self.pieces else None
+        self._file.seek(self._end)
+        self._file.write(data)
+        self.pieces.append(Piece(after, batch.keys, batch.digest, self._end, len(data)))
+        self._end += len(data)
+
+    def settle(self, tally: Tally, reads: frozenset[str] | None) -> None:
+        """Say what is known of the whole, once all batches are added."""
+        self.tally = tally
+        self.reads = reads
+
+    def values(self, piece: Piece) -> list[Any]:
+        """The values of a batch, in the order of its keys."""
+        self._file.seek(piece.offset)
+        found: list[Any] = marshal.loads(self._file.read(piece.length))
+        return found
+
+    def until(self, number: int) -> Key | None:
+        """The last key of the span that a piece stands for; None for the last piece, whose span
+        has no end: documents that were added since lie in it."""
+        return self.pieces[number].keys[-1] if number + 1 < len(self.pieces) else None
+
+    def close(self) -> None:
+        """Delete the file."""
+        self._file.close()

@@ -1,0 +1,122 @@
+"""What is known of a backfill so far: samples, failures, and how often each value came."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import apsw
+
+from valet_studio.migrate.documents import Batch, Documents, Key, shown
+from valet_studio.migrate.events import (
+    MAX_DISTRIBUTION,
+    MAX_FAILURES,
+    MAX_SAMPLES,
+    Failure,
+    Sample,
+    ValueCount,
+)
+from valet_studio.schema.model import Backfill, Storage
+from valet_studio.typescript.child import BatchAnswer
+
+DISTINCT = 2_000
+"""Past so many distinct new values a distribution says nothing and is not kept."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Grows by one batch at a time; `forget` takes one back."""
+
+    backfill: Backfill
+    storage: Storage | None
+    failed: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    telling: dict[Key, Sample] = field(default_factory=dict)
+    """Samples that each were the first of their value."""
+    leading: dict[Key, Sample] = field(default_factory=dict)
+    """The first documents, to fill up with."""
+    values: Counter[apsw.SQLiteValue] | None = field(default_factory=Counter)
+    """New values and how often; None once too many differ."""
+    same: bool = True
+    """Whether all processes gave the same answers."""
+    impure: set[str] = field(default_factory=set)
+
+    def copy(self) -> Tally:
+        """Another one that knows the same."""
+        return deepcopy(self)
+
+    def fail(self, failure: Failure) -> None:
+        """Count a document that got no value."""
+        self.failed += 1
+        if len(self.failures) < MAX_FAILURES:
+            self.failures.append(failure)
+
+    def tell(self, documents: Documents, batch: Batch, answers: list[BatchAnswer]) -> None:
+        """Take in a batch's answers. Before they are written, to see the cells before it."""
+        answer = answers[0]
+        self.same = self.same and all(a.raw == answer.raw for a in answers)
+        self.impure.update(*(a.used for a in answers))
+        room = max(0, MAX_FAILURES - self.failed)
+        ids = documents.ids(batch.keys[f.index] for f in answer.failures[:room])
+        for who, failed in zip(ids, answer.failures, strict=False):
+            self.fail(Failure(who, failed.message, failed.location or self.backfill.location))
+        self.failed += len(answer.failures) - len(ids)
+        bad = {failed.index for failed in answer.failures}
+        if not self.leading:
+            first = [i for i in range(min(len(batch.keys), MAX_SAMPLES)) if i not in bad]
+            self.leading.update(self._sampled(documents, batch, answer, first))
+        if self.values is not None:
+            values = answer.values
+            if len(self.telling) < MAX_SAMPLES:
+                fresh = [values.index(v) for v in set(values).difference(self.values)]
+                picked = sorted(i for i in fresh if i not in bad)
+                picked = picked[: MAX_SAMPLES - len(self.telling)]
+                self.telling.update(self._sampled(documents, batch, answer, picked))
+            self.values.update([v for i, v in enumerate(values) if i not in bad] if bad else values)
+            if len(self.values) > DISTINCT:
+                self.values = None
+
+    def forget(self, keys: Sequence[Key], values: Iterable[apsw.SQLiteValue]) -> None:
+        """Take back a batch without failures that is to be told anew."""
+        if self.values is not None:
+            self.values.subtract(values)
+            self.values = +self.values
+        for samples in (self.telling, self.leading):
+            for key in [key for key in samples if keys[0] <= key <= keys[-1]]:  # type: ignore[operator]
+                del samples[key]
+
+    def samples(self) -> tuple[Sample, ...]:
+        """At most `MAX_SAMPLES`, one of each new value first."""
+        chosen = dict(self.telling)
+        for key, sample in self.leading.items():
+            if len(chosen) >= MAX_SAMPLES:
+                break
+            chosen.setdefault(key, sample)
+        return tuple(chosen.values())
+
+    def distribution(self) -> tuple[ValueCount, ...]:
+        """The most frequent new values; none where nearly all differ."""
+        counts = self.values or Counter()
+        if len(counts) > MAX_DISTRIBUTION and len(counts) * 2 > counts.total():
+            return ()
+        return tuple(
+            ValueCount(shown(value, self.storage), count)
+            for value, count in counts.most_common(MAX_DISTRIBUTION)
+        )
+
+    def _sampled(
+        self, documents: Documents, batch: Batch, answer: BatchAnswer, indexes: list[int]
+    ) -> dict[Key, Sample]:
+        rows = documents.rows(batch.keys[i] for i in indexes)
+        column = self.backfill.column
+        samples: dict[Key, Sample] = {}
+        for index in indexes:
+            row = rows.get(batch.keys[index], {})
+            after = shown(answer.values[index], self.storage)
+            derived_from = {name: cell for name, cell in row.items() if name != column}
+            samples[batch.keys[index]] = Sample(
+                str(row.get("_id")), row.get(column), after, derived_from
+            )
+        return samples
