@@ -15,21 +15,26 @@ from pathlib import Path
 
 from valet_studio.codegen.files import render
 from valet_studio.config import Settings
+from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, Problem, StudioError
 from valet_studio.fixes.fix import Fix
-from valet_studio.migrate.events import Event, IsCancelled
+from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import HistoryEntry, schema_at
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Target
+from valet_studio.migrate.retry import failed_documents, rehearse_documents
+from valet_studio.migrate.touched import Touched
+from valet_studio.migrate.touched import documents as documents_of
+from valet_studio.migrate.touched import touched as touched_by
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.migrate.written import written_since as writes_of
-from valet_studio.plan.changes import Plan
+from valet_studio.plan.changes import AnyChange, Plan
 from valet_studio.plan.diff import SchemaChange, schema_changes
 from valet_studio.remote.target import ServerTarget, is_server
 from valet_studio.schema.evaluate import evaluate
-from valet_studio.schema.model import Schema
+from valet_studio.schema.model import Json, Schema
 from valet_studio.schema.sources import read_sources
 from valet_studio.typescript.check import check
 
@@ -147,6 +152,61 @@ def check_types(state: StudioState, cancelled: IsCancelled) -> tuple[Problem, ..
         SandboxError: the compiler could not be run.
     """
     return check(state.schema.sources, cancelled) if state.schema is not None else ()
+
+
+def retry_failed(state: StudioState, report: Report, cancelled: IsCancelled) -> Report:
+    """Rehearse the state's plan on the documents alone that failed in an earlier run.
+
+    Only those that the report names are tried. Reads only, and makes no copy of the database.
+
+    Raises:
+        PlanIsStale: the database's structure changed since the state was made.
+        Cancelled, DatabaseError: nothing is left behind.
+        Unsupported: the database is not a file.
+    """
+    schema, plan = _ready(state)
+    settings = state.settings
+    return rehearse_documents(
+        open_target(settings.database),
+        schema,
+        plan,
+        failed_documents(report),
+        cancelled,
+        limits=settings.limits,
+        strict=settings.strict,
+    )
+
+
+def touched(state: StudioState, change: AnyChange, cancelled: IsCancelled) -> Touched | None:
+    """What the database holds where a change is; None where there is no such table yet.
+
+    Raises:
+        Cancelled: `cancelled` answered True.
+        DatabaseError: the data could not be read.
+        Unsupported: the database is not a file.
+    """
+    with open_target(state.settings.database).reading(cancelled) as connection:
+        table = state.schema.table_named(change.table) if state.schema is not None else None
+        return touched_by(connection, change, table)
+
+
+def document(
+    state: StudioState, table: str, who: str, cancelled: IsCancelled
+) -> dict[str, Json] | None:
+    """The document of that `_id`, decoded to be shown; None where there is none.
+
+    Raises:
+        Cancelled: `cancelled` answered True.
+        DatabaseError: the data could not be read.
+        Unsupported: the database is not a file.
+    """
+    with open_target(state.settings.database).reading(cancelled) as connection:
+        held = inspect(connection).table_named(table)
+        if held is None:
+            return None
+        declared = state.schema.table_named(table) if state.schema is not None else None
+        found = documents_of(connection, held, declared, (who,))
+        return found[0] if found else None
 
 
 def write_files(state: StudioState) -> tuple[Path, ...]:

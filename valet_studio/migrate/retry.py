@@ -1,0 +1,127 @@
+"""Rehearse a plan on a few documents only: those that failed before, after schema.ts was mended.
+
+The database is only read. A small one of the same structure is made, which holds just these
+documents, and the plan is rehearsed on it: the same code, rules and reports as in a dry run, in
+the time of a few documents.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import apsw
+
+from valet_studio.database.errors import database_errors
+from valet_studio.database.target import FileTarget
+from valet_studio.errors import MigrationFailed
+from valet_studio.migrate.dry_run import dry_run
+from valet_studio.migrate.events import IsCancelled, Report
+from valet_studio.plan.changes import Plan
+from valet_studio.plan.sql import quote
+from valet_studio.schema.model import Schema
+from valet_studio.typescript.limits import Limits
+
+_BOOKKEEPING = ("_valet_meta", "_valet_version")
+"""Tables without whose rows a plan would not be the same."""
+
+
+def failed_documents(report: Report) -> dict[str, tuple[str, ...]]:
+    """`_id`s of the documents that a run could not fill, by table, as far as it names them."""
+    found: dict[str, dict[str, None]] = {}
+    for backfill in report.backfills:
+        for failure in backfill.errors:
+            if failure.id is not None:
+                found.setdefault(backfill.table, {})[failure.id] = None
+    return {table: tuple(ids) for table, ids in found.items()}
+
+
+def rehearse_documents(
+    target: FileTarget,
+    schema: Schema,
+    plan: Plan,
+    documents: Mapping[str, Sequence[str]],
+    cancelled: IsCancelled,
+    *,
+    limits: Limits,
+    strict: bool = False,
+) -> Report:
+    """What the plan makes of these documents alone; `documents` are `_id`s by table.
+
+    A document that is no longer there is left out.
+
+    Raises:
+        PlanIsStale: the database is not in the state for which the plan was made.
+        Cancelled: stopped; nothing is left behind.
+        DatabaseError: the database cannot be read.
+    """
+    with tempfile.TemporaryDirectory(prefix="valet-studio-") as folder:
+        path = Path(folder) / "few.db"
+        with target.reading(cancelled) as source, database_errors(str(path)):
+            few = apsw.Connection(str(path))
+            try:
+                _copy_some(source, few, documents)
+            finally:
+                few.close()
+        small = FileTarget(target.label, path)
+        run = dry_run(small, schema, plan, cancelled, limits=limits, strict=strict)
+        for event in run:
+            if isinstance(event, Report):
+                return event
+    raise MigrationFailed("The rehearsal of the failed documents ended without a report.")
+
+
+def _copy_some(
+    source: apsw.Connection, few: apsw.Connection, documents: Mapping[str, Sequence[str]]
+) -> None:
+    """The structure of one database with some documents of it, in another.
+
+    Triggers come last: none of them is to hear of the copying.
+    """
+    shadows = {name for (name,) in source.execute(_SHADOWS)}
+    made = [
+        (kind, name, sql)
+        for kind, name, sql in source.execute(
+            "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid"
+        )
+        if name not in shadows and not name.startswith("sqlite_")
+    ]
+    few.execute("BEGIN")
+    for kind, _, sql in made:
+        if kind == "table":
+            few.execute(sql)
+    for kind, name, _ in made:
+        if kind == "table" and name in _BOOKKEEPING:
+            _insert(few, name, source.execute(f"SELECT * FROM {quote(name)}").fetchall())
+    for table, ids in documents.items():
+        columns = _columns(source, table)
+        picked = ", ".join(quote(column) for column in columns)
+        find = f'SELECT {picked} FROM {quote(table)} WHERE "_id" = ?'
+        rows = [row for who in ids for row in source.execute(find, (who,))]
+        _insert(few, table, rows, columns)
+    for kind, _, sql in made:
+        if kind != "table":
+            few.execute(sql)
+    few.execute("COMMIT")
+
+
+_SHADOWS = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'shadow'"
+
+
+def _columns(connection: apsw.Connection, table: str) -> list[str]:
+    """The columns that can be written: generated ones are not."""
+    found = connection.execute("SELECT name FROM pragma_table_xinfo(?) WHERE hidden = 0", (table,))
+    return [name for (name,) in found]
+
+
+def _insert(
+    few: apsw.Connection,
+    table: str,
+    rows: Sequence[tuple[apsw.SQLiteValue, ...]],
+    columns: Sequence[str] = (),
+) -> None:
+    names = f" ({', '.join(quote(column) for column in columns)})" if columns else ""
+    for row in rows:
+        marks = ", ".join("?" * len(row))
+        few.execute(f"INSERT INTO {quote(table)}{names} VALUES ({marks})", row)
