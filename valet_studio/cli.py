@@ -15,6 +15,7 @@ import click
 
 from valet_studio import __version__
 from valet_studio.config import Flags, Settings, environment_with, parse_languages, resolve
+from valet_studio.config_file import CONFIG_FILE, read_config
 from valet_studio.errors import Problem, StudioError, Unsupported
 
 INTERRUPTED = 130
@@ -100,6 +101,8 @@ def works_on(*, files: bool = False) -> Callable[[F], F]:
             )(function)
         for option in (
             click.option("--debug", is_flag=True, help="Show the traceback of a defect."),
+            click.option("--read-only", is_flag=True, help="Change nothing of the database."),
+            click.option("--production", is_flag=True, help="Ask for the database's name first."),
             click.option("--strict", is_flag=True, help="Refuse backfills that vary by run."),
             click.option("--db", metavar="PATH|URL", help="The database. [.valet/dev.db]"),
             click.option("--valet-dir", metavar="DIR", help="Directory of schema.ts. [valet]"),
@@ -139,10 +142,12 @@ def settings_of(context: click.Context, *, project: bool = False) -> Settings:
         output_dir=given.get("output_dir"),
         languages=given.get("lang"),
         strict=bool(given.get("strict")),
+        production=bool(given.get("production")),
+        read_only=bool(given.get("read_only")),
         deploy_key=given.get("deploy_key"),
         project=project,
     )
-    return resolve(flags, environment_with(Path(".env")))
+    return resolve(flags, environment_with(Path(".env")), read_config(Path(CONFIG_FILE)))
 
 
 def open_studio(settings: Settings) -> int:
@@ -238,13 +243,16 @@ def dry_run(context: click.Context, /, as_json: bool, **_: Any) -> int:
 @cli.command()
 @works_on()
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--confirm", metavar="NAME", help="The database's name, for one in production.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
-def apply(context: click.Context, /, yes: bool, as_json: bool, **_: Any) -> int:
+def apply(
+    context: click.Context, /, yes: bool, confirm: str | None, as_json: bool, **_: Any
+) -> int:
     """Migrate the database."""
     from valet_studio.commands import runs
 
-    return runs.apply(settings_of(context), yes=yes, as_json=as_json)
+    return runs.apply(settings_of(context), yes=yes, as_json=as_json, name=confirm)
 
 
 @cli.command()
@@ -259,7 +267,14 @@ def codegen(context: click.Context, /, watch: bool, no_push: bool, **_: Any) -> 
     from valet_studio.commands import generate
 
     run = generate.watching if watch else generate.codegen
-    return run(settings_of(context, project=not no_push), push=not no_push)
+    settings = settings_of(context, project=not no_push)
+    if settings.production and not no_push:
+        raise StudioError(
+            f"{settings.database} is marked as a production database, and codegen does not ask "
+            "before it pushes.",
+            "Run `valet-studio apply`, which shows the plan and asks, then `codegen --no-push`.",
+        )
+    return run(settings, push=not no_push)
 
 
 @cli.command()
@@ -299,12 +314,13 @@ def history(
 @cli.command()
 @works_on()
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--confirm", metavar="NAME", help="The database's name, for one in production.")
 @click.pass_context
-def undo(context: click.Context, /, yes: bool, **_: Any) -> int:
+def undo(context: click.Context, /, yes: bool, confirm: str | None, **_: Any) -> int:
     """Put back the database as it was before the last apply."""
     from valet_studio.commands import upkeep
 
-    return upkeep.undo(settings_of(context), yes=yes)
+    return upkeep.undo(settings_of(context), yes=yes, name=confirm)
 
 
 @cli.group()

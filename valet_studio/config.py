@@ -1,4 +1,7 @@
-"""Settings: what a run works on. A flag wins over the environment, that over `.env`."""
+"""Settings: what a run works on. A flag wins over the environment, that over `.env`.
+
+Marks of databases and key bindings come from `valet-studio.toml`; see `config_file`.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
+from valet_studio.config_file import ConfigFile
 from valet_studio.errors import Location, StudioError
 from valet_studio.typescript.limits import Limits
 
 Language: TypeAlias = Literal["ts", "python"]
+
+_NO_FILE = ConfigFile()
 
 SCHEMA_FILE = "schema.ts"
 """What the schema's file in a valet directory is called."""
@@ -32,6 +38,17 @@ class Settings:
     strict: bool = False
     """Whether a non-deterministic backfill is an error and not a warning."""
     limits: Limits = field(default_factory=Limits)
+    production: bool = False
+    """Whether the database's name has to be given before it is changed."""
+    read_only: bool = False
+    """Whether nothing of the database may be changed from here."""
+    keys: tuple[tuple[str, str], ...] = ()
+    """Key bindings of the studio that the user chose: action, key."""
+
+    @property
+    def database_name(self) -> str:
+        """What is asked for before a production database is changed."""
+        return self.database.rstrip("/").replace("\\", "/").rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +62,16 @@ class Flags:
     languages: str | None = None
     strict: bool = False
     deploy_key: str | None = None
+    production: bool = False
+    read_only: bool = False
     project: bool = False
     """Whether `VALET_PROJECT_URL` names the database where no flag does, as for `codegen`."""
 
 
-def resolve(flags: Flags, environment: Mapping[str, str]) -> Settings:
+def resolve(flags: Flags, environment: Mapping[str, str], file: ConfigFile = _NO_FILE) -> Settings:
     """The settings of a run: flag, else environment variable, else default.
+
+    A mark (production, read-only) holds wherever it is made; nothing takes it away.
 
     Raises:
         StudioError: an environment variable holds what cannot be used.
@@ -71,17 +92,28 @@ def resolve(flags: Flags, environment: Mapping[str, str]) -> Settings:
         or default.limits.document_seconds,
         heap_mb=int(_number(environment, "VALET_STUDIO_HEAP_MB") or default.limits.heap_mb),
     )
-    return Settings(
-        schema_path=schema_path,
-        database=flags.database
+    database = (
+        flags.database
         or (environment.get("VALET_PROJECT_URL") if flags.project else None)
         or environment.get("VALET_STUDIO_DB")
-        or default.database,
+        or default.database
+    )
+    marks = file.marks(database)
+    return Settings(
+        schema_path=schema_path,
+        database=database,
         deploy_key=flags.deploy_key or environment.get("VALET_DEPLOY_KEY") or None,
         output_dir=Path(output_dir) if output_dir else default.output_dir,
         languages=parse_languages(languages) if languages else default.languages,
-        strict=flags.strict or environment.get("VALET_STUDIO_STRICT", "") not in ("", "0"),
+        strict=flags.strict or _is_set(environment, "VALET_STUDIO_STRICT"),
         limits=limits,
+        production=flags.production
+        or marks.production
+        or _is_set(environment, "VALET_STUDIO_PRODUCTION"),
+        read_only=flags.read_only
+        or marks.read_only
+        or _is_set(environment, "VALET_STUDIO_READ_ONLY"),
+        keys=file.keys,
     )
 
 
@@ -141,6 +173,10 @@ def parse_dotenv(text: str) -> dict[str, str]:
         unescaped = re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), double, flags=re.DOTALL)
         values[name] = unescaped or single or bare
     return values
+
+
+def _is_set(environment: Mapping[str, str], name: str) -> bool:
+    return environment.get(name, "") not in ("", "0")
 
 
 def _number(environment: Mapping[str, str], name: str) -> float | None:

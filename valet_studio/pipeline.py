@@ -15,6 +15,7 @@ from pathlib import Path
 
 from valet_studio.codegen.files import render
 from valet_studio.config import Settings
+from valet_studio.config_file import CONFIG_FILE
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, Problem, StudioError
@@ -83,7 +84,9 @@ def look(settings: Settings, cancelled: IsCancelled = lambda: False) -> StudioSt
     target: Target | None = None
     try:
         target = target_of(settings)
-        state = replace(state, database=target.info())
+        info = target.info()
+        info = replace(info, read_only=info.read_only or settings.read_only)
+        state = replace(state, database=info)
     except StudioError as error:
         target, state = None, replace(state, problems=error.problems)
     try:
@@ -132,9 +135,11 @@ def apply(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
     """Carry out exactly the state's plan; the last event is a `Report`.
 
     Raises:
+        StudioError: the settings say that nothing may be changed.
         PlanIsStale: the database's structure changed since the state was made.
         Cancelled, DatabaseError, MigrationFailed: everything was rolled back.
     """
+    _refuse_read_only(state.settings)
     schema, plan = _ready(state)
     settings = state.settings
     yield from target_of(settings).apply(
@@ -263,6 +268,7 @@ def history_diff(settings: Settings, before: int | None, after: int) -> tuple[Sc
 
 def undo(settings: Settings, cancelled: IsCancelled = lambda: False) -> UndoReport:
     """Put the database back as it was before the last migration; see `migrate.undo`."""
+    _refuse_read_only(settings)
     return target_of(settings).undo(cancelled)
 
 
@@ -280,7 +286,17 @@ def written_since(
 
 def reset_backfill(settings: Settings, table: str, column: str) -> bool:
     """Forget that a backfill ran, so that the next push runs it; False where it never had."""
+    _refuse_read_only(settings)
     return target_of(settings).reset_backfill(table, column)
+
+
+def _refuse_read_only(settings: Settings) -> None:
+    if settings.read_only:
+        raise StudioError(
+            f"{settings.database} is opened read-only, so nothing was changed.",
+            "Leave out --read-only, or take the mark out of VALET_STUDIO_READ_ONLY and "
+            f"{CONFIG_FILE}.",
+        )
 
 
 def target_of(settings: Settings) -> Target:

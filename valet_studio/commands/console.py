@@ -17,6 +17,7 @@ import click
 from valet_studio.errors import Problem, StudioError
 
 if TYPE_CHECKING:
+    from valet_studio.config import Settings
     from valet_studio.migrate.events import Event, IsCancelled, Report
     from valet_studio.schema.model import Json
 
@@ -57,6 +58,34 @@ def must_ask(command: str, *, as_json: bool = False) -> None:
             f"{command} asks before it changes the database, and {why}.",
             f"Add --yes to go ahead without being asked: valet-studio {command} --yes",
         )
+
+
+def must_be_named(settings: Settings, command: str, name: str | None, *, asked: bool) -> None:
+    """Refuse to change a production database that was not named, where nobody will be asked.
+
+    Raises:
+        StudioError: the name is missing, or is that of another database.
+    """
+    wanted = settings.database_name
+    if name is None and settings.production and not asked:
+        raise StudioError(
+            f"{settings.database} is marked as a production database: {command} needs its name.",
+            f"Add --confirm {wanted} to go ahead: valet-studio {command} --yes --confirm {wanted}",
+        )
+    if name is not None and name != wanted:
+        raise StudioError(
+            f"--confirm names {name}, but the database is {wanted}. Nothing was changed.",
+            "Name the right database with --db, or mend the name.",
+        )
+
+
+def agreed(settings: Settings, question: str, name: str | None) -> bool:
+    """Ask a person: yes or no, and for a production database its name."""
+    if settings.production and name is None:
+        prompt = f"{question} Type {settings.database_name} to go ahead"
+        typed = click.prompt(prompt, default="", show_default=False)
+        return bool(typed == settings.database_name)
+    return click.confirm(question, default=False)
 
 
 def failing(problems: tuple[Problem, ...]) -> StudioError:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import click
-
 from valet_studio import pipeline, report
 from valet_studio.commands.console import (
+    agreed,
     complain,
     failing,
     interruptible,
     must_ask,
+    must_be_named,
     run_to_report,
     say,
     say_json,
@@ -62,14 +62,22 @@ def dry_run(settings: Settings, *, as_json: bool) -> int:
     return _tell(_rehearse(state, progress=not as_json), state, as_json, rehearsal=True)
 
 
-def apply(settings: Settings, *, yes: bool, as_json: bool) -> int:
-    """Apply the plan, after the user has seen it and agreed."""
+def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = None) -> int:
+    """Apply the plan, after the user has seen it and agreed.
+
+    Args:
+        settings: what to work on.
+        yes: whether not to ask.
+        as_json: whether to print the report as JSON.
+        name: the database's name, which one in production asks for.
+    """
     if not yes:
         must_ask("apply", as_json=as_json)
+    must_be_named(settings, "apply", name, asked=not yes)
     state, found = planned(settings)
     if found.status == "pending" and not as_json:
         say(report.plan_text(found) + "\n")
-        if not yes and not click.confirm(f"Apply this to {state.database.label}?", default=False):
+        if not yes and not agreed(settings, f"Apply this to {state.database.label}?", name):
             complain("Nothing was applied.\n")
             return 1
     done = run_to_report(lambda cancelled: pipeline.apply(state, cancelled), progress=not as_json)

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import click
-
 from valet_studio import pipeline
-from valet_studio.commands.console import complain, interruptible, must_ask, say, say_json
+from valet_studio.commands.console import (
+    agreed,
+    complain,
+    interruptible,
+    must_ask,
+    must_be_named,
+    say,
+    say_json,
+)
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
 from valet_studio.migrate.history import HistoryEntry
@@ -79,15 +85,17 @@ def _change_json(change: SchemaChange) -> dict[str, Json]:
     }
 
 
-def undo(settings: Settings, *, yes: bool) -> int:
-    """Put back the snapshot taken before the last apply."""
+def undo(settings: Settings, *, yes: bool, name: str | None = None) -> int:
+    """Put back the snapshot taken before the last apply; `name` as for `runs.apply`."""
     if not yes:
         must_ask("undo")
+    must_be_named(settings, "undo", name, asked=not yes)
+    if not yes:
         with interruptible() as cancelled:
             written = pipeline.written_since(settings, cancelled)
         say(_written_text(written))
         question = f"Put {settings.database} back as it was before the last apply?"
-        if not click.confirm(question, default=False):
+        if not agreed(settings, question, name):
             complain("Nothing was undone.\n")
             return 1
     with interruptible() as cancelled:

@@ -1,0 +1,155 @@
+"""Marks of a database: read-only is never changed, production is changed only by its name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pexpect
+import pytest
+from click.testing import CliRunner, Result
+from support import Project, never, schema_of
+
+from valet_studio import pipeline
+from valet_studio.cli import cli
+from valet_studio.config import Flags, resolve
+from valet_studio.config_file import CONFIG_FILE, Marks, read_config
+from valet_studio.errors import Location, StudioError
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, prog_name="valet-studio")
+
+
+@pytest.fixture
+def pending(project: Project) -> Project:
+    """One migration applied, one pending."""
+    project.push(schema_of("    t: defineTable({ a: v.string() }).backfill('a', () => 'x'),"))
+    project.write(schema_of("    t: defineTable({ a: v.string(), b: v.any() }),"))
+    return project
+
+
+READ_ONLY = {
+    "flag": (["--read-only"], {}, ""),
+    "environment": ([], {"VALET_STUDIO_READ_ONLY": "1"}, ""),
+    "file": ([], {}, '[databases."./.valet/dev.db"]\nread_only = true\n'),
+}
+
+
+@pytest.mark.parametrize("how", READ_ONLY)
+@pytest.mark.parametrize(
+    "command",
+    [["apply", "--yes"], ["undo", "--yes"], ["backfill", "reset", "t.a"], ["codegen"]],
+    ids=lambda words: words[0],
+)
+def test_a_read_only_database_is_never_changed(
+    pending: Project, monkeypatch: pytest.MonkeyPatch, how: str, command: list[str]
+) -> None:
+    flags, environment, file = READ_ONLY[how]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if file:
+        Path(CONFIG_FILE).write_text(file)
+    before = pending.database.read_bytes()
+    done = run(*flags, *command)
+    assert done.exit_code == 1
+    assert "is opened read-only, so nothing was changed" in done.stderr
+    assert pending.database.read_bytes() == before
+    assert run(*flags, "plan").exit_code == 0
+
+
+def test_a_read_only_mark_is_in_the_state(pending: Project) -> None:
+    settings = resolve(Flags(read_only=True), {})
+    assert pipeline.look(settings).database.read_only
+    with pytest.raises(StudioError, match="read-only"):
+        next(pipeline.apply(pipeline.look(settings), never))
+    assert not pipeline.look(pending.settings).database.read_only
+
+
+@pytest.mark.parametrize("command", ["apply", "undo"])
+def test_production_is_changed_only_by_its_name(pending: Project, command: str) -> None:
+    before = pending.database.read_bytes()
+    done = run("--production", command, "--yes")
+    assert done.exit_code == 1
+    assert "--confirm dev.db" in done.stderr
+    done = run("--production", command, "--yes", "--confirm", "other.db")
+    assert done.exit_code == 1
+    assert "names other.db, but the database is dev.db" in done.stderr
+    assert pending.database.read_bytes() == before
+    assert run("--production", command, "--yes", "--confirm", "dev.db").exit_code == 0
+    assert pending.database.read_bytes() != before
+
+
+def test_a_wrong_name_stops_without_the_mark_too(pending: Project) -> None:
+    assert run("apply", "--yes", "--confirm", "other.db").exit_code == 1
+    assert pending.plan().status == "pending"
+
+
+def test_codegen_does_not_push_to_production(pending: Project) -> None:
+    done = run("--production", "codegen")
+    assert done.exit_code == 1
+    assert "codegen does not ask" in done.stderr
+    assert pending.plan().status == "pending"
+    assert run("--production", "codegen", "--no-push").exit_code == 0
+
+
+@pytest.mark.parametrize(("typed", "applied"), [("dev.db", True), ("y", False), ("", False)])
+def test_at_a_terminal_the_name_is_typed(pending: Project, typed: str, applied: bool) -> None:
+    command = pexpect.spawn(
+        sys.executable,
+        ["-m", "valet_studio", "apply", "--production"],
+        encoding="utf-8",
+        timeout=20,
+    )
+    command.expect("Type dev.db to go ahead")
+    command.sendline(typed)
+    command.expect(pexpect.EOF)
+    command.close()
+    assert command.exitstatus == (0 if applied else 1)
+    assert (pending.plan().status == "in_sync") is applied
+
+
+def test_marks_come_from_flag_environment_or_file(tmp_path: Path) -> None:
+    path = tmp_path / CONFIG_FILE
+    path.write_text(
+        '[databases."data/app.db"]\nproduction = true\n'
+        '[databases."https://valet.example/app"]\nproduction = true\nread_only = true\n'
+        '[keys]\napply = "ctrl+a"\n'
+    )
+    file = read_config(path)
+    assert file.marks(str(tmp_path / "data" / ".." / "data" / "app.db")) == Marks(production=True)
+    assert file.marks("https://valet.example/app") == Marks(True, True)
+    assert file.marks("app.db") == Marks()
+    settings = resolve(Flags(database=str(tmp_path / "data" / "app.db")), {}, file)
+    assert (settings.production, settings.read_only) == (True, False)
+    assert settings.keys == (("apply", "ctrl+a"),)
+    assert resolve(Flags(production=True), {}).production
+    assert resolve(Flags(), {"VALET_STUDIO_PRODUCTION": "1"}).production
+    assert not resolve(Flags(), {"VALET_STUDIO_PRODUCTION": "0"}).production
+    assert resolve(Flags(database="https://valet.example/app/"), {}).database_name == "app"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[databases\n", "is not TOML"),
+        ("[colours]\n", "sets colours, which means nothing"),
+        ("[databases.'a']\nprod = true\n", "prod, which means nothing"),
+        ("[databases]\na = 1\n", "must be a table"),
+        ("[databases.'a']\nproduction = 'yes'\n", "must be true or false"),
+        ("[keys]\napply = 1\n", "must be the name of a key"),
+    ],
+)
+def test_a_wrong_config_file_is_a_sentence(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / CONFIG_FILE
+    path.write_text(text)
+    with pytest.raises(StudioError, match=message):
+        read_config(path)
+
+
+def test_a_syntax_error_of_the_config_file_has_its_place(tmp_path: Path) -> None:
+    path = tmp_path / CONFIG_FILE
+    path.write_text("[keys]\napply = \n")
+    with pytest.raises(StudioError) as caught:
+        read_config(path)
+    assert caught.value.problems[0].location == Location(str(path), 2, 9)

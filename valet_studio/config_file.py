@@ -1,0 +1,127 @@
+"""`valet-studio.toml` in the working directory: what a team says of its databases, and keys.
+
+[databases."data/app.db"]
+production = true   # ask for the database's name before it is changed
+read_only = true    # never change it from here
+
+[keys]
+apply = "ctrl+a"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from valet_studio.errors import Location, StudioError
+
+CONFIG_FILE = "valet-studio.toml"
+
+_MARKS = ("production", "read_only")
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What the file says of one database."""
+
+    production: bool = False
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """The whole file; one that is absent says nothing."""
+
+    folder: Path = Path()
+    """What its paths are relative to."""
+    databases: Mapping[str, Marks] = field(default_factory=dict)
+    keys: tuple[tuple[str, str], ...] = ()
+    """Key by action, as written."""
+
+    def marks(self, database: str) -> Marks:
+        """What holds for a database: named the same, or by another path to the same file."""
+        found = [
+            marks
+            for name, marks in self.databases.items()
+            if name == database or _same_file(self.folder / name, Path(database))
+        ]
+        return Marks(any(m.production for m in found), any(m.read_only for m in found))
+
+
+def read_config(path: Path) -> ConfigFile:
+    """What the file says; nothing where there is none.
+
+    Raises:
+        StudioError: it is not TOML, or says what this program does not know.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ConfigFile()
+    except (OSError, UnicodeDecodeError) as error:
+        raise StudioError(f"{path} cannot be read.", "Check that it is a text file.") from error
+    import tomllib
+
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        message = str(error)[: place.start()] if place else str(error)
+        line, column = (int(place[1]), int(place[2])) if place else (1, 1)
+        raise StudioError(
+            f"{path} is not TOML: {message}.",
+            "Mend the line, or move the file away.",
+            Location(str(path), line, column),
+        ) from error
+    _known(path, content, ("databases", "keys"), "")
+    databases = {
+        name: _marks(path, name, value)
+        for name, value in _table(path, content, "databases").items()
+    }
+    keys = _table(path, content, "keys")
+    for action, key in keys.items():
+        if not isinstance(key, str):
+            raise _wrong(path, f"keys.{action}", "the name of a key, such as 'ctrl+a'")
+    return ConfigFile(
+        path.parent, databases, tuple((action, str(key)) for action, key in keys.items())
+    )
+
+
+def _marks(path: Path, name: str, value: object) -> Marks:
+    where = f'databases."{name}"'
+    if not isinstance(value, dict):
+        raise _wrong(path, where, "a table")
+    _known(path, value, _MARKS, f"{where}.")
+    for mark, given in value.items():
+        if not isinstance(given, bool):
+            raise _wrong(path, f"{where}.{mark}", "true or false")
+    return Marks(**value)
+
+
+def _table(path: Path, content: Mapping[str, object], name: str) -> dict[str, object]:
+    found = content.get(name, {})
+    if not isinstance(found, dict):
+        raise _wrong(path, name, "a table")
+    return found
+
+
+def _known(path: Path, content: Mapping[str, object], names: tuple[str, ...], where: str) -> None:
+    for name in content:
+        if name not in names:
+            raise StudioError(
+                f"{path} sets {where}{name}, which means nothing.",
+                f"It may set {' and '.join(f'{where}{n}' for n in names)}.",
+            )
+
+
+def _wrong(path: Path, where: str, wanted: str) -> StudioError:
+    return StudioError(f"{where} in {path} must be {wanted}.")
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.resolve() == other.resolve()
+    except (OSError, ValueError):
+        return False
