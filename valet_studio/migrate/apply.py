@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import apsw
 
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
 from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import Event, IsCancelled
+from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.migration import migrate
 from valet_studio.migrate.undo import keep_snapshot
 from valet_studio.plan.changes import Plan
@@ -37,15 +38,18 @@ def apply(
         DatabaseError, MigrationFailed: rolled back.
     """
 
+    snapshot: str | None = None
+
     def before_changes(connection: apsw.Connection) -> None:
-        keep_snapshot(target, connection, cancelled)
+        nonlocal snapshot
+        snapshot = str(keep_snapshot(target, connection, cancelled))
 
     with (
         database_errors(target.label),
         target.writing() as connection,
         Evaluators(schema.sources, limits, twice=False) as evaluators,
     ):
-        yield from migrate(
+        for event in migrate(
             connection,
             schema,
             plan,
@@ -53,4 +57,5 @@ def apply(
             cancelled,
             strict=strict,
             before_changes=before_changes,
-        )
+        ):
+            yield replace(event, snapshot=snapshot) if isinstance(event, Report) else event

@@ -135,6 +135,8 @@ class Report:
     """Every statement that ran, in order."""
     history_id: int | None = None
     """The row of `_valet_history` that records it; None for a dry run."""
+    snapshot: str | None = None
+    """Where the database as it was before is kept; None for a dry run and behind a server."""
 
 
 Event: TypeAlias = (

@@ -187,6 +187,8 @@ class RunBackfill(Change):
     declared: Backfill
     fills_new_column: bool
     """Whether the column is added by the same push, so that nothing can be overwritten."""
+    overwrites: int = 0
+    """Values other than null that it would overwrite; 0 where not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

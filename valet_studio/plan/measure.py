@@ -153,7 +153,7 @@ def _backfilled(change: RunBackfill, rows: int, held: int) -> RunBackfill:
     if held:
         summary = f"{summary[:-1]}, overwriting {say.count(held, 'value')}."
         risk = _raised(risk)
-    return replace(change, rows=rows, risk=risk, summary=summary)
+    return replace(change, rows=rows, risk=risk, summary=summary, overwrites=held)
 
 
 def _narrowed(change: NarrowField, broken: Answer) -> NarrowField:

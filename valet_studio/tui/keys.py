@@ -1,0 +1,126 @@
+"""Keys that the user chose in the `[keys]` table of the configuration file. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import TypeAlias
+
+from textual.keys import KEY_NAME_REPLACEMENTS, Keys, key_to_character
+
+from valet_studio.errors import Problem
+from valet_studio.tui.actions import ACTIONS
+
+Bound: TypeAlias = Mapping[str, tuple[str, ...]]
+"""Action and its keys, as textual names them."""
+
+_MODIFIERS = ("ctrl", "shift", "alt", "super", "hyper", "meta")
+_NAMES = {key.value for key in Keys} | {"space"}
+_ALIASES = {
+    "esc": "escape",
+    "return": "enter",
+    "pgup": "pageup",
+    "pgdn": "pagedown",
+    "del": "delete",
+}
+_KEPT = {
+    **dict.fromkeys(("up", "down", "enter", "left", "right"), "moves and chooses in every pane"),
+    "ctrl+p": "opens the palette",
+    "ctrl+c": "is what a terminal stops programs with",
+}
+
+
+def textual_key(text: str) -> str | None:
+    """A key as textual names it; None where there is no such key. `ctrl+?`, `F5`, `G`, `esc`."""
+    text = text.strip()
+    head, _, name = text[:-1].rpartition("+")
+    name += text[-1:]
+    modifiers = [part.strip().lower() for part in head.split("+")] if head else []
+    if not name or any(part not in _MODIFIERS for part in modifiers):
+        return None
+    if len(name) == 1:
+        name = name if name.isalnum() else _name_of(name)
+    else:
+        name = _ALIASES.get(name.lower(), name.lower())
+        if name not in _NAMES and key_to_character(name) is None:
+            return None
+    return "+".join((*modifiers, name))
+
+
+def _name_of(sign: str) -> str:
+    name = unicodedata.name(sign, "").lower().replace("-", "_").replace(" ", "_")
+    return KEY_NAME_REPLACEMENTS.get(name, name)
+
+
+def bound(chosen: Iterable[tuple[str, str]]) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
+    """The actions whose keys the user chose, and a sentence for each entry that cannot be.
+
+    An entry is an action's id (`dry_run` or `dry-run`) and a key, or several with commas. What is
+    wrong leaves the action its own key, so that nothing is ever out of reach.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    problems: list[Problem] = []
+    known = {action.id: action for action in ACTIONS}
+    for entry, text in chosen:
+        action = entry.replace("-", "_")
+        words = [text] if text.strip() == "," else text.split(",")
+        keys = [textual_key(word) for word in words]
+        kept = next((key for key in keys if key in _KEPT), None)
+        if action not in known:
+            near = get_close_matches(action, known, 1)
+            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
+            problems.append(Problem(f"[keys] names an action that is none: {entry}.", hint))
+        elif None in keys:
+            hint = "Write a letter, a sign, or a name as in ctrl+s, f5, escape."
+            problems.append(Problem(f"[keys] {entry} = {text!r} is no key.", hint))
+        elif kept is not None:
+            problems.append(
+                Problem(f"[keys] {entry} cannot be {kept}, which {_KEPT[kept]}.", "Choose another.")
+            )
+        else:
+            found[action] = tuple(key for key in keys if key is not None)
+    return found, problems + _without_clashes(found)
+
+
+def _without_clashes(found: dict[str, tuple[str, ...]]) -> list[Problem]:
+    """Take out what would give one key two meanings, until no key has two."""
+    problems: list[Problem] = []
+    while clash := _clash(found):
+        action, key, other = clash
+        del found[action]
+        problems.append(
+            Problem(
+                f"[keys] {action} cannot be {shown(key)}: that is the key of {other}.",
+                f"Choose another, or give {other} another key too.",
+            )
+        )
+    return problems
+
+
+def _clash(found: Bound) -> tuple[str, str, str] | None:
+    owners: dict[str, str] = {}
+    for action in sorted(ACTIONS, key=lambda action: action.id in found):
+        for key in found.get(action.id, action.keys):
+            if key in owners and action.id in found:
+                return action.id, key, owners[key]
+            owners.setdefault(key, action.id)
+    return None
+
+
+def shown(key: str) -> str:
+    """A key as a person would name it: `?`, `esc`, `shift+↓`."""
+    *modifiers, name = key.split("+")
+    sign = name if len(name) == 1 else _SHOWN.get(name) or key_to_character(name) or name
+    return "+".join((*modifiers, sign if sign.isprintable() and sign != " " else name))
+
+
+_SHOWN = {
+    "escape": "esc",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+}

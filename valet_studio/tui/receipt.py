@@ -1,0 +1,53 @@
+"""The receipt of an apply: what was done, how it is called, and the way back. Pure."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from valet_studio.tui.progress import Progress
+from valet_studio.tui.text import count, duration, path_shortened
+
+
+def receipt(progress: Progress, width: int, undo_key: str = "u") -> list[Content]:
+    """Rows, seconds, hash, history id, snapshot: one line each; none where nothing was applied."""
+    report = progress.report
+    if progress.work != "apply" or report is None or report.history_id is None:
+        return []
+    filled = sum(item.updated for item in report.backfills)
+    held = sum(item.rows_after for item in report.tables)
+    complete = report.status == "ok"
+    facts = [
+        ("Migration", f"{report.history_id}"),
+        ("Changes", f"{len(report.plan.pending):,} in {duration(report.seconds)}"),
+        ("Documents", f"{filled:,} filled, {held:,} kept" if filled else f"{held:,} kept"),
+        (
+            "Schema",
+            report.plan.schema_hash[:12] if complete else "incomplete: the hash was not stored",
+        ),
+    ]
+    drawn = [
+        Content.assemble((f"{name:<10} ", "$muted"), (told, "bold" if at == 0 else ""))
+        for at, (name, told) in enumerate(facts)
+    ]
+    if report.snapshot is not None:
+        path = path_shortened(report.snapshot, max(20, width - 12))
+        drawn.append(Content.assemble((f"{'Snapshot':<10} ", "$muted"), path))
+        drawn.append(
+            Content.assemble(
+                (" " * 11, ""), (undo_key, "bold $primary"), ("  puts it back", "$muted")
+            )
+        )
+    return drawn
+
+
+def receipt_sentence(progress: Progress) -> str:
+    """The receipt in one line, for the log; empty where nothing was applied."""
+    report = progress.report
+    if report is None or report.history_id is None:
+        return ""
+    kept = f", snapshot {report.snapshot}" if report.snapshot is not None else ""
+    rows = count(sum(item.updated for item in report.backfills), "row")
+    return (
+        f"Migration {report.history_id}: {rows}, {duration(report.seconds)}, "
+        f"schema {report.plan.schema_hash[:12]}{kept}"
+    )
