@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,19 @@ from support import Project
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """An empty project; the working directory is its root."""
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Project]:
+    """An empty project; the working directory is its root.
+
+    With `support.EVERYWHERE` the test runs twice: on the file, and through a push server on it.
+    """
     monkeypatch.chdir(tmp_path)
-    return Project(tmp_path)
+    project = Project(tmp_path)
+    if getattr(request, "param", "file") == "file":
+        yield project
+    else:
+        from serving import serving
+
+        with serving(project.database) as served:
+            yield project.with_(server=served.url, deploy_key=served.key)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import apsw
+import pytest
 
 from valet_studio import pipeline
 from valet_studio.config import Settings
@@ -17,6 +18,9 @@ from valet_studio.plan.changes import Plan
 from valet_studio.typescript.limits import Limits
 
 DOCUMENT = Path(__file__).parent / "data" / "valet-schema-migrations.md"
+
+EVERYWHERE = pytest.mark.parametrize("project", ["file", "server"], indirect=True)
+"""Runs a test on a database file, and again through a push server on that file."""
 
 HEADER = "import { defineSchema, defineTable, v } from 'valet-dev/server'\n"
 
@@ -47,6 +51,9 @@ class Project:
     root: Path
     strict: bool = False
     limits: Limits = Limits()
+    server: str | None = None
+    """The push server through which the database is reached."""
+    deploy_key: str | None = None
 
     @property
     def schema_path(self) -> Path:
@@ -60,7 +67,8 @@ class Project:
     def settings(self) -> Settings:
         return Settings(
             schema_path=self.schema_path,
-            database=str(self.database),
+            database=self.server or str(self.database),
+            deploy_key=self.deploy_key,
             output_dir=self.root / "_generated" / "valet",
             strict=self.strict,
             limits=self.limits,
@@ -101,6 +109,7 @@ class Project:
         """Run SQL on the database as another program would; returns the rows."""
         self.database.parent.mkdir(parents=True, exist_ok=True)
         connection = apsw.Connection(str(self.database))
+        connection.set_busy_timeout(5_000)
         try:
             return list(connection.execute(statement, tuple(bindings)))
         finally:

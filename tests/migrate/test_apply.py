@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from support import Project, cancel_at, fill_todos, last, never, schema_of, seed_blocks
+from support import EVERYWHERE, Project, cancel_at, fill_todos, last, never, schema_of, seed_blocks
 
 from valet_studio import pipeline
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale
@@ -38,6 +38,7 @@ def triggers(project: Project) -> set[str]:
     return {name for (name,) in project.sql("SELECT name FROM sqlite_master WHERE type='trigger'")}
 
 
+@EVERYWHERE
 def test_a_new_table_has_the_documented_layout(project: Project) -> None:
     project.push(seed_blocks()[0])
     assert [tuple(row[1:4]) for row in project.sql("PRAGMA table_info(todos)")] == [
@@ -52,6 +53,7 @@ def test_a_new_table_has_the_documented_layout(project: Project) -> None:
     assert {"_valet_meta", "_valet_version", "_valet_changes"} <= tables
 
 
+@EVERYWHERE
 def test_writes_are_logged_for_clients_but_a_backfill_is_not(todos: Project) -> None:
     (logged,) = todos.sql("SELECT count(*) FROM _valet_changes")[0]
     assert logged == 142
@@ -65,6 +67,7 @@ def test_writes_are_logged_for_clients_but_a_backfill_is_not(todos: Project) -> 
     ) == [("todos", "t0001")]
 
 
+@EVERYWHERE
 def test_after_it_nothing_is_left_to_do(todos: Project) -> None:
     assert todos.apply().status == "ok"
     plan = todos.plan()
@@ -72,6 +75,7 @@ def test_after_it_nothing_is_left_to_do(todos: Project) -> None:
     assert plan.applied_hash == plan.schema_hash
 
 
+@EVERYWHERE
 def test_it_is_recorded_in_the_history(todos: Project) -> None:
     hash_before = todos.plan().applied_hash
     report = todos.apply()
@@ -82,6 +86,7 @@ def test_it_is_recorded_in_the_history(todos: Project) -> None:
     assert "todos.priorityNum" in newest.summary
 
 
+@EVERYWHERE
 def test_a_plan_for_another_state_is_refused(todos: Project) -> None:
     state = todos.look()
     todos.sql("CREATE TABLE other (a)")
@@ -93,6 +98,7 @@ def test_a_plan_for_another_state_is_refused(todos: Project) -> None:
     assert todos.database.read_bytes() == before
 
 
+@EVERYWHERE
 def test_documents_written_since_the_review_do_not_make_it_stale(todos: Project) -> None:
     state = todos.look()
     todos.sql("INSERT INTO todos (_id, priority) VALUES ('late', 'high')")
@@ -100,6 +106,7 @@ def test_documents_written_since_the_review_do_not_make_it_stale(todos: Project)
     assert todos.sql("SELECT priorityNum FROM todos WHERE _id = 'late'") == [(3,)]
 
 
+@EVERYWHERE
 def test_what_was_reviewed_is_what_runs(todos: Project) -> None:
     state = todos.look()
     todos.write(BACKFILL.replace("high: 3", "high: 99"))
@@ -117,6 +124,7 @@ def test_cancel_rolls_everything_back(todos: Project, at: type) -> None:
     assert todos.apply().status == "ok"
 
 
+@EVERYWHERE
 def test_a_locked_database_is_a_sentence_and_nothing_changes(todos: Project) -> None:
     state = todos.look()
     other = apsw.Connection(str(todos.database))
@@ -161,6 +169,7 @@ def test_a_kill_leaves_the_state_before_and_the_next_run_completes(
     assert todos.sql("SELECT count(priorityNum) FROM todos") == [(142,)]
 
 
+@EVERYWHERE
 def test_a_database_made_by_valet_itself_is_migrated(project: Project) -> None:
     project.sql(
         'CREATE TABLE IF NOT EXISTS "todos" ("_id" TEXT PRIMARY KEY NOT NULL, "_version" INTEGER'
@@ -180,6 +189,7 @@ def test_a_database_made_by_valet_itself_is_migrated(project: Project) -> None:
     assert project.plan().status == "in_sync"
 
 
+@EVERYWHERE
 def test_removed_fields_and_tables_stay_and_can_come_back(project: Project) -> None:
     both = schema_of(
         "a: defineTable({ x: v.string(), y: v.boolean() }), b: defineTable({ z: v.string() }),"
@@ -199,6 +209,7 @@ def test_removed_fields_and_tables_stay_and_can_come_back(project: Project) -> N
     assert project.plan().changes == ()
 
 
+@EVERYWHERE
 def test_an_optional_field_made_required_is_checked_against_the_data(project: Project) -> None:
     project.push(schema_of("t: defineTable({ a: v.optional(v.string()) }),"))
     project.sql("INSERT INTO t (_id, a) VALUES ('x', 'y'), ('bad', NULL)")
@@ -211,6 +222,7 @@ def test_an_optional_field_made_required_is_checked_against_the_data(project: Pr
     assert project.apply().status == "ok"
 
 
+@EVERYWHERE
 def test_search_indexes_find_documents_and_follow_writes(project: Project) -> None:
     project.push(schema_of("t: defineTable({ title: v.string() }),"))
     project.sql("INSERT INTO t (_id, title) VALUES ('a', 'red apple'), ('b', 'green pear')")
@@ -248,6 +260,7 @@ def test_undo_restores_the_state_before_and_keeps_what_it_replaced(
     assert todos.apply().status == "ok"
 
 
+@EVERYWHERE
 def test_the_newest_five_snapshots_are_kept(project: Project) -> None:
     for number in range(8):
         fields = ", ".join(f"f{n}: v.string()" for n in range(number + 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import EVERYWHERE, Project, fill_todos, schema_of, seed_blocks
 
 BEFORE = schema_of(
     "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
@@ -27,6 +27,7 @@ def todos(project: Project) -> Project:
     return project
 
 
+@EVERYWHERE
 def test_every_document_gets_its_value(todos: Project) -> None:
     report = todos.push(BACKFILL)
     assert report.status == "ok"
@@ -43,11 +44,13 @@ def test_every_document_gets_its_value(todos: Project) -> None:
     ]
 
 
+@EVERYWHERE
 def test_it_is_recorded_under_the_documented_key(todos: Project) -> None:
     todos.push(BACKFILL)
     assert "backfill:todos:priorityNum" in todos.meta()
 
 
+@EVERYWHERE
 def test_it_runs_once_even_if_its_code_changes(todos: Project) -> None:
     todos.push(BACKFILL)
     changed = BACKFILL.replace("high: 3", "high: 30")
@@ -56,6 +59,7 @@ def test_it_runs_once_even_if_its_code_changes(todos: Project) -> None:
     assert todos.sql("SELECT max(priorityNum) FROM todos") == [(3,)]
 
 
+@EVERYWHERE
 def test_a_changed_backfill_is_a_warning(todos: Project) -> None:
     todos.push(BACKFILL)
     todos.write(BACKFILL.replace("high: 3", "high: 30"))
@@ -67,6 +71,7 @@ def test_a_changed_backfill_is_a_warning(todos: Project) -> None:
     assert warning.location.file.endswith("schema.ts")
 
 
+@EVERYWHERE
 def test_pushing_the_same_schema_twice_changes_no_byte(todos: Project) -> None:
     todos.push(BACKFILL)
     before = todos.database.read_bytes()
@@ -74,6 +79,7 @@ def test_pushing_the_same_schema_twice_changes_no_byte(todos: Project) -> None:
     assert todos.database.read_bytes() == before
 
 
+@EVERYWHERE
 def test_the_function_receives_the_whole_document(todos: Project) -> None:
     seen = schema_of(
         "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
@@ -93,6 +99,7 @@ def test_the_function_receives_the_whole_document(todos: Project) -> None:
     }
 
 
+@EVERYWHERE
 def test_one_failing_document_fails_the_whole_backfill(todos: Project) -> None:
     hash_before = todos.meta()["schema_hash"]
     report = todos.push(FAILING)
@@ -110,6 +117,7 @@ def test_one_failing_document_fails_the_whole_backfill(todos: Project) -> None:
     assert "backfill:todos:priorityNum" not in todos.meta()
 
 
+@EVERYWHERE
 def test_the_next_push_retries_a_failed_backfill(todos: Project) -> None:
     todos.push(FAILING)
     assert [change.kind for change in todos.plan().pending] == ["run_backfill"]
@@ -119,12 +127,14 @@ def test_the_next_push_retries_a_failed_backfill(todos: Project) -> None:
     assert todos.plan().status == "in_sync"
 
 
+@EVERYWHERE
 def test_a_failed_backfill_is_retried_even_unchanged(todos: Project) -> None:
     todos.push(FAILING)
     todos.sql("UPDATE todos SET title = 'mended' WHERE _id = 't0077'")
     assert todos.apply().status == "ok"
 
 
+@EVERYWHERE
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -230,6 +240,7 @@ def test_a_value_that_breaks_its_validator_fails_with_the_document(
     assert project.sql("SELECT b FROM t") == [(None,)]
 
 
+@EVERYWHERE
 def test_stored_values_reach_the_function_as_their_types(project: Project) -> None:
     fields = "flag: v.boolean(), list: v.array(v.string()), blob: v.bytes(), note: v.optional(v.string())"
     project.push(schema_of(f"t: defineTable({{ {fields} }}),"))
@@ -266,6 +277,7 @@ def test_an_integer_that_javascript_cannot_hold_is_never_rounded(project: Projec
     assert unread.status == "ok"
 
 
+@EVERYWHERE
 def test_text_that_is_not_utf8_fails_with_the_document_named(project: Project) -> None:
     project.push(schema_of("t: defineTable({ a: v.string() }),"))
     project.sql("INSERT INTO t (_id, a) VALUES ('fine', 'y'), ('bad', CAST(x'ff41' AS TEXT))")

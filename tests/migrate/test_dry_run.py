@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import Project, cancel_at, fill_todos, last, never, schema_of, seed_blocks
+from support import EVERYWHERE, Project, cancel_at, fill_todos, last, never, schema_of, seed_blocks
 
 from valet_studio import pipeline
 from valet_studio.errors import Cancelled
@@ -50,6 +50,7 @@ def test_nothing_is_changed_and_nothing_is_left(todos: Project, mode: str) -> No
     assert files_of(todos) == before
 
 
+@EVERYWHERE
 def test_a_database_that_does_not_exist_is_not_made(project: Project) -> None:
     project.write(BACKFILL)
     report = project.dry_run()
@@ -58,6 +59,7 @@ def test_a_database_that_does_not_exist_is_not_made(project: Project) -> None:
     assert not project.database.parent.exists()
 
 
+@EVERYWHERE
 def test_it_tells_counts_samples_and_distribution(todos: Project) -> None:
     report = todos.dry_run()
     assert [(t.table, t.rows_before, t.rows_after) for t in report.tables] == [("todos", 142, 142)]
@@ -77,6 +79,7 @@ def test_it_tells_counts_samples_and_distribution(todos: Project) -> None:
         assert sample.after == expected
 
 
+@EVERYWHERE
 def test_every_outcome_has_a_sample(project: Project) -> None:
     project.push(schema_of("t: defineTable({ n: v.number() }),"))
     project.sql(
@@ -93,6 +96,7 @@ def test_every_outcome_has_a_sample(project: Project) -> None:
     assert [sample.id for sample in backfill.samples if sample.after is True] == ["d29999"]
 
 
+@EVERYWHERE
 def test_failures_name_the_document_and_the_line(todos: Project) -> None:
     todos.write(
         BACKFILL.replace("?? 1", "?? (() => { throw new Error(`what is ${row.priority}?`) })()")
@@ -112,6 +116,7 @@ def test_failures_name_the_document_and_the_line(todos: Project) -> None:
     )
 
 
+@EVERYWHERE
 @pytest.mark.parametrize(
     ("expression", "named"),
     [
@@ -132,6 +137,7 @@ def test_a_backfill_that_differs_from_run_to_run_is_found(
     assert any(named in message for message in warnings), warnings
 
 
+@EVERYWHERE
 def test_strict_rejects_what_differs_from_run_to_run(todos: Project) -> None:
     todos.write(BACKFILL.replace("?? 1", "?? Math.random()"))
     strict = todos.with_(strict=True)
@@ -157,6 +163,7 @@ def test_closing_the_run_deletes_the_copy(todos: Project) -> None:
     assert files_of(todos) == before
 
 
+@EVERYWHERE
 def test_progress_covers_copy_and_documents(todos: Project) -> None:
     events = list(pipeline.dry_run(todos.look(), never))
     copied = [event for event in events if isinstance(event, CopyProgress)]

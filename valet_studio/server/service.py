@@ -95,10 +95,19 @@ class Service:
         for run in self._dry_runs:
             run.cancel()
 
+    @property
+    def runs(self) -> frozenset[Run]:
+        """All that is under way."""
+        return frozenset(self._pushes | self._dry_runs)
+
+    def forget(self) -> None:
+        """Forget the reports of past pushes, as a server does that is started again."""
+        self._reports.clear()
+
     async def stop(self) -> None:
         """Cancel all that runs, and wait until it has rolled back."""
         self.stop_rehearsing()
-        for run in (*self._dry_runs, *self._pushes):
+        for run in self.runs:
             await run.end()
 
     @asynccontextmanager

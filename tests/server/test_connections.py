@@ -1,0 +1,310 @@
+"""Clients that go away, answers that are lost, servers that stop: nothing is half done."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving import KEY, Proxy, Served, serve_command, serving, until
+from support import Project, cancel_at, fill_todos, last, never, schema_of, seed_blocks
+
+from valet_studio import pipeline
+from valet_studio.errors import Cancelled, ServerError
+from valet_studio.migrate.events import BackfillProgress, Event
+from valet_studio.remote import target as remote
+from valet_studio.schema.document import to_document
+from valet_studio.schema.evaluate import evaluate
+from valet_studio.schema.model import Sources
+
+BEFORE = schema_of(
+    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
+    " priority: v.string() }).sync({ mode: 'full' }),"
+)
+BACKFILL = seed_blocks()[4]
+SLOW = BACKFILL.replace(
+    "return mapping", "let n = 0; for (let i = 0; i < 2e7; i++) n += i % 7; return mapping"
+)
+"""The seed's backfill, taking a second or two for 142 documents."""
+
+
+def document(text: str) -> dict[str, Any]:
+    return dict(to_document(evaluate(Sources("schema.ts", {"schema.ts": text}))))
+
+
+@pytest.fixture
+def todos(project: Project) -> Project:
+    """142 documents, and the seed's backfill pending."""
+    project.push(BEFORE)
+    fill_todos(project)
+    project.write(BACKFILL)
+    return project
+
+
+@pytest.fixture
+def served(todos: Project) -> Iterator[Served]:
+    with serving(todos.database) as server:
+        yield server
+
+
+def through(project: Project, url: str) -> Project:
+    return project.with_(server=url, deploy_key=KEY)
+
+
+def untouched(project: Project) -> bool:
+    return "priorityNum" not in str(project.sql("SELECT sql FROM sqlite_master"))
+
+
+def at_backfill(events: Iterable[Event], do: Callable[[], object]) -> None:
+    """Run work to its end, and do something once its backfill began."""
+    done = False
+    for event in events:
+        if isinstance(event, BackfillProgress) and not done:
+            done = True
+            do()
+
+
+def idle(served: Served) -> bool:
+    assert served.app is not None
+    service = served.app.service
+    return not service.runs
+
+
+def test_a_cancelled_push_is_rolled_back(todos: Project, served: Served) -> None:
+    todos.write(SLOW)
+    state = through(todos, served.url).look()
+    with pytest.raises(Cancelled):
+        cancel_at(lambda cancelled: pipeline.apply(state, cancelled), BackfillProgress)
+    assert untouched(todos)
+    assert last(pipeline.apply(state, never)).status == "ok"
+
+
+def test_a_client_that_goes_away_cancels_its_dry_run(
+    todos: Project, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    todos.write(SLOW)
+    state = through(todos, served.url).look()
+    events = pipeline.dry_run(state, never)
+    assert any(isinstance(event, BackfillProgress) for event in events)
+    assert not idle(served)
+    close = getattr(events, "close")  # noqa: B009
+    close()
+    until(lambda: idle(served), 2)
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.usefixtures("todos")
+def test_a_second_push_waits_for_the_first(served: Served) -> None:
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(served.post, "/api/schema", document(SLOW))
+        until(lambda: not idle(served))
+        second = served.post(
+            "/api/schema", document(SLOW.replace("title:", "extra: v.any(), title:"))
+        )
+        assert slow.result().json["status"] == "ok"
+    assert second.json["status"] == "ok"
+    assert [column["column"] for column in second.json["added_columns"]] == ["extra"]
+
+
+def test_a_second_push_that_waits_too_long_is_told_why(todos: Project) -> None:
+    with serving(todos.database, wait_seconds=0.2) as served, ThreadPoolExecutor() as pool:
+        slow = pool.submit(served.post, "/api/schema", document(SLOW))
+        until(lambda: not idle(served))
+        second = served.post("/api/schema", document(BACKFILL))
+        assert second.status == 409
+        assert "Another push is running" in second.json["errors"][0]["message"]
+        assert slow.result().json["status"] == "ok"
+
+
+def test_of_many_pushes_at_once_none_is_lost(project: Project) -> None:
+    count = 24
+    with serving(project.database, wait_seconds=120) as served:
+
+        def push(number: int) -> Any:
+            fields = "name: v.string(), size: v.number()"
+            text = schema_of(f"t{number}: defineTable({{ {fields} }}).backfill('size', () => 1),")
+            return served.post(f"/api/schema?push=p{number}", document(text)).json
+
+        with ThreadPoolExecutor(count) as pool:
+            answers = list(pool.map(push, range(count)))
+        became = served.get("/api/schema?brief=1&push=p7").json["push"]
+    assert [answer["status"] for answer in answers] == ["ok"] * count
+    assert sorted(answer["history_id"] for answer in answers) == list(range(1, count + 1))
+    assert (became["state"], became["history_id"]) == ("applied", answers[7]["history_id"])
+    tables = {name for (name,) in project.sql("SELECT name FROM sqlite_master")}
+    assert {f"t{number}" for number in range(count)} <= tables
+    assert project.sql("SELECT count(*), count(hash_after) FROM _valet_history") == [(count, count)]
+
+
+def pushes(request: bytes) -> bool:
+    return request.startswith(b"POST /api/schema?")
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_an_answer_lost_after_the_commit_is_found_by_asking(
+    todos: Project, served: Served, forgotten: bool
+) -> None:
+    assert served.app is not None
+    service = served.app.service
+
+    def cut(request: bytes, answer: bytes) -> bool:
+        lost = pushes(request) and b'"Report"' in answer
+        if lost and forgotten:
+            service.forget()
+        return lost
+
+    proxy = Proxy(served.url, cut)
+    report = through(todos, proxy.url).apply()
+    proxy.close()
+    assert (report.status, report.history_id) == ("ok", 2)
+    assert [backfill.updated for backfill in report.backfills] == ([] if forgotten else [142])
+    assert todos.sql("SELECT count(*) FROM _valet_history") == [(2,)]
+    assert todos.sql("SELECT count(priorityNum) FROM todos") == [(142,)]
+
+
+def test_a_push_that_never_arrived_is_told_as_such_and_not_sent_again(
+    todos: Project, served: Served
+) -> None:
+    proxy = Proxy(served.url, lambda request, _answer: pushes(request))
+    with pytest.raises(ServerError, match="applied nothing"):
+        through(todos, proxy.url).apply()
+    proxy.close()
+    assert untouched(todos)
+
+
+def test_a_push_that_arrives_after_it_was_given_up_is_refused(
+    todos: Project, served: Served
+) -> None:
+    assert served.get("/api/schema?push=late").json["push"]["state"] == "unknown"
+    answer = served.post("/api/schema?push=late", document(BACKFILL))
+    assert answer.status == 409
+    assert untouched(todos)
+
+
+def test_a_connection_cut_in_the_middle_is_told_as_what_it_became(
+    todos: Project, served: Served
+) -> None:
+    todos.write(SLOW)
+    proxy = Proxy(served.url, lambda request, answer: pushes(request) and b"backfill" in answer)
+    with pytest.raises(ServerError, match="applied nothing"):
+        through(todos, proxy.url).apply()
+    proxy.close()
+    assert untouched(todos)
+    assert through(todos, served.url).apply().status == "ok"
+
+
+def test_a_server_killed_in_the_middle_leaves_the_state_before(
+    todos: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "RESOLVE_SECONDS", 0.2)
+    todos.write(SLOW)
+    with serve_command(todos.database) as served:
+        state = through(todos, served.url).look()
+        assert served.process is not None
+        process = served.process
+        with pytest.raises(ServerError, match="whole or not at all"):
+            at_backfill(pipeline.apply(state, never), process.kill)
+    assert todos.plan().status == "pending"
+    assert untouched(todos)
+    with serve_command(todos.database) as served:
+        assert through(todos, served.url).apply().status == "ok"
+    assert todos.sql("SELECT count(priorityNum) FROM todos") == [(142,)]
+
+
+def test_told_to_stop_a_server_ends_its_push_and_says_what_it_did(todos: Project) -> None:
+    todos.write(SLOW)
+    with serve_command(todos.database) as served:
+        state = through(todos, served.url).look()
+        assert served.process is not None
+        at_backfill(pipeline.apply(state, never), served.process.terminate)
+        said, complained = served.process.communicate(timeout=20)
+        assert served.process.returncode == 0
+    assert 'Backfill "priorityNum": 142 rows updated' in said
+    assert "Stopped serving." in said
+    assert complained == ""
+    assert todos.plan().status == "in_sync"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_a_server_ends_its_dry_runs_at_once(todos: Project, number: int) -> None:
+    todos.write(SLOW.replace("2e7", "1e9"))
+    with serve_command(todos.database) as served:
+        state = through(todos, served.url).look()
+        assert served.process is not None
+        process = served.process
+        with pytest.raises(Cancelled):
+            at_backfill(pipeline.dry_run(state, never), lambda: process.send_signal(number))
+        _, complained = served.process.communicate(timeout=5)
+        assert served.process.returncode == 0
+        assert "Traceback" not in complained
+
+
+def test_a_server_without_a_key_says_so_and_stays_on_this_machine(todos: Project) -> None:
+    with serve_command(todos.database, key=None) as served:
+        assert todos.with_(server=served.url).plan().status == "pending"
+        assert served.process is not None
+        served.process.terminate()
+        _, complained = served.process.communicate(timeout=20)
+    assert "no deploy key" in complained
+
+
+def test_a_deploy_key_can_stand_in_a_file(todos: Project) -> None:
+    (todos.root / "key").write_text(f"{KEY}\n", encoding="utf-8")
+    arguments = ("--port", "0", "--deploy-key-file", str(todos.root / "key"))
+    with serve_command(todos.database, *arguments, key=None) as served:
+        assert through(todos, served.url).plan().status == "pending"
+        refused = pipeline.look(todos.with_(server=served.url).settings)
+    assert "asks for a key" in refused.problems[0].message
+
+
+def test_network_trouble_leaves_schema_and_types(todos: Project) -> None:
+    with serving(todos.database) as served:
+        project = through(todos, served.url)
+        assert project.plan().status == "pending"
+        state = project.look()
+    gone = pipeline.look(project.settings)
+    assert gone.plan is None
+    assert gone.schema is not None
+    assert [file.path.name for file in gone.files] == ["schema.json", "types.ts"]
+    (problem,) = gone.problems
+    assert served.url in problem.message
+    assert "cannot be reached" in problem.message
+    for work in (pipeline.apply, pipeline.dry_run):
+        with pytest.raises(ServerError, match="cannot be reached"):
+            last(work(state, never))
+
+
+ODD = {
+    "another server": b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope",
+    "a page": b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+    "another JSON": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+    "a redirect": b"HTTP/1.1 302 Found\r\nLocation: http://x.test/\r\nContent-Length: 0\r\n\r\n",
+    "no HTTP": b"SSH-2.0-OpenSSH\r\n",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_is_no_push_server_is_a_sentence(todos: Project, what: str) -> None:
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65_536)
+            connection.sendall(ODD[what])
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=answer, args=(listening,), daemon=True).start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        state = pipeline.look(through(todos, url).settings)
+    (problem,) = state.problems
+    assert url in problem.message
+    assert problem.hint

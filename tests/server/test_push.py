@@ -1,0 +1,250 @@
+"""The push server as an HTTP client sees it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from serving import KEY, Served, serving
+from support import Project, fill_todos, schema_of, seed_blocks
+
+from valet_studio.schema.document import from_document, to_document
+from valet_studio.schema.evaluate import evaluate
+from valet_studio.schema.model import Sources
+
+BEFORE = schema_of(
+    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
+    " priority: v.string() }).sync({ mode: 'full' }),"
+)
+BACKFILL = seed_blocks()[4]
+FAILING = BACKFILL.replace("?? 1", "?? (() => { throw new Error('no such priority') })()")
+OTHER_TYPE = BEFORE.replace("priority: v.string()", "priority: v.number()")
+
+
+def document(text: str, **changes: Any) -> dict[str, Any]:
+    """The schema.json of a schema.ts."""
+    return dict(to_document(evaluate(Sources("schema.ts", {"schema.ts": text})))) | changes
+
+
+@pytest.fixture
+def todos(project: Project) -> Project:
+    """142 documents under the schema that has a string priority."""
+    project.push(BEFORE)
+    fill_todos(project)
+    return project
+
+
+@pytest.fixture
+def served(todos: Project) -> Iterator[Served]:
+    """A server on that database."""
+    with serving(todos.database) as server:
+        yield server
+
+
+def test_a_push_answers_with_the_diff(todos: Project, served: Served) -> None:
+    pushed = document(BACKFILL)
+    answer = served.post("/api/schema", pushed)
+    assert answer.status == 200
+    told = answer.json
+    assert told["status"] == "ok"
+    assert told["schema_hash"] == pushed["hash"] == todos.meta()["schema_hash"]
+    assert told["new_tables"] == []
+    assert told["added_columns"] == [{"table": "todos", "column": "priorityNum"}]
+    assert told["removed_columns"] == []
+    assert told["type_mismatches"] == []
+    assert [(b["column"], b["rows"], b["updated"]) for b in told["backfills"]] == [
+        ("priorityNum", 142, 142)
+    ]
+    assert todos.sql("SELECT count(priorityNum) FROM todos") == [(142,)]
+    again = served.post("/api/schema", pushed).json
+    assert (again["status"], again["added_columns"]) == ("noop", [])
+
+
+def test_a_rejected_push_tells_the_mismatch_and_the_recipe(todos: Project, served: Served) -> None:
+    before = todos.database.read_bytes()
+    answer = served.post("/api/schema", document(OTHER_TYPE))
+    assert answer.status == 409
+    (mismatch,) = answer.json["type_mismatches"]
+    assert (mismatch["table"], mismatch["column"]) == ("todos", "priority")
+    assert ".deprecated()" in mismatch["recipe"]
+    assert "backfill" in mismatch["recipe"]
+    assert mismatch["location"]["file"] == "valet/schema.ts"
+    assert todos.database.read_bytes() == before
+    lines = served.post("/api/schema", document(OTHER_TYPE), Accept="application/x-ndjson")
+    assert lines.status == 409
+    assert json.loads(lines.body)["status"] == "rejected"
+
+
+def test_a_failed_backfill_names_document_and_line(todos: Project, served: Served) -> None:
+    answer = served.post("/api/schema", document(FAILING))
+    assert answer.status == 200
+    assert answer.json["status"] == "failed"
+    failures = answer.json["backfills"][0]["errors"]
+    assert failures[0]["_id"] == "t0003"
+    line = failures[0]["location"]["line"]
+    assert "no such priority" in FAILING.splitlines()[line - 1]
+    assert todos.sql("SELECT count(priorityNum) FROM todos") == [(0,)]
+    assert served.post("/api/schema", document(BACKFILL)).json["status"] == "ok"
+
+
+def test_a_plan_and_a_dry_run_change_nothing(todos: Project, served: Served) -> None:
+    before = todos.database.read_bytes()
+    plan = served.post("/api/schema/plan", document(BACKFILL)).json
+    assert [change["kind"] for change in plan["changes"]] == [
+        *("add_column", "deprecate_field", "change_sync", "run_backfill")
+    ]
+    lines = served.post("/api/schema/dry-run", document(BACKFILL)).body.splitlines()
+    events = [json.loads(line) for line in lines]
+    assert [event["phase"] for event in events if event["type"] == "PhaseStarted"] == [
+        *("copy", "structure", "backfill", "verify", "commit")
+    ]
+    assert events[-1]["type"] == "Report"
+    report = served.post("/api/schema/dry-run", document(BACKFILL), Accept="application/json").json
+    assert report["backfills"][0]["deterministic"] is True
+    assert todos.database.read_bytes() == before
+
+
+def test_another_plan_than_the_reviewed_one_is_refused(todos: Project, served: Served) -> None:
+    for path in ("/api/schema", "/api/schema/dry-run"):
+        answer = served.post(f"{path}?fingerprint=abc", document(BACKFILL))
+        assert answer.status == 409
+        assert "changed after this plan" in answer.json["errors"][0]["message"]
+    assert "priorityNum" not in str(todos.sql("SELECT sql FROM sqlite_master"))
+
+
+def test_schema_and_history(todos: Project, served: Served) -> None:
+    pushed = document(BACKFILL)
+    first = todos.meta()["schema_hash"]
+    served.post("/api/schema", pushed)
+    current = served.get("/api/schema", Authorization=None).json
+    assert current["schema_hash"] == pushed["hash"]
+    assert from_document(current["schema"]) == from_document(pushed)
+    since = served.get(f"/api/schema?since={first}").json
+    assert [version["hash"] for version in since["versions"]] == [pushed["hash"]]
+    assert served.get("/api/schema?since=abc").json["known"] is False
+    migrations = served.get("/api/history").json["migrations"]
+    assert [migration["rows"] for migration in migrations] == [142, 0]
+
+
+POSTS = ["/api/schema", "/api/schema/plan", "/api/schema/dry-run"]
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize(
+    "given", [None, "Bearer wrong", "Bearer", f"Basic {KEY}", f"Bearer {KEY}x"]
+)
+def test_only_the_deploy_key_opens(
+    todos: Project, served: Served, path: str, given: str | None
+) -> None:
+    before = todos.database.read_bytes()
+    answer = served.post(path, document(BACKFILL), Authorization=given)
+    assert answer.status == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert served.get("/api/history", Authorization=given).status == 401
+    assert served.get("/api/schema?push=x", Authorization=given).status == 401
+    assert todos.database.read_bytes() == before
+    assert served.get("/healthz", Authorization=given).json["status"] == "ok"
+
+
+def test_without_a_key_only_this_machine_is_answered(todos: Project) -> None:
+    with serving(todos.database, deploy_key=None) as served:
+        assert served.post("/api/schema/plan", document(BACKFILL)).status == 200
+        answer = served.post("/api/schema", document(BACKFILL), Host="evil.test")
+        assert answer.status == 403
+        assert (
+            served.post("/api/schema", document(BACKFILL), Content_Type="text/plain").status == 415
+        )
+    assert todos.plan().applied_hash == document(BEFORE)["hash"]
+
+
+def lying(**changes: Any) -> dict[str, Any]:
+    return document(BACKFILL, **changes)
+
+
+def sources(**changes: Any) -> dict[str, Any]:
+    told = document(BACKFILL)
+    return told | {"sources": told["sources"] | changes}
+
+
+MALFORMED = {
+    "not text": (b"\xff{}", "not UTF-8"),
+    "not JSON": (b'{\n  "version": }', "not JSON"),
+    "too deep": (b"[" * 100_000, "deep"),
+    "no object": (b"[]", "not an object"),
+    "another version": (lying(version=2), "version 2"),
+    "no list": (lying(tables={}), "tables of schema.json is not a list"),
+    "another hash": (lying(hash="0" * 64), "the sources have the hash"),
+    "other tables": (lying(tables=document(BEFORE)["tables"], hash=None), "tables.todos"),
+    "a table too many": (lying(tables=[*document(BEFORE)["tables"], {"name": "x"}]), "tables."),
+    "a table too few": (lying(tables=[], hash=None), "declare the table todos"),
+    "no entry": (sources(entry="other.ts"), "does not hold the entry"),
+    "a way out": (sources(files={"schema.ts": BACKFILL, "../../x.ts": ""}), "no path inside"),
+    "a root": (sources(files={"schema.ts": BACKFILL, "/etc/x.ts": ""}), "no path inside"),
+    "an empty name": (sources(files={"schema.ts": BACKFILL, "": ""}), "no path inside"),
+    "half a character": (sources(files={"schema.ts": "\ud800"}), "not text"),
+    "no schema": (sources(files={"schema.ts": "export default 1"}), "defineSchema"),
+    "a syntax error": (sources(files={"schema.ts": "export default {{"}), "Syntax error"),
+    "an import": (
+        sources(files={"schema.ts": "import 'node:fs'\nexport default 1"}),
+        "schema.ts failed",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_a_malformed_push_is_400_with_a_place(todos: Project, served: Served, what: str) -> None:
+    body, message = MALFORMED[what]
+    before = todos.database.read_bytes()
+    for path in POSTS:
+        answer = served.post(path, body)
+        assert answer.status == 400, answer.body
+        error = answer.json["errors"][0]
+        assert message in error["message"]
+        assert error["location"] or "schema.json" in error["message"] or "." in error["message"]
+    assert todos.database.read_bytes() == before
+
+
+def test_a_json_error_has_its_line_and_column(served: Served) -> None:
+    error = served.post("/api/schema", b'{\n  "version": }').json["errors"][0]
+    assert error["location"] == {"file": "schema.json", "line": 2, "column": 14}
+
+
+def test_a_body_that_is_too_large_is_refused(todos: Project) -> None:
+    with serving(todos.database, max_body=20_000) as served:
+        assert served.post("/api/schema/plan", document(BACKFILL)).status == 200
+        answer = served.post("/api/schema", b" " * 20_001)
+        assert answer.status == 413
+
+
+def test_pushed_code_is_as_confined_as_local_code(todos: Project, served: Served) -> None:
+    spying = BACKFILL.replace("?? 1", "?? Deno.readTextFileSync('/etc/passwd').length")
+    answer = served.post("/api/schema/dry-run", document(spying), Accept="application/json")
+    assert answer.json["status"] == "failed"
+    assert "root" not in answer.body.decode()
+    assert todos.plan().applied_hash == document(BEFORE)["hash"]
+
+
+def test_the_openapi_document_lists_what_is_answered(served: Served) -> None:
+    described = served.get("/openapi.json").json
+    assert served.app is not None
+    routes = {
+        (getattr(route, "path", ""), method)
+        for route in served.app.asgi.routes
+        for method in (getattr(route, "methods", None) or {"GET"}) - {"HEAD"}
+    }
+    paths = described["paths"]
+    assert {(p, m.upper()) for p, methods in paths.items() for m in methods} == routes
+    text = json.dumps(described)
+    for reference in {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}:
+        assert reference in described["components"]["schemas"]
+    diff = served.post("/api/schema", document(BACKFILL)).json
+    assert set(described["components"]["schemas"]["Diff"]["properties"]) == set(diff)
+
+
+@pytest.mark.parametrize("path", ["/", "/api", "/api/schemas"])
+def test_what_is_not_there_is_said_in_json(served: Served, path: str) -> None:
+    answer = served.get(path)
+    assert answer.status == 404
+    assert "/openapi.json" in answer.json["errors"][0]["hint"]
