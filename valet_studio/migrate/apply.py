@@ -9,6 +9,7 @@ import apsw
 
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
+from valet_studio.migrate.ahead import Ahead, ByColumn, look_ahead
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.migration import migrate
@@ -26,10 +27,12 @@ def apply(
     *,
     limits: Limits,
     strict: bool = False,
+    rehearsed: ByColumn | None = None,
 ) -> Iterator[Event]:
     """Migrate the database by exactly this plan, in one transaction; the last event is the report.
 
-    A snapshot of the database is kept first, for `undo`.
+    The values of backfills are computed before the write lock is taken, or taken over from a dry
+    run of the same plan (`rehearsed`). A snapshot of the database is kept first, for `undo`.
 
     Raises:
         PlanIsStale: the database is not in the state for which the plan was made.
@@ -48,7 +51,18 @@ def apply(
         database_errors(target.label),
         target.writing() as connection,
         Evaluators(schema.sources, limits, twice=False) as evaluators,
+        Ahead() as ahead,
     ):
+        yield from look_ahead(
+            ahead,
+            connection,
+            schema,
+            plan,
+            evaluators,
+            cancelled,
+            strict=strict,
+            rehearsed=rehearsed,
+        )
         for event in migrate(
             connection,
             schema,
@@ -57,5 +71,6 @@ def apply(
             cancelled,
             strict=strict,
             before_changes=before_changes,
+            ahead=ahead,
         ):
             yield replace(event, snapshot=snapshot) if isinstance(event, Report) else event

@@ -175,4 +175,6 @@ class BackfillRun:
             distribution=tally.distribution(),
             deterministic=tally.same if self._evaluators.twice else None,
             impure=tuple(sorted(tally.impure)),
+            nulls=tally.picture.nulls,
+            histogram=tally.picture.histogram(),
         )

@@ -9,17 +9,18 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import apsw
 
 from valet_studio.errors import DatabaseError
 from valet_studio.plan.sql import quote
 from valet_studio.schema.model import Json, Storage, Table
-from valet_studio.schema.state import TableState
+from valet_studio.schema.state import ColumnState, TableState
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 8 * 1024 * 1024
+_EXACT = 1 << 53
 
 
 Key: TypeAlias = int | str
@@ -108,24 +109,26 @@ class Documents:
             DatabaseError: a text cell is not UTF-8; the message names the document.
             apsw.TooBigError, apsw.NoMemError: they are too much at once.
         """
+        read = [n for n in self.names if self.only is None or n in self.only]
         bindings = {"after": after, "until": until, "rows": rows}
+        sql = self._batch_sql(read, after, until)
         try:
-            count, keys, payload = self.connection.execute(
-                self._batch_sql(after, until), bindings
-            ).get
+            found: tuple[Any, ...] = self.connection.execute(sql, bindings).fetchall()[0]
         except UnicodeDecodeError:
             raise self._not_utf8(after, until, rows) from None
-        return Batch(_keys(keys, count), payload.encode()) if count else None
+        count, keys, *columns = found
+        if not count:
+            return None
+        # Joined here: SQLite's || copies all that stands before it, once a column.
+        cells = ",".join(f"{_json(n)}:{cells}" for n, cells in zip(read, columns, strict=True))
+        payload = f'{{"columns":{{{cells}}},"count":{count}}}'.encode()
+        return Batch(_keys(keys, count), payload)
 
-    def _batch_sql(self, after: Key | None, until: Key | None) -> str:
-        columns = " || ',' || ".join(
-            f"{_text(_json(name) + ':')} || json_group_array({self._cell(column)})"
-            for name, column in self.names.items()
-            if self.only is None or name in self.only
-        )
+    def _batch_sql(self, read: Iterable[str], after: Key | None, until: Key | None) -> str:
+        columns = [f"json_group_array({self._cell(self.names[name])})" for name in read]
+        found = ["count(*)", "json_group_array(_valet_key)", *columns]
         return (
-            f"SELECT count(*), json_group_array(_valet_key), '{{\"columns\":{{' || "
-            f"{columns or _text('')} || '}},\"count\":' || count(*) || '}}' "
+            f"SELECT {', '.join(found)} "
             f"FROM (SELECT {self.key} AS _valet_key, * FROM {self._span(after, until)})"
         )
 
@@ -136,7 +139,8 @@ class Documents:
         return f"{quote(self.state.name)} {where} ORDER BY {self.key} LIMIT :rows"
 
     def _cell(self, column: str) -> str:
-        return "NULL" if column in self.absent else _cell(column)
+        found = self.state.column_named(column)
+        return _cell(found) if found is not None else "NULL"
 
     def _column(self, column: str) -> str:
         return "NULL" if column in self.absent else quote(column)
@@ -263,18 +267,29 @@ def _text_if_utf8(cell: apsw.SQLiteValue) -> apsw.SQLiteValue:
         return cell
 
 
-def _cell(column: str) -> str:
+def _cell(column: ColumnState) -> str:
     """A cell as JSON; what JSON cannot hold is marked for the JavaScript side.
 
     SQLite compares an integer with a real exactly, so `=` finds the integers that a JavaScript
-    number would round.
+    number would round. A column of TEXT affinity holds no number
+    (https://www.sqlite.org/datatype3.html), and most numbers are small: both are asked first,
+    because the rest costs half of the time.
     """
-    name = quote(column)
+    name = quote(column.name)
+    blob = f"WHEN 'blob' THEN json_object('$b', hex({name}))"
+    if _has_text_affinity(column.sql_type):
+        return f"CASE typeof({name}) {blob} ELSE {name} END"
     return (
-        f"CASE typeof({name}) WHEN 'blob' THEN json_object('$b', hex({name})) "
+        f"CASE WHEN {name} BETWEEN -{_EXACT} AND {_EXACT} THEN {name} ELSE "
+        f"CASE typeof({name}) {blob} "
         f"WHEN 'integer' THEN CASE WHEN {name} = CAST({name} AS REAL) "
-        f"THEN {name} ELSE json_object('$i', CAST({name} AS TEXT)) END ELSE {name} END"
+        f"THEN {name} ELSE json_object('$i', CAST({name} AS TEXT)) END ELSE {name} END END"
     )
+
+
+def _has_text_affinity(sql_type: str) -> bool:
+    declared = sql_type.upper()
+    return "INT" not in declared and any(part in declared for part in ("CHAR", "CLOB", "TEXT"))
 
 
 def _json(value: str) -> str:

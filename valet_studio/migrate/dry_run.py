@@ -11,6 +11,7 @@ import apsw
 from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
+from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import CopyProgress, Event, IsCancelled, PhaseStarted
 from valet_studio.migrate.migration import migrate
@@ -27,10 +28,12 @@ def dry_run(
     *,
     limits: Limits,
     strict: bool = False,
+    kept: ByColumn | None = None,
 ) -> Iterator[Event]:
     """Copy the database, run the very same migration on the copy, report, delete the copy.
 
-    Every backfill is computed by two processes, and their answers are compared.
+    Every backfill is computed by two processes, and their answers are compared. Its values go to
+    `kept`, for an apply of the same plan.
 
     Raises:
         PlanIsStale: the database is not in the state for which the plan was made.
@@ -50,7 +53,7 @@ def dry_run(
                 connection.execute("PRAGMA synchronous = OFF")
                 with Evaluators(schema.sources, limits, twice=True) as evaluators:
                     yield from migrate(
-                        connection, schema, plan, evaluators, cancelled, strict=strict
+                        connection, schema, plan, evaluators, cancelled, strict=strict, kept=kept
                     )
             finally:
                 connection.close()

@@ -19,7 +19,9 @@ from valet_studio.database.ask import ask
 from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import CREATE_BOOKKEEPING, write_meta
 from valet_studio.errors import Cancelled, MigrationFailed, PlanIsStale
+from valet_studio.migrate.ahead import Ahead, ByColumn, check_intact
 from valet_studio.migrate.backfill import BackfillRun
+from valet_studio.migrate.computed import Computed
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import (
@@ -79,11 +81,16 @@ def migrate(
     *,
     strict: bool = False,
     before_changes: Callable[[apsw.Connection], None] = lambda _connection: None,
+    ahead: Ahead | None = None,
+    kept: ByColumn | None = None,
 ) -> Iterator[Event]:
     """Carry out `plan`; the last event is its `Report`.
 
-    `before_changes` runs once the write lock is held and it is certain that something will be
-    done: the place to keep a snapshot.
+    Args:
+        before_changes: runs once the write lock is held and it is certain that something will
+            be done: the place to keep a snapshot.
+        ahead: what was computed before the lock was taken.
+        kept: gets the values of every backfill that succeeds.
 
     Raises:
         PlanIsStale: the database is not in the state for which the plan was made.
@@ -92,6 +99,7 @@ def migrate(
         apsw.Error: SQLite refused a statement; rolled back.
     """
     run = _Run(connection)
+    ahead = ahead or Ahead()
     with _transaction(connection, cancelled):
         state = inspect(connection)
         fresh = compare(schema, state, strict=strict)
@@ -105,13 +113,17 @@ def migrate(
             rejected = measured.status == "blocked"
             yield Report("rejected" if rejected else "noop", measured, seconds=run.seconds)
             return
+        settled = ahead.settled(connection)
+        if not (settled and ahead.intact):
+            check_intact(connection, schema, state)
         before_changes(connection)
         rows_before = _row_counts(connection, state)
         violations_before = _foreign_key_violations(connection)
 
         yield PhaseStarted("structure")
         yield from _structure(run, state, measured.pending)
-        yield from _backfills(run, schema, measured.pending, evaluators, cancelled)
+        filled = _Filling(run, schema, evaluators, cancelled, ahead.values, settled, kept)
+        yield from filled.all(measured.pending)
         yield from _restore_triggers(run, schema)
 
         yield PhaseStarted("verify")
@@ -182,27 +194,56 @@ def _drop_triggers(run: _Run, state: DatabaseState, tables: set[str]) -> Iterato
                 yield run.execute(f"DROP TRIGGER {quote(trigger.name)}")
 
 
-def _backfills(
-    run: _Run,
-    schema: Schema,
-    changes: tuple[AnyChange, ...],
-    evaluators: Evaluators,
-    cancelled: IsCancelled,
-) -> Iterator[Event]:
-    pending = [change for change in changes if isinstance(change, RunBackfill)]
-    if not pending:
-        return
-    yield PhaseStarted("backfill")
-    state = inspect(run.connection)
-    yield from _drop_triggers(run, state, {change.table for change in pending})
-    for change in pending:
-        table, held = schema.table_named(change.table), state.table_named(change.table)
+@dataclass(frozen=True, slots=True)
+class _Filling:
+    """The backfills of one migration."""
+
+    run: _Run
+    schema: Schema
+    evaluators: Evaluators
+    cancelled: IsCancelled
+    known: ByColumn
+    settled: bool
+    kept: ByColumn | None
+
+    def all(self, changes: tuple[AnyChange, ...]) -> Iterator[Event]:
+        """Run every pending backfill, one after the other."""
+        pending = [change for change in changes if isinstance(change, RunBackfill)]
+        if not pending:
+            return
+        yield PhaseStarted("backfill")
+        state = inspect(self.run.connection)
+        yield from _drop_triggers(self.run, state, {change.table for change in pending})
+        filled: set[tuple[str, str]] = set()
+        for change in pending:
+            yield from self._one(change, state, filled)
+            filled.add((change.table, change.declared.column))
+
+    def _one(
+        self, change: RunBackfill, state: DatabaseState, filled: set[tuple[str, str]]
+    ) -> Iterator[Event]:
+        table, held = self.schema.table_named(change.table), state.table_named(change.table)
         if table is None or held is None:
             raise MigrationFailed(f'Table "{change.table}" is not there to be backfilled.')
-        documents = Documents(run.connection, table, held)
-        for event in BackfillRun(documents, change.declared, evaluators, cancelled).write():
+        column = change.declared.column
+        known = self.known.get((change.table, column))
+        reads = known.reads if known is not None else None
+        # A column that another backfill has just filled was still empty when values were computed.
+        stale = any(t == change.table and (reads is None or c in reads) for t, c in filled)
+        run = BackfillRun(
+            Documents(self.run.connection, table, held),
+            change.declared,
+            self.evaluators,
+            self.cancelled,
+            known,
+            settled=self.settled and not stale,
+        )
+        kept = Computed(change.declared) if self.kept is not None else None
+        for event in run.write(kept):
             if isinstance(event, BackfillReport):
-                run.backfills.append(event)
+                self.run.backfills.append(event)
+                if self.kept is not None and kept is not None and not event.failed:
+                    self.kept[change.table, column] = kept
             yield event
 
 
@@ -262,10 +303,6 @@ def _verify(
             raise _unexpected(f'The change-tracking triggers of "{table.name}" are not all there.')
     if _foreign_key_violations(run.connection) > violations_before:
         raise _unexpected("A foreign key points to nothing that pointed to something before.")
-    for table in schema.tables:
-        verdict = run.connection.execute(f"PRAGMA quick_check({quote(table.name)})").get
-        if verdict != "ok":
-            raise _unexpected(f'Table "{table.name}" is damaged: {verdict}.')
     left = compare(schema, state, strict=strict)
     undone = {(r.table, r.column) for r in run.backfills if r.failed}
     after = answered(left, ask(run.connection, questions(left, schema, state)))

@@ -18,6 +18,7 @@ from valet_studio.migrate.events import (
     Sample,
     ValueCount,
 )
+from valet_studio.migrate.picture import Picture
 from valet_studio.schema.model import Backfill, Storage
 from valet_studio.typescript.child import BatchAnswer
 
@@ -42,6 +43,7 @@ class Tally:
     same: bool = True
     """Whether all processes gave the same answers."""
     impure: set[str] = field(default_factory=set)
+    picture: Picture = field(default_factory=Picture)
 
     def copy(self) -> Tally:
         """Another one that knows the same."""
@@ -58,6 +60,7 @@ class Tally:
         answer = answers[0]
         self.same = self.same and all(a.raw == answer.raw for a in answers)
         self.impure.update(*(a.used for a in answers))
+        self.picture.add(answer.values, len(answer.failures))
         room = max(0, MAX_FAILURES - self.failed)
         ids = documents.ids(batch.keys[f.index] for f in answer.failures[:room])
         for who, failed in zip(ids, answer.failures, strict=False):
@@ -70,7 +73,9 @@ class Tally:
         if self.values is not None:
             values = answer.values
             if len(self.telling) < MAX_SAMPLES:
-                fresh = [values.index(v) for v in set(values).difference(self.values)]
+                # Backwards, so that of equal values the first one's index is left.
+                places = dict(zip(reversed(values), range(len(values) - 1, -1, -1), strict=True))
+                fresh = (places[value] for value in places.keys() - self.values.keys())
                 picked = sorted(i for i in fresh if i not in bad)
                 picked = picked[: MAX_SAMPLES - len(self.telling)]
                 self.telling.update(self._sampled(documents, batch, answer, picked))
@@ -80,6 +85,8 @@ class Tally:
 
     def forget(self, keys: Sequence[Key], values: Iterable[apsw.SQLiteValue]) -> None:
         """Take back a batch without failures that is to be told anew."""
+        values = list(values)
+        self.picture.forget(values)
         if self.values is not None:
             self.values.subtract(values)
             self.values = +self.values

@@ -1,0 +1,145 @@
+"""What an apply does before it takes the write lock, so that other writers wait a short time.
+
+Values are computed from what was committed so far, batch by batch, each batch in a read
+transaction of its own. Under the lock SQLite's `data_version` tells whether anybody committed
+since; only then every batch is compared with what it was, and computed again where it differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TypeAlias
+
+import apsw
+
+from valet_studio.database.inspect import inspect
+from valet_studio.errors import MigrationFailed
+from valet_studio.migrate.backfill import BackfillRun
+from valet_studio.migrate.computed import Computed
+from valet_studio.migrate.documents import Documents
+from valet_studio.migrate.evaluators import Evaluators
+from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted
+from valet_studio.plan.changes import AddColumn, Plan, RunBackfill
+from valet_studio.plan.compare import compare
+from valet_studio.schema.model import Schema
+from valet_studio.schema.names import quote
+from valet_studio.schema.state import DatabaseState
+
+ByColumn: TypeAlias = dict[tuple[str, str], Computed]
+"""Table and column of a backfill → its values."""
+
+
+@dataclass(slots=True)
+class Ahead:
+    """What is known before the lock is taken. Use it as a context manager: it holds files."""
+
+    version: int | None = None
+    """`data_version` of the connection when the first document was read."""
+    values: ByColumn = field(default_factory=dict)
+    intact: bool = False
+    """Whether the tables were checked for damage."""
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for computed in self.values.values():
+            computed.close()
+
+    def settled(self, connection: apsw.Connection) -> bool:
+        """Whether nobody else committed since."""
+        return self.version is not None and self.version == data_version(connection)
+
+
+def data_version(connection: apsw.Connection) -> int:
+    """Changes when another connection commits
+    (https://www.sqlite.org/pragma.html#pragma_data_version)."""
+    return int(connection.execute("PRAGMA data_version").get)
+
+
+def look_ahead(
+    ahead: Ahead,
+    connection: apsw.Connection,
+    schema: Schema,
+    plan: Plan,
+    evaluators: Evaluators,
+    cancelled: IsCancelled,
+    *,
+    strict: bool = False,
+    rehearsed: Mapping[tuple[str, str], Computed] | None = None,
+) -> Iterator[Event]:
+    """Fill `ahead` for this plan: compute its backfills, check its tables. Writes nothing.
+
+    Values that a dry run computed are taken over where the documents are what they were then.
+
+    Raises:
+        Cancelled, DatabaseError: the database cannot be read.
+        MigrationFailed: a table is damaged.
+    """
+    version = data_version(connection)
+    state = inspect(connection)
+    fresh = compare(schema, state, strict=strict)
+    if fresh.fingerprint != plan.fingerprint or fresh.status != "pending":
+        return  # The migration itself says so.
+    ahead.version = version
+    connection.set_progress_handler(cancelled, 50_000)
+    try:
+        check_intact(connection, schema, state)
+        ahead.intact = True
+        pending = [change for change in fresh.pending if isinstance(change, RunBackfill)]
+        if pending:
+            yield PhaseStarted("backfill")
+        for change in pending:
+            key = (change.table, change.declared.column)
+            known = (rehearsed or {}).get(key)
+            documents = _documents(connection, schema, state, fresh, change)
+            if documents is None:
+                continue
+            run = BackfillRun(documents, change.declared, evaluators, cancelled, known)
+            kept = Computed(change.declared)
+            ahead.values[key] = kept
+            yield from run.compute(kept)
+    finally:
+        connection.set_progress_handler(None)
+
+
+def check_intact(connection: apsw.Connection, schema: Schema, state: DatabaseState) -> None:
+    """Find damage in the tables of the schema.
+
+    Raises:
+        MigrationFailed: there is some.
+    """
+    for table in schema.tables:
+        if state.table_named(table.name) is not None:
+            verdict = connection.execute(f"PRAGMA quick_check({quote(table.name)})").get
+            if verdict != "ok":
+                raise MigrationFailed(
+                    f'Table "{table.name}" is damaged: {verdict}. Nothing was changed.',
+                    "Restore the database from a backup, or try `sqlite3 FILE .recover` on a copy.",
+                )
+
+
+def _documents(
+    connection: apsw.Connection,
+    schema: Schema,
+    state: DatabaseState,
+    plan: Plan,
+    change: RunBackfill,
+) -> Documents | None:
+    """The table as its backfill will see it, with the columns that are still to be added."""
+    table, held = schema.table_named(change.table), state.table_named(change.table)
+    if table is None or held is None:
+        return None
+    absent = tuple(
+        added.field.name
+        for added in plan.pending
+        if isinstance(added, AddColumn) and added.table == change.table
+    )
+    return Documents(connection, table, held, absent)
