@@ -58,6 +58,13 @@ def test_a_read_only_database_is_never_changed(
     assert run(*flags, "plan").exit_code == 0
 
 
+@pytest.mark.usefixtures("pending")
+def test_a_read_only_database_is_not_served() -> None:
+    done = run("--read-only", "serve", "--port", "0")
+    assert done.exit_code == 1
+    assert "a push server changes its database" in done.stderr
+
+
 def test_a_read_only_mark_is_in_the_state(pending: Project) -> None:
     settings = resolve(Flags(read_only=True), {})
     assert pipeline.look(settings).database.read_only

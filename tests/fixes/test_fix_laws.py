@@ -29,6 +29,11 @@ def read(text: str) -> Schema:
     return evaluate(Sources("schema.ts", {"schema.ts": text}))
 
 
+def meaning(field: Field) -> str:
+    """What a field is, whatever the order of properties and members."""
+    return schema_hash(Schema((Table("t", (replace(field, name="x"),)),)))
+
+
 def changed(schema: Schema, table: Table, field: Field) -> Schema:
     """The schema with another field in the place of the one of that name."""
     fields = tuple(field if f.name == field.name else f for f in table.fields)
@@ -71,7 +76,8 @@ def test_only_the_changed_field_is_touched(
     assert mended is not None
     assert declared is not None
     kept = mended.field_named(old.name)
-    assert kept == replace(old, deprecated=True)
+    assert kept is not None
+    assert meaning(kept) == meaning(replace(old, deprecated=True))
     [added] = [f for f in mended.fields if declared.field_named(f.name) is None]
     assert (added.validator, added.optional, added.deprecated) == (validator, new.optional, False)
     others = tuple(f for f in mended.fields if f.name not in (old.name, added.name))

@@ -80,6 +80,15 @@ def test_modules_of_the_valet_directory_are_checked_too(project: Project, checke
     assert problem.source_line == "export const rank = (text: string): number => text"
 
 
+def test_a_module_with_a_space_in_its_name_has_its_place(project: Project, checked: Check) -> None:
+    project.write("export const rank: number = 'a'\n", "my ränk.ts")
+    [problem] = checked(
+        f"import {{ rank }} from './my ränk'\n{HEADER}"
+        "export default defineSchema({ todos: defineTable({ a: v.literal(rank) }) })\n"
+    )
+    assert problem.location == Location("valet/my ränk.ts", 1, 14)
+
+
 def test_a_place_after_letters_beyond_the_bmp_counts_as_editors_do(checked: Check) -> None:
     [problem] = checked(schema_of("    todos: defineTable({ '𝒳é': v.string(), b: v.nubmer() }),"))
     assert problem.location == Location("valet/schema.ts", 3, 50)

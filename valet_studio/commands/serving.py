@@ -24,6 +24,11 @@ def serve(settings: Settings, host: str, port: int, key_file: str | None) -> int
         raise StudioError(
             f"{settings.database} is a server itself.", "Name a database file with --db."
         )
+    if settings.read_only:
+        raise StudioError(
+            f"{settings.database} is opened read-only, and a push server changes its database.",
+            "Leave out --read-only, or name another database with --db.",
+        )
     serving, app = _server_parts()
     file = open_target(settings.database)
     key = _key_in(Path(key_file)) if key_file is not None else settings.deploy_key
