@@ -1,0 +1,51 @@
+"""A picture of the values that a backfill computes: how many are null, how numbers spread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from valet_studio.migrate.events import Bin
+
+BINS = 12
+BATCH_SAMPLE = 500
+"""Numbers that one batch adds: enough for a picture, too few to cost anything."""
+LEAST = 24
+"""Fewer numbers than these are no spread."""
+
+
+@dataclass(slots=True)
+class Picture:
+    """Grows by one batch of values at a time."""
+
+    nulls: int = 0
+    numbers: list[float] = field(default_factory=list)
+
+    def add(self, values: Sequence[object], failed: int) -> None:
+        """Take in a batch; a document that failed has None as its value."""
+        self.nulls += values.count(None) - failed
+        step = max(1, len(values) // BATCH_SAMPLE)
+        self.numbers.extend(float(v) for v in values[::step] if type(v) is int or type(v) is float)
+
+    def forget(self, values: Iterable[object]) -> None:
+        """Take back the count of a batch that is to be told anew."""
+        self.nulls -= sum(value is None for value in values)
+
+    def histogram(self) -> tuple[Bin, ...]:
+        """The numbers in `BINS` spans of equal width; empty where there are few, or all equal."""
+        if len(self.numbers) < LEAST:
+            return ()
+        low, high = min(self.numbers), max(self.numbers)
+        width = (high - low) / BINS
+        if not 0 < width < float("inf"):
+            return ()
+        if all(number.is_integer() for number in self.numbers):
+            width = float(-(-(high - low + 1) // BINS))
+        counts = [0] * BINS
+        for number in self.numbers:
+            counts[min(BINS - 1, int((number - low) / width))] += 1
+        last = max(at for at, counted in enumerate(counts) if counted)
+        return tuple(
+            Bin(low + at * width, low + (at + 1) * width, counts[at] / len(self.numbers))
+            for at in range(last + 1)
+        )
