@@ -15,7 +15,8 @@ from valet_studio.database.ask import ask
 from valet_studio.database.errors import database_errors
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
-from valet_studio.migrate import versions
+from valet_studio.migrate import rehearsal, versions
+from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.apply import apply
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import Event, IsCancelled
@@ -109,13 +110,23 @@ class LocalTarget:
         self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
     ) -> Iterator[Event]:
         """Rehearse a plan on a copy; see `migrate.dry_run`."""
-        return dry_run(self.file, schema, plan, cancelled, limits=limits, strict=strict)
+        kept: ByColumn = {}
+        yield from dry_run(
+            self.file, schema, plan, cancelled, limits=limits, strict=strict, kept=kept
+        )
+        rehearsal.keep(self.file.path, plan.fingerprint, kept)
 
     def apply(
         self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
     ) -> Iterator[Event]:
         """Carry out exactly this plan; see `migrate.apply`."""
-        return apply(self.file, schema, plan, cancelled, limits=limits, strict=strict)
+        values = rehearsal.take(self.file.path, plan.fingerprint)
+        try:
+            yield from apply(
+                self.file, schema, plan, cancelled, limits=limits, strict=strict, rehearsed=values
+            )
+        finally:
+            rehearsal.close(values)
 
     def history(self) -> tuple[HistoryEntry, ...]:
         """What was applied, newest first."""

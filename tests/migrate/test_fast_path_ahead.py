@@ -1,0 +1,159 @@
+"""Values computed before the lock, or by a dry run, are written only where they still hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import apsw
+import pytest
+from support import Project, last, never, schema_of
+
+from valet_studio import pipeline
+from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, Report
+from valet_studio.typescript.child import Child
+
+FIELDS = "n: v.number(), s: v.string(), out: v.string()"
+BEFORE = schema_of(f"t: defineTable({{ {FIELDS} }}).sync({{ mode: 'full' }}),")
+COUNT = 45_000
+
+
+def backfilled(function: str) -> str:
+    return BEFORE.replace(" }),", f" }}).backfill('out', {function}),")
+
+
+def fill(project: Project) -> None:
+    """Three batches of documents, with holes between their rowids."""
+    project.push(BEFORE)
+    project.sql(
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?)"
+        " INSERT INTO t (rowid, _id, n, s) SELECT 2 * i, 'd' || i, i, 's' || i FROM c",
+        (COUNT,),
+    )
+
+
+@pytest.fixture(params=["delete", "wal"])
+def documents(project: Project, request: pytest.FixtureRequest) -> Project:
+    """A pending backfill that reads two of the fields."""
+    fill(project)
+    project.sql(f"PRAGMA journal_mode = {request.param}")
+    project.write(backfilled("(row) => `${row.n}/${row.s}`"))
+    return project
+
+
+def interrupted(events: Iterator[Event], work: Callable[[], object]) -> Report:
+    """Run to the end; another program works at the moment when all values are computed."""
+    final: Event | None = None
+    worked = False
+    for event in events:
+        if isinstance(event, BackfillProgress) and event.done == event.total and not worked:
+            work()
+            worked = True
+        final = event
+    assert worked
+    assert isinstance(final, Report)
+    return final
+
+
+WRITES = [
+    "UPDATE t SET n = -1 WHERE _id = 'd30000'",
+    "UPDATE t SET s = 'x' || s",
+    "DELETE FROM t WHERE n BETWEEN 19990 AND 20010",
+    "DELETE FROM t",
+    "INSERT INTO t (rowid, _id, n, s) VALUES (40001, 'between', 7, 'b'), (-5, 'first', 8, 'f')",
+    "INSERT INTO t (_id, n, s) SELECT 'more' || n, n, s FROM t",
+    "UPDATE t SET rowid = rowid + 1000000 WHERE n = 5",
+    "UPDATE t SET n = n + 1, out = 'theirs', _version = 9 WHERE n % 2",
+    "DELETE FROM t WHERE _id = 'd1'; INSERT INTO t (rowid, _id, n, s) VALUES (2, 'new', 1, 's1')",
+]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_what_was_written_meanwhile_is_computed_again(documents: Project, write: str) -> None:
+    report = interrupted(pipeline.apply(documents.look(), never), lambda: documents.sql(write))
+    assert report.status == "ok"
+    assert documents.sql("SELECT count(*) FROM t WHERE out IS NOT n || '/' || s") == [(0,)]
+    ((count,),) = documents.sql("SELECT count(*) FROM t")
+    assert (report.backfills[0].rows, report.backfills[0].updated) == (count, count)
+
+
+def test_a_document_that_now_fails_fails_the_backfill(project: Project) -> None:
+    fill(project)
+    project.write(backfilled("(row) => { if (row.n < 0) throw new Error('no'); return row.s }"))
+    report = interrupted(
+        pipeline.apply(project.look(), never),
+        lambda: project.sql("UPDATE t SET n = -1 WHERE _id = 'd30000'"),
+    )
+    assert report.status == "failed"
+    assert [failure.id for failure in report.backfills[0].errors] == ["d30000"]
+    assert project.sql("SELECT count(*) FROM t WHERE out IS NOT NULL") == [(0,)]
+
+
+def test_a_backfill_sees_what_another_one_filled(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ n: v.number() }),"))
+    project.sql("INSERT INTO t (_id, n) VALUES ('a', 1), ('b', 2)")
+    project.write(
+        schema_of(
+            "t: defineTable({ n: v.number(), x: v.number(), y: v.number() })"
+            ".backfill('x', (row) => row.n * 10).backfill('y', (row) => row.x + 1),"
+        )
+    )
+    assert project.dry_run().status == "ok"
+    assert project.apply().status == "ok"
+    assert project.sql("SELECT x, y FROM t ORDER BY n") == [(10, 11), (20, 21)]
+
+
+def test_the_lock_is_not_held_while_values_are_computed(documents: Project) -> None:
+    other = apsw.Connection(str(documents.database))
+    computing = True
+    for event in pipeline.apply(documents.look(), never):
+        computing = computing and event != PhaseStarted("structure")
+        if computing and isinstance(event, BackfillProgress):
+            other.execute("INSERT INTO _valet_changes VALUES (1, 't', 'x', 'insert')")
+    other.close()
+    assert documents.sql("SELECT count(*) FROM t WHERE out IS NOT n || '/' || s") == [(0,)]
+
+
+def test_apply_writes_what_the_dry_run_computed(
+    documents: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.write(backfilled("(row) => `${row.n} ${Math.random()}`"))
+    state = documents.look()
+    reviewed = last(pipeline.dry_run(state, never)).backfills[0].samples
+    started: list[object] = []
+    monkeypatch.setattr(Child, "start_backfill", lambda *given: started.append(given))
+    report = last(pipeline.apply(state, never))
+    assert report.status == "ok"
+    assert started == []
+    assert report.backfills[0].samples == reviewed
+    for sample in reviewed:
+        assert documents.sql("SELECT out FROM t WHERE _id = ?", (sample.id,)) == [(sample.after,)]
+
+
+def test_what_changed_since_the_dry_run_is_computed_again(documents: Project) -> None:
+    state = documents.look()
+    last(pipeline.dry_run(state, never))
+    documents.sql("UPDATE t SET n = -1 WHERE _id = 'd30000'")
+    documents.sql("INSERT INTO t (_id, n, s) VALUES ('late', 0, '')")
+    assert last(pipeline.apply(state, never)).backfills[0].updated == COUNT + 1
+    assert documents.sql("SELECT count(*) FROM t WHERE out IS NOT n || '/' || s") == [(0,)]
+
+
+def test_a_dry_run_of_another_plan_is_not_used(documents: Project) -> None:
+    last(pipeline.dry_run(documents.look(), never))
+    documents.write(backfilled("(row) => `${row.n}:${row.s}`"))
+    assert documents.apply().status == "ok"
+    assert documents.sql("SELECT count(*) FROM t WHERE out IS NOT n || ':' || s") == [(0,)]
+
+
+def test_a_damaged_table_is_found_before_anything_is_done(documents: Project) -> None:
+    state = documents.look()
+    documents.sql("PRAGMA journal_mode = delete")
+    page = documents.sql("SELECT max(pageno) FROM dbstat WHERE name = 't' AND pagetype = 'leaf'")[
+        0
+    ][0]
+    data = bytearray(documents.database.read_bytes())
+    data[(page - 1) * 4096 : (page - 1) * 4096 + 200] = b"\xee" * 200
+    documents.database.write_bytes(data)
+    with pytest.raises(Exception, match="damaged"):
+        last(pipeline.apply(state, never))
+    assert documents.database.read_bytes() == bytes(data)

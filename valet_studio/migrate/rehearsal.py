@@ -1,0 +1,59 @@
+"""The values that the last dry run of this process computed, for the apply that may follow.
+
+What was reviewed is then what is written, byte for byte, and no JavaScript runs again.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from valet_studio.migrate.ahead import ByColumn
+
+
+@dataclass(frozen=True, slots=True)
+class _Rehearsal:
+    database: Path
+    fingerprint: str
+    values: ByColumn
+
+
+_lock = threading.Lock()
+_last: _Rehearsal | None = None
+
+
+def keep(database: Path, fingerprint: str, values: ByColumn) -> None:
+    """Keep the values of a finished dry run, in place of any others."""
+    _put(_Rehearsal(database.absolute(), fingerprint, values) if values else None)
+
+
+def take(database: Path, fingerprint: str) -> ByColumn:
+    """The values of the last dry run, where it was of this very plan; none otherwise.
+
+    The caller closes them; whoever asks next gets none.
+    """
+    global _last
+    with _lock:
+        found = _last
+        if found is None or (found.database, found.fingerprint) != (
+            database.absolute(),
+            fingerprint,
+        ):
+            return {}
+        _last = None
+        return found.values
+
+
+def close(values: ByColumn) -> None:
+    """Delete the files that hold values."""
+    for computed in values.values():
+        computed.close()
+
+
+def _put(rehearsal: _Rehearsal | None) -> None:
+    global _last
+    with _lock:
+        before, _last = _last, rehearsal
+    if before is not None:
+        close(before.values)
