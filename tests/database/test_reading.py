@@ -217,9 +217,15 @@ def without_root() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_an_unreadable_file(tmp_path: Path) -> None:
-    for directory in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+def let_others_in(folder: Path) -> None:
+    """Open a test's directory, and pytest's own above it, to other users."""
+    above = [p for p in folder.parents if "pytest-of-" in str(p)]
+    for directory in (folder, *above):
         directory.chmod(0o755)
+
+
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    let_others_in(tmp_path)
     path = make(tmp_path / "a.db", "CREATE TABLE t (a)")
     path.chmod(0)
     with without_root():
@@ -230,8 +236,7 @@ def test_an_unreadable_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_read_only_directory_can_be_read_but_not_written(tmp_path: Path, mode: Mode) -> None:
-    for directory in (tmp_path.parent, tmp_path.parent.parent):
-        directory.chmod(0o755)
+    let_others_in(tmp_path)
     path = make(tmp_path / "a.db", "CREATE TABLE t (a)", mode=mode)
     path.chmod(0o444)
     tmp_path.chmod(0o555)
