@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from valet_studio.config import Settings
-from valet_studio.errors import Cancelled, Location, Problem
+from valet_studio.errors import Cancelled, Location, Problem, StudioError
+from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import (
     BackfillProgress,
     BackfillReport,
@@ -28,6 +29,10 @@ from valet_studio.migrate.events import (
     TableRows,
     ValueCount,
 )
+from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.undo import UndoReport
+from valet_studio.migrate.written import TableWrites
+from valet_studio.migrate.touched import Touched
 from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
 from valet_studio.plan.changes import (
     AddColumn,
@@ -38,7 +43,16 @@ from valet_studio.plan.changes import (
     Risk,
     RunBackfill,
 )
-from valet_studio.schema.model import Backfill, Field, Schema, Sources, Table, Validator
+from valet_studio.plan.diff import SchemaChange
+from valet_studio.schema.model import (
+    Backfill,
+    Field,
+    Json,
+    Schema,
+    Sources,
+    Table,
+    Validator,
+)
 
 FILE = "valet/schema.ts"
 SOURCE = """\
@@ -180,6 +194,18 @@ class FakeEngine:
     """Runs whose generator was left, in whatever way."""
     written: int = 0
     after_apply: StudioState | None = None
+    type_errors: tuple[Problem, ...] = ()
+    """What the type checker says of every schema."""
+    checked: int = 0
+    documents: dict[str, dict[str, Json]] = field(default_factory=dict)
+    """Whole documents by `_id`."""
+    touches: Touched | None = None
+    still_failing: int = 0
+    """Documents that fail again when the failed ones are retried."""
+    entries: tuple[HistoryEntry, ...] = ()
+    """The history, newest first."""
+    writes: tuple[TableWrites, ...] = ()
+    undone: list[int] = field(default_factory=list)
 
     def look(self, settings: Settings, cancelled: IsCancelled) -> StudioState:  # noqa: ARG002
         return self.state
@@ -207,12 +233,80 @@ class FakeEngine:
         if self.after_apply is not None:
             self.state = self.after_apply
 
+    def check_types(
+        self,
+        state: StudioState,  # noqa: ARG002
+        cancelled: IsCancelled,  # noqa: ARG002
+    ) -> tuple[Problem, ...]:
+        self.checked += 1
+        return self.type_errors
+
+    def retry_failed(
+        self,
+        state: StudioState,
+        report: Report,
+        cancelled: IsCancelled,  # noqa: ARG002
+    ) -> Report:
+        assert state.plan is not None
+        return report_of(state.plan, report.backfills[0].failed, self.still_failing)
+
+    def touched(
+        self,
+        state: StudioState,  # noqa: ARG002
+        change: AnyChange,  # noqa: ARG002
+        cancelled: IsCancelled,  # noqa: ARG002
+    ) -> Touched | None:
+        return self.touches
+
+    def document(
+        self,
+        state: StudioState,  # noqa: ARG002
+        table: str,  # noqa: ARG002
+        who: str,
+        cancelled: IsCancelled,  # noqa: ARG002
+    ) -> dict[str, Json] | None:
+        return self.documents.get(who)
+
     def write_files(self, state: StudioState) -> tuple[Path, ...]:
         self.written += 1
         stale = tuple(file.path for file in state.files if file.stale)
         files = tuple(replace(file, before=file.after) for file in self.state.files)
         self.state = replace(self.state, files=files)
         return stale
+
+    def apply_fix(self, settings: Settings, fix: Fix) -> Path:
+        path = settings.schema_path
+        edited = fix.made_in(path.read_text(encoding="utf-8"))
+        if edited is None:
+            raise StudioError(f"{fix.file} was edited since this fix was made.")
+        path.write_text(edited, encoding="utf-8")
+        return Path(fix.file)
+
+    def history(self, settings: Settings) -> tuple[HistoryEntry, ...]:  # noqa: ARG002
+        return self.entries
+
+    def history_diff(
+        self, settings: Settings, before: int | None, after: int
+    ) -> tuple[SchemaChange, ...]:
+        return (
+            SchemaChange("+", "todos", f"field{after}", f"Field todos.field{after} (string)."),
+            SchemaChange("-", "todos", None, f"Compared with {before}: [/x]."),
+        )
+
+    def written_since(self, settings: Settings, cancelled: IsCancelled) -> tuple[TableWrites, ...]:
+        if not self.entries:
+            raise StudioError("Nothing was applied to .valet/dev.db yet, so there is nothing to undo.")
+        return self.writes
+
+    def undo(self, settings: Settings, cancelled: IsCancelled) -> UndoReport:
+        while self.hold is not None and not self.hold.wait(0.01):
+            if cancelled():
+                raise Cancelled()
+        last, self.entries = self.entries[0].id, self.entries[1:]
+        self.undone.append(last)
+        folder = Path(".valet/snapshots")
+        kept = folder / f"dev.undone-{last:04d}.db"
+        return UndoReport(".valet/dev.db", last, folder / f"dev.before-{last:04d}.db", kept)
 
     def _run(self, plan: Plan, cancelled: IsCancelled) -> Iterator[Event]:
         try:

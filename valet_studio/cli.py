@@ -8,15 +8,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from valet_studio import __version__
 from valet_studio.config import Flags, Settings, environment_with, parse_languages, resolve
 from valet_studio.config_file import CONFIG_FILE, read_config
-from valet_studio.errors import Problem, StudioError, Unsupported
+from valet_studio.errors import Problem, StudioError
+
+if TYPE_CHECKING:
+    from valet_studio.tour import Tour
 
 INTERRUPTED = 130
 
@@ -150,13 +154,23 @@ def settings_of(context: click.Context, *, project: bool = False) -> Settings:
     return resolve(flags, environment_with(Path(".env")), read_config(Path(CONFIG_FILE)))
 
 
-def open_studio(settings: Settings) -> int:
+def begin_tour(settings: Settings) -> Tour:
+    """The demo's tour, at its first step."""
+    from valet_studio.tour import Tour
+
+    tour = Tour(settings)
+    tour.next()
+    return tour
+
+
+def open_studio(settings: Settings, tour: Tour | None = None) -> int:
     """Open the studio, which needs a terminal.
 
     Raises:
         StudioError: there is none.
     """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    in_browser = "web_driver" in os.environ.get("TEXTUAL_DRIVER", "")
+    if not (in_browser or (sys.stdin.isatty() and sys.stdout.isatty())):
         raise StudioError(
             "The studio needs a terminal, and there is none here.",
             "`valet-studio plan` prints the same plan anywhere; `valet-studio --help` lists all "
@@ -164,7 +178,16 @@ def open_studio(settings: Settings) -> int:
         )
     from valet_studio.tui.app import run
 
-    run(settings)
+    run(settings, tour)
+    return 0
+
+
+def serve_studio(settings: Settings, port: int, *, write: bool) -> int:
+    """Serve the studio to browsers on this machine, until Ctrl-C."""
+    from valet_studio.commands.console import say
+    from valet_studio.tui.web import serve
+
+    serve(settings if write else replace(settings, read_only=True), port, say)
     return 0
 
 
@@ -174,15 +197,25 @@ def open_studio(settings: Settings) -> int:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @works_on()
+@click.option("--web", is_flag=True, help="Serve it to browsers on this machine, read-only.")
+@click.option("--web-write", is_flag=True, help="With --web: let it write.")
+@click.option("--web-port", metavar="PORT", type=int, default=8000, help="For --web. [8000]")
 @click.version_option(__version__, prog_name="valet-studio", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(context: click.Context, /, **_: Any) -> int:
+def cli(context: click.Context, /, web: bool, web_write: bool, web_port: int, **_: Any) -> int:
     """See what a change of valet/schema.ts will do to a SQLite database, rehearse it on a copy,
     apply what you reviewed.
 
     Without a command it opens the studio.
     """
-    return open_studio(settings_of(context)) if context.invoked_subcommand is None else 0
+    if context.invoked_subcommand is not None:
+        if web or web_write:
+            raise click.UsageError("--web opens the studio; it goes with no command.", context)
+        return 0
+    settings = settings_of(context)
+    if web or web_write:
+        return serve_studio(settings, web_port, write=web_write)
+    return open_studio(settings)
 
 
 @cli.command()
@@ -198,8 +231,9 @@ def init(folder: Path, debug: bool) -> int:  # noqa: ARG001
 @cli.command()
 @click.argument("folder", metavar="[DIR]", default="valet-demo", type=click.Path(path_type=Path))
 @click.option("--no-open", is_flag=True, help="Only make it.")
+@click.option("--tour", is_flag=True, help="Walk through schema changes: n is the next.")
 @click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
-def demo(folder: Path, no_open: bool, debug: bool) -> int:  # noqa: ARG001
+def demo(folder: Path, no_open: bool, tour: bool, debug: bool) -> int:  # noqa: ARG001
     """Make a demo project with 142 documents and a pending migration, and open it."""
     from valet_studio import scaffold
     from valet_studio.commands import console
@@ -208,7 +242,7 @@ def demo(folder: Path, no_open: bool, debug: bool) -> int:  # noqa: ARG001
     made = scaffold.demo(folder)
     settings = scaffold.demo_settings(folder)
     if not no_open and console.has_terminal():
-        open_studio(settings)
+        open_studio(settings, begin_tour(settings) if tour else None)
     elif not no_open:
         demo_shown(settings)
         console.say("\n")
@@ -232,12 +266,18 @@ def plan(context: click.Context, /, form: str | None, **_: Any) -> int:
 @cli.command("dry-run")
 @works_on()
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@click.option(
+    "--replica",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Rehearse on a copy of this client's file too.",
+)
 @click.pass_context
-def dry_run(context: click.Context, /, as_json: bool, **_: Any) -> int:
+def dry_run(context: click.Context, /, as_json: bool, replica: Path | None, **_: Any) -> int:
     """Rehearse the migration on a copy of the database."""
     from valet_studio.commands import runs
 
-    return runs.dry_run(settings_of(context), as_json=as_json)
+    return runs.dry_run(settings_of(context), as_json=as_json, replica=replica)
 
 
 @cli.command()
@@ -367,18 +407,28 @@ def serve(
     return serving.serve(settings_of(context), host, port, deploy_key_file)
 
 
-def _later(name: str, what: str) -> None:
-    """A command of the design that this version does not have, said in one sentence."""
-
-    @cli.command(
-        name, hidden=True, context_settings={"ignore_unknown_options": True}, add_help_option=False
-    )
-    @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
-    def command(rest: tuple[str, ...]) -> NoReturn:  # noqa: ARG001
-        raise Unsupported(f"{what} is not supported yet.", "`valet-studio --help` lists commands.")
+@cli.group()
+def replica() -> None:
+    """Work on a client's copy of the database."""
 
 
-_later("replica", "A client replica (replica)")
+@replica.command("connect")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--server", metavar="URL", help="The server to follow. [VALET_PROJECT_URL]")
+@click.option("--watch", "-w", is_flag=True, help="Stay and follow, until Ctrl-C.")
+@click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
+@click.pass_context
+def replica_connect(
+    context: click.Context, /, file: Path, server: str | None, watch: bool, **_: Any
+) -> int:
+    """Migrate a client's file to its server's schema."""
+    from valet_studio.commands import serving
+
+    server = server or environment_with(Path(".env")).get("VALET_PROJECT_URL")
+    if not server:
+        raise click.UsageError("Name the server with --server.", context)
+    run = serving.follow if watch else serving.connect
+    return run(settings_of(context), file, server)
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from studio_fakes import (
 from valet_studio.errors import Location, Problem
 from valet_studio.plan.changes import Drift
 from valet_studio.schema.model import Sources
-from valet_studio.tui.plan_pane import PlanTree
+from valet_studio.tui.plan_tree import PlanTree
 
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x36", "80x24"])
 
@@ -84,8 +84,9 @@ async def test_the_cursor_and_folds_survive_a_new_plan(tmp_path: Path) -> None:
         assert kept is not None
         assert kept.key == selected.key
         tree = opened.app.main.query_one(PlanTree)
-        assert tree.nodes["todos", "", ""].is_collapsed
-        assert tree.nodes["users", "", ""].is_expanded
+        assert tree.folded == {("todos", "", "")}
+        assert "▸ todos" in opened.screen
+        assert "▾ users" in opened.screen
 
 
 @SIZES
@@ -142,7 +143,7 @@ async def test_a_dry_run_reports_counts_samples_and_distribution(
         await opened.rehearse()
         assert "Dry run worked: 3 changes, 142 rows" in opened.notice
         assert "142 of 142 rows filled" in opened.screen
-        assert 't0003  "[/x]"' in opened.screen
+        assert 't0003  "[/x]"' in opened.app.main.dry_run_pane.text
         assert "New values" in opened.app.main.dry_run_pane.text
         assert "✓ dry run" in opened.screen.split("\n")[0]
         log = [entry.text for entry in opened.app.main.log_pane.entries]
@@ -168,7 +169,8 @@ async def test_failures_show_documents_reasons_and_places(tmp_path: Path) -> Non
         opened.engine.failing = 3
         await opened.rehearse()
         assert "3 documents not filled" in opened.screen
-        assert "t0001  valet/schema.ts:21:28" in opened.screen
+        assert "✗ t0001  TypeError" in opened.screen
+        assert "valet/schema.ts:21:28" in opened.screen
         assert "reading '[/x]'" in opened.screen
         assert "✗ dry run" in opened.screen.split("\n")[0]
         await opened.press("a")
@@ -468,10 +470,10 @@ async def test_no_color_draws_in_greys(tmp_path: Path, monkeypatch: pytest.Monke
         assert all(red == green == blue for red, green, blue in colours)
 
 
-async def test_r_reads_again_and_says_what_it_found(tmp_path: Path) -> None:
+async def test_ctrl_r_reads_again_and_says_what_it_found(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
         before = opened.app.generation
-        await opened.press("r")
+        await opened.press("ctrl+r")
         await opened.until(lambda: "Read again: 3 changes pending." in opened.notice)
         assert opened.app.generation == before + 1
 

@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from studio_fakes import changes, plan_of, settings_in, state_of
+from studio_fakes import changes, plan_of, report_of, settings_in, state_of
+from textual.content import Content
 
+from valet_studio.config import Settings
 from valet_studio.errors import Location
 from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, StatementRun
-from valet_studio.pipeline import GeneratedFile
+from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
+from valet_studio.schema.model import Field, Schema, Table, Validator
 from valet_studio.tui.actions import ACTIONS
 from valet_studio.tui.commands import Commands
-from valet_studio.tui.diff import types_diff
+from valet_studio.tui.diff import TypesView, side_by_side, types_view, unified
 from valet_studio.tui.editor import editor_call
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.progress import Progress, advance, thinned
@@ -78,25 +81,76 @@ def test_keys_and_status_fit_their_line(tmp_path: Path, width: int) -> None:
         assert "45 KB" in status_text(facts, width).plain
 
 
-def test_up_to_date_files_have_no_difference() -> None:
-    same = GeneratedFile(Path("types.ts"), "a\n", "a\n")
-    assert types_diff((same,)) is None
+def view_of(before: str | None, after: str, name: str = "types.ts") -> TypesView:
+    """What pane 2 shows of one generated file."""
+    settings = Settings()
+    schema = Schema((Table("todos", (Field("tags", Validator("string")),)),))
+    files = (GeneratedFile(Path(name), before, after),)
+    state = StudioState(
+        settings, DatabaseInfo("dev.db", True), schema, plan_of(*changes()), files
+    )
+    view = types_view(state)
+    assert view is not None
+    return view
+
+
+def plain(lines: list[Content]) -> str:
+    return "\n".join(line.plain for line in lines)
+
+
+def test_up_to_date_files_are_shown_whole() -> None:
+    view = view_of("a\n", "a\n")
+    assert view.stale == 0
+    assert view.tabs[0].hunks == ()
+    assert plain(unified(view.tabs[0])[0]) == "✓ Types are up to date.\n\na"
 
 
 def test_a_difference_has_signs_and_brackets() -> None:
-    file = GeneratedFile(Path("types.ts"), "tags: string;\n", "tags: string[];\n")
-    drawn = types_diff((file,))
-    assert drawn is not None
-    assert "- tags: string;\n+ tags: string[];" in drawn.plain
-    assert "+1 -1" in drawn.plain
+    view = view_of("tags: string;\n", "tags: string[];\n")
+    drawn = plain(unified(view.tabs[0])[0])
+    assert "- tags: string;\n+ tags: string[];" in drawn
+    assert "+1 -1" in drawn
+    assert view.stale == 1
+
+
+def test_side_by_side_pairs_lines_and_fits_the_width() -> None:
+    before = "same\nold [/x]\nolder\nend\n"
+    view = view_of(before, "same\nnew [/x]\nend\n" + "long " * 40 + "\n")
+    lines, begins = side_by_side(view.tabs[0], 80)
+    assert begins == [1]
+    assert "- old [/x]" in lines[2].plain
+    assert "+ new [/x]" in lines[2].plain
+    assert lines[3].plain.startswith("- older")
+    assert lines[3].plain.rstrip().endswith("│")
+    assert {line.cell_length for line in lines[1:]} == {79}
+
+
+def test_python_and_sql_can_be_read_where_neither_is_written() -> None:
+    view = view_of("a\n", "a\n")
+    titles = {tab.title: plain(unified(tab)[0]) for tab in view.tabs}
+    assert list(titles) == ["TypeScript", "Python", "SQL", "schema.json"]
+    assert "class Todos" in titles["Python"]
+    assert "not written" in titles["Python"]
+    statements = [sql for change in plan_of(*changes()).pending for sql in change.sql]
+    places = [titles["SQL"].index(sql) for sql in statements]
+    assert places == sorted(places)
+
+
+def test_hunks_far_from_each_other_are_separate() -> None:
+    lines = [f"line {at}" for at in range(60)]
+    changed = lines.copy()
+    changed[5], changed[50] = "five", "fifty"
+    view = view_of("\n".join(lines), "\n".join(changed))
+    drawn, begins = unified(view.tabs[0])
+    assert len(begins) == 2
+    assert drawn[begins[1] - 1].plain.strip() == "⋯"
 
 
 def test_a_huge_difference_is_cut() -> None:
     text = "".join(f"export type T{at} = string[];\n" for at in range(5000))
-    drawn = types_diff((GeneratedFile(Path("types.ts"), None, text),))
-    assert drawn is not None
-    assert len(drawn.plain.splitlines()) < 1000
-    assert "4,400 more lines" in drawn.plain
+    drawn = plain(unified(view_of(None, text).tabs[0])[0])
+    assert len(drawn.splitlines()) < 1000
+    assert "4,400 more lines" in drawn
 
 
 events = st.lists(
@@ -120,11 +174,20 @@ events = st.lists(
 def test_thinned_progress_ends_where_all_of_it_ends(told: list[Event]) -> None:
     start = Progress("dry run", plan_of(*changes()), "dev.db")
     full, thin = start, start
-    for event in told:
-        full = advance(full, event)
-    for event in thinned(told):
-        thin = advance(thin, event)
+    timed = [(float(at), event) for at, event in enumerate(told)]
+    for at, event in timed:
+        full = advance(full, event, at)
+    for at, event in thinned(timed):
+        thin = advance(thin, event, at)
     assert thin == full
+
+
+def test_phases_are_timed_from_their_start_to_the_next() -> None:
+    progress = Progress("dry run", plan_of(*changes()), "dev.db")
+    progress = advance(progress, PhaseStarted("copy"), 1.0)
+    progress = advance(progress, PhaseStarted("structure"), 1.5)
+    progress = advance(progress, report_of(plan_of(*changes())), 4.0)
+    assert progress.seconds == {"copy": 0.5, "structure": 2.5}
 
 
 @given(st.text(max_size=60), st.integers(2, 40))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from textual.keys import key_to_character
+
 from valet_studio.tui import facts as why
 from valet_studio.tui.facts import Facts
 
@@ -14,6 +16,10 @@ PANES = ("plan", "types", "dry-run", "log")
 
 def _always(_: Facts) -> str | None:
     return None
+
+
+def _wanted(_: Facts) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +41,30 @@ class Action:
     always_shown: bool = False
     """Whether the footer keeps it, dimmed, while it is off."""
     in_footer: bool = True
+    wanted: Callable[[Facts], bool] = _wanted
+    """Whether the footer has a reason to show it."""
 
-    @property
-    def key(self) -> str:
-        """The key as a person would name it."""
-        return {
-            "question_mark": "?",
-            "escape": "esc",
-            "shift+down": "shift+↓",
-            "shift+up": "shift+↑",
-        }.get(self.keys[0], self.keys[0])
+    def shown(self, facts: Facts) -> str:
+        """The key as a person would name it, the user's own where one was chosen."""
+        return key_shown(facts.keys.get(self.id, self.keys)[0])
+
+
+_SHOWN = {
+    "escape": "esc",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+}
+
+
+def key_shown(key: str) -> str:
+    """A key of textual's as a person would name it: `?`, `esc`, `shift+↓`."""
+    *modifiers, name = key.split("+")
+    sign = name if len(name) == 1 else _SHOWN.get(name) or key_to_character(name) or name
+    return "+".join((*modifiers, sign if sign.isprintable() and sign != " " else name))
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -84,20 +104,106 @@ ACTIONS: tuple[Action, ...] = (
         "Write the generated files that are stale.",
         why.why_no_files,
     ),
+    Action(
+        "fix",
+        ("f",),
+        "quick fix",
+        "Show the edits of schema.ts that mend the selected change, and write one.",
+        why.why_no_fix,
+        wanted=lambda facts: facts.fixes > 0,
+    ),
+    Action(
+        "unfix",
+        ("ctrl+z",),
+        "unfix",
+        "Take the newest quick fix back, while schema.ts is as it left it.",
+        why.why_no_unfix,
+    ),
+    Action(
+        "next_step",
+        ("n",),
+        "next step",
+        "Save the tour's next step into the demo's schema.ts.",
+        why.why_no_step,
+    ),
     Action("edit", ("e",), "edit", "Open $VISUAL or $EDITOR at the selected change's line."),
     Action("copy", ("c",), "copy", "Copy the selected change's SQL, the error, or the log line."),
-    Action("reread", ("r",), "re-read", "Read schema and database again now."),
+    Action(
+        "live",
+        ("r",),
+        "live rehearsal",
+        "Dry-run by itself after each save, or stop doing so; remembered.",
+    ),
     Action("watch", ("w",), "pause", "Pause or resume watching the schema."),
     Action("zoom", ("z",), "zoom", "Show the focused pane alone, or all four."),
     Action("help", ("question_mark", "f1"), "help", "Show what every key does."),
     Action("quit", ("q", "ctrl+q"), "quit", "Leave; a running dry run is cancelled."),
     Action("theme", ("t",), "light/dark", "Switch between the dark and the light theme."),
+    Action(
+        "retry",
+        ("D",),
+        "retry failed",
+        "Rehearse only the documents that failed, after schema.ts was mended.",
+        why.why_no_retry,
+    ),
+    Action("reread", ("ctrl+r",), "re-read", "Read schema and database again now."),
+    Action(
+        "undo",
+        ("u",),
+        "undo",
+        "Put the database back as it was before the last apply, after a question.",
+        why.why_no_undo,
+    ),
+    Action(
+        "history", ("h",), "history", "Show what was applied; compare any two.", why.why_no_history
+    ),
+    Action("jump", ("ctrl+o",), "jump", "Put a letter on everything that can be gone to."),
+    Action(
+        "open",
+        ("o",),
+        "open",
+        "Open another schema or another database.",
+        why.why_no_open,
+    ),
+    Action("choose_theme", ("T",), "themes", "Choose one of all themes.", in_footer=False),
     Action("next_pane", ("tab",), "next pane", "Go to the next pane.", in_footer=False),
     Action("last_pane", ("shift+tab",), "last pane", "Go to the pane before.", in_footer=False),
     Action("pane_1", ("1",), "plan", "Go to the plan.", in_footer=False),
     Action("pane_2", ("2",), "types", "Go to the types.", in_footer=False),
     Action("pane_3", ("3",), "dry run", "Go to the dry run.", in_footer=False),
     Action("pane_4", ("4",), "log", "Go to the log.", in_footer=False),
+    Action(
+        "filter",
+        ("slash",),
+        "filter",
+        "Filter the plan by table, column, kind or words; esc clears.",
+        pane="plan",
+        in_footer=False,
+    ),
+    Action(
+        "sides",
+        ("s",),
+        "side by side",
+        "Show differences side by side where the pane is wide enough, or below each other.",
+        pane="types",
+        in_footer=False,
+    ),
+    Action(
+        "next_hunk",
+        ("right_square_bracket",),
+        "next hunk",
+        "Go to the next difference.",
+        pane="types",
+        in_footer=False,
+    ),
+    Action(
+        "last_hunk",
+        ("left_square_bracket",),
+        "last hunk",
+        "Go to the difference before.",
+        pane="types",
+        in_footer=False,
+    ),
     Action(
         "detail_down",
         ("shift+down", "J"),
@@ -119,11 +225,17 @@ ACTIONS: tuple[Action, ...] = (
 MOVES: dict[str, tuple[tuple[str, str], ...]] = {
     "plan": (
         ("↑ ↓", "Select a change."),
-        ("enter", "Fold or unfold a table."),
+        ("enter ← →", "Fold or unfold a table."),
         ("home end", "Go to the first or the last change."),
     ),
-    "types": (("↑ ↓ pgup pgdn", "Scroll the difference."),),
-    "dry-run": (("↑ ↓ pgup pgdn", "Scroll the report."),),
+    "types": (
+        ("← →", "TypeScript, Python, SQL, schema.json."),
+        ("↑ ↓ pgup pgdn", "Scroll; shift+← shift+→ scroll sideways."),
+    ),
+    "dry-run": (
+        ("↑ ↓ pgup pgdn", "Scroll the report, or select a failed document."),
+        ("← →", "Scroll sideways."),
+    ),
     "log": (("↑ ↓ pgup pgdn home end", "Select a line; end follows new ones."),),
 }
 """The keys that a pane's own widget handles."""

@@ -11,25 +11,33 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
-from textual.content import Content
 from textual.screen import Screen
 
 from valet_studio import pipeline, watch
 from valet_studio.config import Settings
+from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import Event, StatementRun
 from valet_studio.pipeline import StudioState
+from valet_studio.tour import STEPS, Tour
 from valet_studio.tui import messages
 from valet_studio.tui.actions import ACTIONS, action_named
+from valet_studio.tui.background import Background
 from valet_studio.tui.commands import Commands
 from valet_studio.tui.confirm import Question
+from valet_studio.tui.diff import TypesView
+from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.engine import Engine, Saves
-from valet_studio.tui.facts import Facts, Work
+from valet_studio.tui.facts import Facts, TourPlace, Work
+from valet_studio.tui.keys import bound
 from valet_studio.tui.log_pane import Entry, Mark
-from valet_studio.tui.progress import Progress, advance, thinned
+from valet_studio.tui.plan_pane import PlanPane
+from valet_studio.tui.progress import Progress, Told, advance, thinned
+from valet_studio.tui.remembered import memory_path, recall
 from valet_studio.tui.runs import look_and_measure, write_files
 from valet_studio.tui.runs import run as run_events
 from valet_studio.tui.screen import MainScreen
@@ -47,13 +55,13 @@ DATABASE_SECONDS = 2.0
 LOGGED_FAILURES = 10
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, tour: Tour | None = None) -> None:
     """Open the studio and return when the user leaves it.
 
     Raises:
         Exception: a defect ended it; the terminal is as it was before.
     """
-    app = StudioApp(settings)
+    app = StudioApp(settings, memory=memory_path(), tour=tour)
     try:
         app.run()
     finally:
@@ -70,19 +78,26 @@ class StudioApp(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = []
 
     def __init__(
-        self, settings: Settings, engine: Engine = pipeline, saves: Saves = watch.saves
+        self,
+        settings: Settings,
+        engine: Engine = pipeline,
+        saves: Saves = watch.saves,
+        memory: Path | None = None,
+        tour: Tour | None = None,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.engine = engine
         self.saves = saves
-        self.facts = Facts(settings)
+        self.memory = memory
+        """Where options are remembered; None where they are not."""
+        self.facts = Facts(settings, live=memory is not None and recall(memory).live)
         self.progress: Progress | None = None
         """The newest dry run or apply."""
-        self.types: Content | None = None
+        self.types: TypesView | None = None
         self.generation = 0
         """Counts looks; what an older one tells is dropped."""
-        self.waiting: deque[Event] = deque()
+        self.waiting: deque[Told] = deque()
         """What the run told and was not drawn yet; the worker appends."""
         self.cancel = threading.Event()
         self.leaving = False
@@ -96,7 +111,16 @@ class StudioApp(App[None]):
         self.look_began = 0.0
         self.rest_until = 0.0
         """When the database may be looked at again unasked: a slow look is not repeated at once."""
+        self.fixed: list[Fix] = []
+        """Quick fixes that were written, oldest first."""
+        self.tour = tour
+        self.insisted = False
+        """Whether the tour's next step was asked for once, before this one was applied."""
+        keys, self.key_problems = bound(settings.keys)
+        self.facts = replace(self.facts, keys=keys, tour=self.tour_place())
+        self.set_keymap({name: ",".join(chosen) for name, chosen in keys.items()})
         self.commands = Commands(self)
+        self.background = Background(self)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = starting_theme(os.environ)
@@ -122,6 +146,10 @@ class StudioApp(App[None]):
 
     def _begin(self) -> None:
         self.draw()
+        for item in self.key_problems:
+            self.log_line("!", problem_plain(item))
+        if self.key_problems:
+            self.say(f"{self.key_problems[0].message} See the log.", "warning")
         self.begin_watching()
         self.set_interval(DRAW_SECONDS, self.advance_run)
         self.set_interval(DATABASE_SECONDS, self.look_at_database)
@@ -131,6 +159,29 @@ class StudioApp(App[None]):
         self.run_worker(self._watch(), group="watch", exclusive=True, exit_on_error=False)
         self.database_seen = watch.database_stamp(self.settings.database)
         self.look()
+
+    def reopen(self, settings: Settings) -> None:
+        """Work on another schema and database from now on."""
+        self.settings = settings
+        self.progress = self.types = None
+        self.fixed.clear()
+        self.waiting.clear()
+        self.facts = Facts(settings, live=self.facts.live, keys=self.facts.keys)
+        self.log_line("·", f"Opened {settings.schema_path} and {settings.database}")
+        self.say(f"Opened {settings.schema_path} and {settings.database}.")
+        self.draw()
+        self.begin_watching()
+
+    def tour_place(self) -> TourPlace | None:
+        """Where the tour is; None where there is none, or before its first step."""
+        if self.tour is None or self.tour.step is None:
+            return None
+        left = self.tour.left
+        return TourPlace(self.tour.step, len(STEPS) - left, left)
+
+    def on_answered(self, message: messages.Answered) -> None:
+        """Take in what a worker was asked for."""
+        message.call()
 
     def look_at_database(self) -> None:
         """Look again where another program wrote the database.
@@ -171,6 +222,7 @@ class StudioApp(App[None]):
         """Whatever ends the app ends its work."""
         self.cancel.set()
         self.generation += 1
+        self.background.leave()
 
     def draw(self) -> None:
         """Draw everything from the facts."""
@@ -215,9 +267,9 @@ class StudioApp(App[None]):
     ) -> Iterable[SystemCommand]:
         """The registry's actions that work now."""
         for action in ACTIONS:
-            if action.reason(self.facts) is None and (action.in_footer or action.pane is None):
+            if action.reason(self.facts) is None:
                 yield SystemCommand(
-                    f"{action.label.capitalize()}  ({action.key})",
+                    f"{action.label.capitalize()}  ({action.shown(self.facts)})",
                     action.help,
                     partial(self.action_perform, action.id),
                 )
@@ -254,6 +306,7 @@ class StudioApp(App[None]):
             self.log_line("·", "A save was not read: watching is paused. r reads it.")
             return
         self.log_line("·", f"Saved in {self.settings.schema_path.parent}/")
+        self.background.saved()
         if self.facts.running != "apply":
             self.look()
 
@@ -274,6 +327,7 @@ class StudioApp(App[None]):
         self.learn(replace(before, state=state, good=good, missing=message.missing))
         self._tell_look(before, state, message.missing)
         self._withdraw_question(before)
+        self.background.looked()
 
     def _tell_look(self, before: Facts, state: StudioState, missing: bool) -> None:
         spent = duration(state.seconds)
@@ -318,15 +372,22 @@ class StudioApp(App[None]):
             state = StudioState(self.settings, database, problems=message.problems)
             self.learn(replace(self.facts, state=state))
 
-    def start(self, work: Work) -> None:
+    def start(self, work: Work, by_itself: bool = False) -> None:
         """Carry out the plan on screen, on a worker thread."""
         state = self.facts.good
         if state is None or state.plan is None:
             return
         self.cancel = threading.Event()
-        self.progress = Progress(work, state.plan, state.database.label)
+        self.progress = Progress(
+            work,
+            state.plan,
+            state.database.label,
+            state.schema.sources if state.schema is not None else None,
+        )
         self.log_line("·", f"{work.capitalize()} of plan {state.plan.fingerprint[:8]} begins")
-        self.say(f"Running the {work}. x cancels it.")
+        if not by_itself:
+            self.background.live_run = False
+            self.say(f"Running the {work}. x cancels it.")
         self.learn(replace(self.facts, running=work))
         doing = self.engine.dry_run if work == "dry run" else self.engine.apply
 
@@ -344,15 +405,15 @@ class StudioApp(App[None]):
 
     def advance_run(self) -> None:
         """Fold in what the run told since the last time, and draw it."""
-        events: list[Event] = []
+        events: list[Told] = []
         while self.waiting:
             events.append(self.waiting.popleft())
         if self.progress is None or not events:
             return
-        statements = [event.sql for event in events if isinstance(event, StatementRun)]
+        statements = [event.sql for _, event in events if isinstance(event, StatementRun)]
         self.log_line("$", *statements)
-        for event in thinned(events):
-            self.progress = advance(self.progress, event)
+        for at, event in thinned(events):
+            self.progress = advance(self.progress, event, at)
         self.main.show_run(self.facts, self.progress)
         self.window.show(self.facts, self.progress)
 
@@ -370,9 +431,9 @@ class StudioApp(App[None]):
         facts = replace(self.facts, running=None)
         fingerprint = run_.plan.fingerprint
         if message.work == "dry run" and run_.succeeded:
-            facts = replace(facts, rehearsed=fingerprint, failed=None)
+            facts = replace(facts, rehearsed=fingerprint, failed=None, failures=0)
         elif message.work == "dry run" and not run_.cancelled:
-            facts = replace(facts, failed=fingerprint)
+            facts = replace(facts, failed=fingerprint, failures=len(run_.failures))
             if facts.rehearsed == fingerprint:
                 facts = replace(facts, rehearsed=None)
         elif message.work == "apply":
@@ -389,7 +450,8 @@ class StudioApp(App[None]):
             self.log_line("·", "Further failing documents are in pane 3.")
         for item in message.problems if not run_.cancelled else ():
             self.log_line("✗", problem_plain(item))
-        self.say(said, tone)
+        if not (run_.cancelled and self.background.live_run):
+            self.say(said, tone)
         if isinstance(self.screen, Question):
             self.screen.dismiss(False)
         if self.leaving:
@@ -398,6 +460,37 @@ class StudioApp(App[None]):
             self.write_files(said)
         elif message.work == "apply":
             self.look()
+        else:
+            self.background.ended()
+
+    def on_types_checked(self, message: messages.TypesChecked) -> None:
+        """List what the type checker found."""
+        self.background.type_checked(message)
+
+    def on_plan_pane_selected(self, _: PlanPane.Selected) -> None:
+        """Read what the selected change touches."""
+        row = self.main.plan_pane.selected
+        self.background.selected(row)
+        fixes = len(self.commands.offered(row))
+        if fixes != self.facts.fixes:
+            self.facts = replace(self.facts, fixes=fixes)
+            self.main.show_keys(self.facts)
+
+    def on_touched_read(self, message: messages.TouchedRead) -> None:
+        """Show it beside the change."""
+        self.main.plan_pane.show_touched(message.change, message.found)
+
+    def on_dry_run_pane_selected(self, message: DryRunPane.Selected) -> None:
+        """Read the failed document under the cursor."""
+        self.background.failure_selected(message.table, message.who)
+
+    def on_document_read(self, message: messages.DocumentRead) -> None:
+        """Show it whole."""
+        self.main.dry_run_pane.show_document(message.table, message.who, message.found)
+
+    def on_retried(self, message: messages.Retried) -> None:
+        """Tell what became of the documents that failed."""
+        self.background.retried(message)
 
     def write_files(self, after: str = "") -> None:
         """Write the stale generated files on a worker; `after` is said first."""

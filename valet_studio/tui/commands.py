@@ -15,6 +15,7 @@ from valet_studio.tui.confirm import apply_question, quit_question
 from valet_studio.tui.editor import editor_call
 from valet_studio.tui.facts import why_no_apply
 from valet_studio.tui.help import HelpScreen
+from valet_studio.tui.screen_commands import ScreenCommands
 from valet_studio.tui.text import count, problem_plain
 from valet_studio.tui.theme import DARK, LIGHT
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from valet_studio.tui.app import StudioApp
 
 
-class Commands:
+class Commands(ScreenCommands):
     """The studio's actions; whether one may run was asked before."""
 
     def __init__(self, app: StudioApp) -> None:
@@ -61,7 +62,13 @@ class Commands:
 
         self.app.say("")
         self.app.push_screen(
-            apply_question(state.plan, state.database, self.app.progress, self.app.size.width),
+            apply_question(
+                state.plan,
+                state.database,
+                self.app.progress,
+                self.app.size.width,
+                self.app.settings,
+            ),
             answered,
         )
 
@@ -69,8 +76,10 @@ class Commands:
         """Stop the running work; its end says what was rolled back."""
         app = self.app
         app.cancel.set()
+        if app.facts.running == "dry run" and app.facts.plan is not None:
+            app.background.declined = app.facts.plan.fingerprint
         app.say(f"Cancelling the {app.facts.running}…", "warning")
-        if app.progress is not None:
+        if app.progress is not None and not app.progress.ended:
             app.progress = replace(app.progress, cancelling=True)
             app.main.show_run(app.facts, app.progress)
 
@@ -130,7 +139,7 @@ class Commands:
             case "types":
                 text = app.main.types_pane.text
             case "dry-run":
-                text = app.main.dry_run_pane.text
+                text = app.main.dry_run_pane.copied
             case _:
                 entry = app.main.log_pane.selected
                 text = entry.text if entry is not None else ""
@@ -155,6 +164,32 @@ class Commands:
             app.look()
         app.say("Watching again." if watching else "Watching is paused: saves are not read.")
 
+    def do_live(self) -> None:
+        """Turn live rehearsal on or off."""
+        self.app.background.set_live(not self.app.facts.live)
+
+    def do_retry(self) -> None:
+        """Rehearse only what failed."""
+        self.app.background.retry()
+
+    def do_filter(self) -> None:
+        """Type what to filter the plan by."""
+        self.app.main.go_to(0)
+        self.app.main.plan_pane.start_filter()
+
+    def do_sides(self) -> None:
+        """Side by side, or below each other."""
+        if not self.app.main.types_pane.toggle_sides():
+            self.app.say("Pane 2 is too narrow for two sides; z shows it alone.", "warning")
+
+    def do_next_hunk(self) -> None:
+        """The next difference."""
+        self.app.main.types_pane.go_to_hunk(1)
+
+    def do_last_hunk(self) -> None:
+        """The difference before."""
+        self.app.main.types_pane.go_to_hunk(-1)
+
     def do_zoom(self) -> None:
         """One pane, or all."""
         self.app.main.zoom()
@@ -175,10 +210,14 @@ class Commands:
         match app.facts.running:
             case None:
                 app.exit()
-            case "dry run":
+            case "dry run" | "retry":
                 app.leaving = True
                 app.cancel.set()
-                app.say("Cancelling the dry run and deleting its copy…", "warning")
+                app.say(f"Cancelling the {app.facts.running} and deleting its copy…", "warning")
+            case "undo":
+                app.leaving = True
+                app.cancel.set()
+                app.say("Leaving once the undo is done or given up…", "warning")
             case "apply":
 
                 def answered(yes: bool | None) -> None:
@@ -216,9 +255,14 @@ class Commands:
         self.app.main.go_to(3)
 
     def do_detail_down(self) -> None:
-        """Scroll the detail."""
-        self.app.main.plan_pane.scroll_detail(3)
+        """Scroll the detail of the selected change, or of the selected failed document."""
+        self._scroll_detail(3)
 
     def do_detail_up(self) -> None:
-        """Scroll the detail."""
-        self.app.main.plan_pane.scroll_detail(-3)
+        """Scroll it back."""
+        self._scroll_detail(-3)
+
+    def _scroll_detail(self, lines: int) -> None:
+        main = self.app.main
+        pane = main.dry_run_pane if main.pane_name == "dry-run" else main.plan_pane
+        pane.scroll_detail(lines)

@@ -1,78 +1,177 @@
-"""Questions before what cannot be taken back lightly. Cancel has the focus; `y` says yes."""
+"""Questions before what cannot be taken back lightly. Cancel has the focus; `y` says yes.
+
+What could do harm that an undo does not mend asks for the database's name instead of a key.
+"""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Static
+from textual.widgets import Button, Input, Static
 
+from valet_studio.config import Settings
 from valet_studio.pipeline import DatabaseInfo
-from valet_studio.plan.changes import Plan, Risk
+from valet_studio.plan.changes import Plan, Risk, RunBackfill
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.text import BLANK, SIGN_STYLES, count, hanging, lines, size
 
 SHOWN_CHANGES = 50
+BOX_WIDTH = 76
 
 
 class Question(ModalScreen[bool]):
-    """A question with two answers. Enter answers what has the focus, and that is "no"."""
+    """A question with two answers. Enter answers what has the focus, and that is "no".
+
+    Args:
+        typed: what has to be typed before "yes" can be chosen; None where a key is enough.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", show=False),
-        Binding("n,escape,q", "answer(False)", show=False),
+        Binding("n,q", "answer(False)", show=False),
+        Binding("escape", "answer(False)", show=False),
         Binding("left,right,tab,shift+tab", "other", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("down,j", "scroll(1)", show=False),
     ]
 
-    def __init__(self, title: str, body: Content, yes: str, no: str) -> None:
+    def __init__(
+        self, title: str, body: Content, yes: str, no: str, typed: str | None = None
+    ) -> None:
         super().__init__()
         self.question, self.body, self.yes, self.no = title, body, yes, no
+        self.typed = typed
 
     def compose(self) -> ComposeResult:
         with Vertical(id="question") as box:
             box.border_title = Content(self.question)
             with VerticalScroll(can_focus=False, id="question-body"):
                 yield Static(self.body, markup=False)
+            if self.typed is not None:
+                asked = Content.assemble(
+                    "Type ", (self.typed, "bold"), " to go on:", ("  (esc cancels)", "$muted")
+                )
+                yield Static(asked, markup=False, id="typed-label")
+                yield Input(id="typed", compact=True)
             with Horizontal(id="answers"):
+                key = "" if self.typed is not None else "  y"
                 yield Button(Content(f"{self.no}  esc"), id="no", compact=True)
-                yield Button(Content(f"{self.yes}  y"), id="yes", compact=True)
+                yield Button(
+                    Content(f"{self.yes}{key}"),
+                    id="yes",
+                    compact=True,
+                    disabled=self.typed is not None,
+                )
 
     def on_mount(self) -> None:
-        """The harmless answer has the focus."""
-        self.query_one("#no").focus()
+        """The harmless answer has the focus, or the line to type into."""
+        self.query_one("#no" if self.typed is None else "#typed").focus()
+
+    @property
+    def may(self) -> bool:
+        """Whether "yes" can be chosen now."""
+        return self.typed is None or self.query_one("#typed", Input).value.strip() == self.typed
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """The name is whole, or not yet."""
+        event.stop()
+        self.query_one("#yes").disabled = not self.may
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter goes from the typed name to the answer, where it takes another enter."""
+        event.stop()
+        if self.may:
+            self.query_one("#yes").focus()
 
     def action_answer(self, yes: bool) -> None:
-        """Close with this answer."""
-        self.dismiss(yes)
+        """Close with this answer; yes only where it may be chosen by a key."""
+        if not yes or self.typed is None:
+            self.dismiss(yes)
 
     def action_other(self) -> None:
-        """Move between the two answers."""
-        self.focus_next(Button)
+        """Move between the answers, and the line to type into."""
+        self.focus_next()
+
+    def action_scroll(self, step: int) -> None:
+        """Scroll a body that is longer than the box."""
+        self.query_one("#question-body").scroll_relative(y=step, animate=False)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """The focused or clicked answer."""
         event.stop()
-        self.dismiss(event.button.id == "yes")
+        yes = event.button.id == "yes"
+        self.dismiss(yes and self.may)
+
+
+class Told(ModalScreen[None]):
+    """Something to read, with no answer to give; `c` copies it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,space,y,n", "dismiss", show=False),
+        Binding("c", "copy", show=False),
+    ]
+
+    def __init__(self, title: str, body: Content) -> None:
+        super().__init__()
+        self.headline, self.body = title, body
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="told") as box:
+            box.border_title = Content(self.headline)
+            box.border_subtitle = Content("c copies · esc closes")
+            yield Static(self.body, markup=False)
+
+    def action_copy(self) -> None:
+        """Copy all of it."""
+        self.app.copy_to_clipboard(self.body.plain)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click closes it too."""
+        event.stop()
+        self.dismiss()
+
+
+def box_width(width: int) -> int:
+    """Cells for text in a box on a screen of that width."""
+    return min(BOX_WIDTH, int(width * 0.96)) - 7
+
+
+def must_type(plan: Plan, settings: Settings) -> bool:
+    """Whether an apply asks for the database's name: it is marked, or values are overwritten."""
+    overwriting = any(
+        isinstance(change, RunBackfill) and change.overwrites for change in plan.pending
+    )
+    return settings.production or overwriting
 
 
 def apply_question(
-    plan: Plan, database: DatabaseInfo, rehearsal: Progress | None, width: int
+    plan: Plan, database: DatabaseInfo, rehearsal: Progress | None, width: int, settings: Settings
 ) -> Question:
     """What will be done, to which database, and what the rehearsal told."""
-    width = min(76, int(width * 0.96)) - 7
+    width = box_width(width)
     state = "" if database.size is None else f"  {size(database.size)}"
     if not database.exists:
         state = "  will be made"
+    mark = ("  PRODUCTION", "bold $error") if settings.production else ("", "")
+    pending = plan.pending
     parts = [
-        Content.assemble(("Database  ", "$muted"), (database.label, "bold"), (state, "$muted")),
-        Content.assemble(("Plan      ", "$muted"), (plan.fingerprint[:8], "")),
+        Content.assemble(
+            ("Database  ", "$muted"), (database.label, "bold"), (state, "$muted"), mark
+        ),
+        Content.assemble(
+            ("Plan      ", "$muted"),
+            plan.fingerprint[:8],
+            (f"  {count(len(pending), 'change')}", "$muted"),
+        ),
         BLANK,
     ]
-    for change in plan.pending[:SHOWN_CHANGES]:
+    for change in pending[:SHOWN_CHANGES]:
         sign = change.shown_sign
         rows = (
             f" ({count(change.rows, 'row')})"
@@ -86,10 +185,10 @@ def apply_question(
                 width,
             )
         )
-    if len(plan.pending) > SHOWN_CHANGES:
-        rest = len(plan.pending) - SHOWN_CHANGES
+    if len(pending) > SHOWN_CHANGES:
+        rest = len(pending) - SHOWN_CHANGES
         parts.append(Content.styled(f"  and {rest:,} more; pane 1 lists all", "$muted"))
-    if not plan.pending:
+    if not pending:
         parts.append(Content("Only the schema's hash is recorded."))
     report = rehearsal.report if rehearsal is not None else None
     if report is not None:
@@ -101,11 +200,12 @@ def apply_question(
             if filled
             else Content(f"The dry run kept all {count(held, 'row')}."),
         ]
-    warned = [change.summary for change in plan.pending if change.risk is Risk.WARNING]
+    warned = [change.summary for change in pending if change.risk is Risk.WARNING]
     warnings = list(dict.fromkeys((*warned, *(item.message for item in plan.warnings))))
     for text in warnings[:SHOWN_CHANGES]:
         parts.append(hanging(Content.styled("! ", "bold $warning"), text, width, "$warning"))
-    return Question("Apply to the database?", lines(parts), "Apply", "Cancel")
+    typed = settings.database_name if must_type(plan, settings) else None
+    return Question("Apply to the database?", lines(parts), "Apply", "Cancel", typed)
 
 
 def quit_question() -> Question:

@@ -5,47 +5,100 @@ from __future__ import annotations
 from textual.content import Content
 
 from valet_studio.errors import Problem
-from valet_studio.plan.changes import AnyChange, RunBackfill
-from valet_studio.schema.model import Sources, Table
+from valet_studio.migrate.touched import Touched
+from valet_studio.plan.changes import AnyChange, Risk, RunBackfill
+from valet_studio.schema.model import Json, Sources, Table
 from valet_studio.tui.facts import Facts
-from valet_studio.tui.text import BLANK, SIGN_STYLES, code, count, excerpt, lines, problem, rule
+from valet_studio.tui.text import (
+    BLANK,
+    SIGN_STYLES,
+    code,
+    count,
+    excerpt,
+    lines,
+    one_line,
+    problem,
+    rule,
+    shortened,
+    value,
+)
 
 
-def change_detail(change: AnyChange, sources: Sources, width: int) -> Content:
-    """What, why, where and with which SQL."""
+def change_detail(
+    change: AnyChange,
+    sources: Sources,
+    width: int,
+    touched: Touched | None = None,
+    type_errors: tuple[Problem, ...] = (),
+) -> Content:
+    """What, why, the data it touches, the SQL, and where, with what the type checker says there.
+
+    `touched` is None until the database was asked.
+    """
     style = SIGN_STYLES[change.shown_sign]
     parts = [
         Content.assemble((f"{change.shown_sign} ", f"bold {style}"), (change.summary, "bold")),
         Content.styled(change.rule, "$muted"),
     ]
-    if change.rows is not None or change.offending is not None:
-        counted = _counts(change)
-        if counted.plain:
-            parts.append(counted)
+    if change.risk is Risk.WARNING:
+        parts.append(Content.styled("! Look at this before you apply it.", "bold $warning"))
+    data = _data(change, touched, width)
+    if data:
+        parts += [BLANK, rule("Data"), *data]
     if change.sql:
         parts += [BLANK, rule("SQL"), *(code(f"{sql.rstrip(';')};", "sql") for sql in change.sql)]
     if change.location is not None:
         parts += [BLANK, rule(str(change.location))]
         if isinstance(change, RunBackfill):
-            rest = len(change.declared.code.splitlines())
-            around = excerpt(sources, change.location, width, before=0, after=max(0, rest - 1))
+            rest = max(0, len(change.declared.code.splitlines()) - 1)
+            around = excerpt(sources, change.location, width, 0, rest, type_errors)
         else:
-            around = excerpt(sources, change.location, width)
+            around = excerpt(sources, change.location, width, notes=type_errors)
         if around is not None:
             parts.append(around)
     return lines(parts)
 
 
-def _counts(change: AnyChange) -> Content:
-    said = []
-    if change.rows is not None and f"{change.rows:,}" not in change.summary:
-        said.append(count(change.rows, "document"))
-    if change.offending is not None:
-        said.append(f"{change.offending:,} of them break the promise")
-    text = Content(", ".join(said))
-    if change.examples:
-        text += Content.styled(f" (for example {', '.join(change.examples[:5])})", "$muted")
-    return text
+def _data(change: AnyChange, touched: Touched | None, width: int) -> list[Content]:
+    """What the table and the column hold now, and the documents that break a promise."""
+    rows = touched.rows if touched is not None else change.rows
+    said = [f"{count(rows, 'document')} in {change.table}"] if rows is not None else []
+    if touched is not None and touched.nulls is not None and touched.rows:
+        said.append(f"{touched.nulls:,} null")
+        said.append(f"{touched.rows - touched.nulls:,} with a value")
+    parts = [Content(" · ".join(said))] if said else []
+    if change.offending:
+        parts.append(Content.styled(f"✗ {change.offending:,} break the promise", "bold $error"))
+    whole = touched.documents if touched is not None else ()
+    if whole:
+        for found in whole:
+            parts += [BLANK, *document(found, width, change.column)]
+        left = (change.offending or 0) - len(whole)
+        if left > 0:
+            parts.append(Content.styled(f"and {count(left, 'more document')}", "$muted"))
+    elif change.examples:
+        parts.append(Content.styled(f"for example {', '.join(change.examples[:5])}", "$muted"))
+    return parts
+
+
+def document(found: dict[str, Json], width: int, marked: str | None = None) -> list[Content]:
+    """A whole document, a line a field; the marked field's line begins with `▶`."""
+    names = min(24, max((Content(name).cell_length for name in found), default=0))
+    drawn = []
+    for name, cell in found.items():
+        here = name == marked
+        label = shortened(name, names)
+        gap = " " * (names - Content(label).cell_length)
+        text = shortened(one_line(value(cell)), max(8, width - names - 5))
+        drawn.append(
+            Content.assemble(
+                ("▶ " if here else "  ", "bold $error"),
+                (f"{label}{gap}", "bold" if here else "$muted"),
+                "  ",
+                (text, "bold" if here else ""),
+            )
+        )
+    return drawn
 
 
 def warning_detail(item: Problem, sources: Sources, width: int) -> Content:

@@ -1,81 +1,214 @@
-"""The types' difference: what stands on disk against what the schema asks for. Pure."""
+"""The generated files: what stands on disk against what the schema asks for. Pure."""
 
 from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TypeAlias
 
 from textual.content import Content
 
-from valet_studio.pipeline import GeneratedFile
-from valet_studio.tui.text import code, count, lines
+from valet_studio.codegen.files import render
+from valet_studio.pipeline import StudioState
+from valet_studio.plan.changes import Plan
+from valet_studio.tui.text import code, count, shortened
 
 CONTEXT = 3
 MAX_LINES = 600
-"""Lines of difference that are drawn; more are counted only."""
+"""Lines of one difference that are drawn; more are counted only."""
+LEAST_SIDE = 36
+"""Cells that a side needs for two to stand beside each other."""
 HASH_LINE = re.compile(r"(//|#) Schema hash: ")
 """Differs after every edit and says nothing about the types."""
-LANGUAGES = {".ts": "typescript", ".py": "python"}
+
+Block: TypeAlias = tuple[bool, tuple[Content, ...], tuple[Content, ...]]
+"""Whether it differs, the lines before, the lines after."""
 
 
-def types_diff(files: tuple[GeneratedFile, ...]) -> Content | None:
-    """The stale files' differences below each other; None where every file is up to date.
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One text that follows from the schema: a whole file, or how it differs."""
 
-    Of files that are no code (schema.json) only the name is told.
-    """
-    stale = [file for file in files if file.stale]
-    if not stale:
+    title: str
+    head: Content
+    hunks: tuple[tuple[Block, ...], ...] = ()
+    """What differs, each with its neighbours; empty where `body` is the whole text."""
+    body: tuple[Content, ...] = ()
+    tail: Content | None = None
+    counted: str = ""
+    """ "+2 -1", or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypesView:
+    """All that pane 2 can show of one state."""
+
+    tabs: tuple[Tab, ...]
+    stale: int = 0
+    """Files that are to be written."""
+
+
+TITLES = (
+    ("TypeScript", "types.ts", "typescript"),
+    ("Python", "types.py", "python"),
+    ("schema.json", "schema.json", "json"),
+)
+
+
+def types_view(state: StudioState) -> TypesView | None:
+    """Tabs for TypeScript, Python, SQL and schema.json; None where there is no schema."""
+    if state.schema is None:
         return None
-    parts: list[Content] = []
-    for file in (file for file in stale if file.path.suffix in LANGUAGES):
-        parts += [*_file(file), Content("")]
-    for file in (file for file in stale if file.path.suffix not in LANGUAGES):
-        what = "is new" if file.before is None else "changes with them"
-        parts.append(Content.styled(f"~ {file.path.name} {what}", "$muted"))
-    return lines(parts)
+    wanted = render(state.schema, ("ts", "python"))
+    held = {file.path.name: file for file in state.files}
+    tabs = []
+    for title, name, language in TITLES:
+        file = held.get(name)
+        if file is None:
+            head = Content.assemble(
+                (name, "bold"), ("  not written: --lang ts,python writes it", "$muted")
+            )
+            tabs.append(Tab(title, head, body=_whole(wanted[name], language)))
+        elif file.stale:
+            tabs.append(_compared(title, name, language, file.before, file.after))
+        else:
+            what = "Types are" if language != "json" else f"{name} is"
+            head = Content.assemble(("✓ ", "bold $success"), f"{what} up to date.")
+            tabs.append(Tab(title, head, body=_whole(file.after, language)))
+    if state.plan is not None:
+        tabs.insert(2, _statements(state.plan))
+    return TypesView(tuple(tabs), sum(file.stale for file in state.files))
 
 
-def _file(file: GeneratedFile) -> list[Content]:
-    before = _compared(file.before or "")
-    after = _compared(file.after)
-    opcodes = difflib.SequenceMatcher(None, before, after).get_grouped_opcodes(CONTEXT)
-    language = LANGUAGES[file.path.suffix]
-    added = removed = 0
-    body: list[Content] = []
-    for group in opcodes:
-        if body:
-            body.append(Content.styled("  ⋯", "$muted"))
+def unified(tab: Tab) -> tuple[list[Content], list[int]]:
+    """A tab as lines, signs at their left, and at which of them each hunk begins."""
+
+    def signed(text: Content, sign: str) -> Content:
+        return _marked(Content.assemble((f"{sign} ", MARKS[sign]), text), sign)
+
+    def lines() -> Iterator[list[Content]]:
+        for hunk in tab.hunks:
+            drawn = []
+            for differs, before, after in hunk:
+                drawn += [signed(text, "-" if differs else " ") for text in before]
+                drawn += [signed(text, "+") for text in after] if differs else []
+            yield drawn
+
+    return _drawn(tab, lines())
+
+
+def side_by_side(tab: Tab, width: int) -> tuple[list[Content], list[int]]:
+    """A tab in two columns: before at the left, after at the right; and where hunks begin."""
+    room = (width - 1) // 2
+
+    def side(text: Content | None, sign: str) -> Content:
+        line = Content.assemble((f"{sign} ", MARKS[sign]), text if text is not None else "")
+        line = line.truncate(room, ellipsis=True)
+        return _marked(line + " " * max(0, room - line.cell_length), sign)
+
+    def lines() -> Iterator[list[Content]]:
+        for hunk in tab.hunks:
+            drawn = []
+            for differs, before, after in hunk:
+                left, right = ("-", "+") if differs else (" ", " ")
+                for old, new in zip_longest(before, after):
+                    first = side(old, left if old is not None else " ")
+                    second = side(new, right if new is not None else " ")
+                    drawn.append(Content.assemble(first, ("│", "$border-idle"), second))
+            yield drawn
+
+    return _drawn(tab, lines())
+
+
+def fits_side_by_side(width: int) -> bool:
+    """Whether two sides can stand beside each other in that many cells."""
+    return width >= 2 * LEAST_SIDE
+
+
+MARKS = {"+": "bold $success", "-": "bold $error", " ": ""}
+
+
+def _marked(line: Content, sign: str) -> Content:
+    style = {"+": "on $added-line", "-": "on $removed-line", " ": ""}[sign]
+    return line.stylize_before(style) if style else line
+
+
+def _drawn(tab: Tab, hunks: Iterator[list[Content]]) -> tuple[list[Content], list[int]]:
+    lines = [tab.head]
+    begins: list[int] = []
+    for hunk in hunks:
+        if begins:
+            lines.append(Content.styled("  ⋯", "$muted"))
+        begins.append(len(lines))
+        lines += hunk
+    lines += tab.body
+    if tab.tail is not None:
+        lines.append(tab.tail)
+    return lines, begins
+
+
+def _compared(title: str, name: str, language: str, before: str | None, after: str) -> Tab:
+    old, new = _lines(before or ""), _lines(after)
+    groups = difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT)
+    hunks: list[tuple[Block, ...]] = []
+    added = removed = drawn = left_out = 0
+    for group in groups:
+        blocks: list[Block] = []
         for tag, i1, i2, j1, j2 in group:
-            if tag == "equal":
-                body += _block(before[i1:i2], " ", language)
-                continue
-            body += _block(before[i1:i2], "-", language)
-            body += _block(after[j1:j2], "+", language)
-            removed += i2 - i1
-            added += j2 - j1
-    if len(body) > MAX_LINES:
-        rest = count(len(body) - MAX_LINES, "more line")
-        body = [*body[:MAX_LINES], Content.styled(f"  ⋯ {rest}", "$muted")]
-    if not body:
-        body.append(Content.styled("  Only the schema's hash in it changes.", "$muted"))
-    new = " · new file" if file.before is None else ""
-    head = Content.assemble(
-        (file.path.name, "bold"), ("  ", ""), (f"+{added} -{removed}{new}", "$muted")
-    )
-    return [head, *body]
+            differs = tag != "equal"
+            if differs:
+                removed += i2 - i1
+                added += j2 - j1
+            room = max(0, MAX_LINES - drawn)
+            first = old[i1:i2][:room]
+            second = new[j1:j2][: max(0, room - len(first)) if differs else room]
+            shown = len(first) + (len(second) if differs else 0)
+            whole = i2 - i1 + (j2 - j1 if differs else 0)
+            drawn += shown
+            left_out += whole - shown
+            if shown:
+                blocks.append((differs, _coloured(first, language), _coloured(second, language)))
+        if blocks:
+            hunks.append(tuple(blocks))
+    counted = f"+{added} -{removed}"
+    new_file = " · new file" if before is None else ""
+    head = Content.assemble((name, "bold"), (f"  {counted}{new_file}", "$muted"))
+    tail = None
+    if left_out:
+        tail = Content.styled(f"  ⋯ {count(left_out, 'more line')}", "$muted")
+    elif not hunks:
+        tail = Content.styled("  Only the schema's hash in it changes.", "$muted")
+    return Tab(title, head, tuple(hunks), tail=tail, counted=counted if hunks else "")
 
 
-def _compared(text: str) -> list[str]:
+def _statements(plan: Plan) -> Tab:
+    """What apply will run, in its order."""
+    body: list[Content] = []
+    number = 0
+    for change in plan.pending:
+        if change.sql:
+            body += [Content(""), Content.styled(f"-- {shortened(change.summary, 200)}", "$muted")]
+            for sql in change.sql:
+                body += code(f"{sql.rstrip(';')};", "sql").split("\n")
+            number += len(change.sql)
+    told = count(number, "statement") if number else "No statement is to be run."
+    order = "  in the order in which apply runs them" if number else ""
+    left_out = len(body) - MAX_LINES
+    tail = Content.styled(f"⋯ {count(left_out, 'more line')}", "$muted") if left_out > 0 else None
+    head = Content.assemble((told, "bold"), (order, "$muted"))
+    return Tab("SQL", head, body=tuple(body[:MAX_LINES]), tail=tail)
+
+
+def _whole(text: str, language: str) -> tuple[Content, ...]:
+    return (Content(""), *_coloured(text.splitlines()[:MAX_LINES], language))
+
+
+def _lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if not HASH_LINE.match(line)]
 
 
-def _block(texts: list[str], sign: str, language: str) -> list[Content]:
-    if not texts:
-        return []
-    style = {"+": "on $added-line", "-": "on $removed-line", " ": ""}[sign]
-    mark = {"+": "bold $success", "-": "bold $error", " ": ""}[sign]
-    drawn = []
-    for text in code("\n".join(texts), language).split("\n"):
-        line = Content.assemble((f"{sign} ", mark), text)
-        drawn.append(line.stylize_before(style) if style else line)
-    return drawn
+def _coloured(texts: list[str], language: str) -> tuple[Content, ...]:
+    return tuple(code("\n".join(texts), language).split("\n")) if texts else ()

@@ -1,79 +1,190 @@
-"""Pane 3: the dry run, and the apply after it: live progress, then the report."""
+"""Pane 3: the dry run, and the apply after it: live progress, the report, and what failed."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import Static
+from textual.message import Message
 
 from valet_studio.errors import Location
+from valet_studio.schema.model import Json
 from valet_studio.tui.facts import Facts, why_no_dry_run
-from valet_studio.tui.progress import Progress
-from valet_studio.tui.report_text import run_text
+from valet_studio.tui.failure_list import FailureList
+from valet_studio.tui.lines import SIDEWAYS, Lines
+from valet_studio.tui.progress import FailedDocument, Progress
+from valet_studio.tui.report_text import failure_lines, run_lines, wrapped
 
 
-class DryRunPane(VerticalScroll):
+class DryRunPane(Vertical):
     """What a rehearsal tells: phases, rows per second, counts, samples, failures."""
 
     BORDER_TITLE = "3 Dry run"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", f"sideways(-{SIDEWAYS})", show=False),
+        Binding("right,l", f"sideways({SIDEWAYS})", show=False),
+    ]
+
+    class Selected(Message):
+        """A failed document has the cursor, and is not known whole yet."""
+
+        def __init__(self, table: str, who: str) -> None:
+            super().__init__()
+            self.table = table
+            self.who = who
 
     def __init__(self) -> None:
-        super().__init__(id="dry-run", classes="pane", can_focus=True)
+        super().__init__(id="dry-run", classes="pane")
         self.facts: Facts | None = None
         self.progress: Progress | None = None
-        self.text = ""
+        self.documents: dict[tuple[str, str], dict[str, Json] | None] = {}
+        """Failed documents that were read, by table and `_id`; None for one that is gone."""
+        self._drawn: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
-        yield Static(id="dry-run-text", markup=False)
+        yield Lines(id="dry-run-text")
+        yield FailureList()
+        yield Lines(id="failure-detail")
+
+    @property
+    def report(self) -> Lines:
+        """What is told of the run as a whole."""
+        return self.query_one("#dry-run-text", Lines)
+
+    @property
+    def failures(self) -> FailureList:
+        """The documents that failed."""
+        return self.query_one(FailureList)
+
+    @property
+    def detail(self) -> Lines:
+        """All about the selected failed document."""
+        return self.query_one("#failure-detail", Lines)
+
+    @property
+    def entry(self) -> FailureList | Lines:
+        """What the focus goes to."""
+        return self.failures if self.selected is not None else self.report
+
+    @property
+    def selected(self) -> FailedDocument | None:
+        """The failed document under the cursor."""
+        return self.failures.selected if self.has_class("-failures") else None
+
+    @property
+    def text(self) -> str:
+        """Everything in the pane, as plain text."""
+        return "\n".join(part for part in (self.report.text, self.detail.text) if part)
+
+    @property
+    def copied(self) -> str:
+        """What the copy key takes: the selected failure, else the report."""
+        item = self.selected
+        return f"{item.failure.id}\n{self.detail.text}" if item is not None else self.report.text
 
     @property
     def place(self) -> Location | None:
-        """Where the first failing document failed, or the first problem stands."""
+        """Where the selected document failed, or the first problem stands."""
         if self.progress is None:
             return None
-        failures = [error for report in self.progress.backfills for error in report.errors]
-        items = [*(item.location for item in failures)]
-        items += [item.location for item in self.progress.problems]
-        return next((place for place in items if place is not None), None)
+        item = self.selected
+        newest = self.progress.newest(item) if item is not None else None
+        if newest is not None and newest.location is not None:
+            return newest.location
+        places = (problem.location for problem in self.progress.problems)
+        return next((place for place in places if place is not None), None)
 
     def show(self, facts: Facts, progress: Progress | None) -> None:
         """Draw the run, or what there is to rehearse."""
+        before = self.progress.plan if self.progress is not None else None
         self.facts, self.progress = facts, progress
+        if progress is not None and progress.plan is not before:
+            self.documents = {}
         self._draw()
 
+    def show_document(self, table: str, who: str, found: dict[str, Json] | None) -> None:
+        """Show a failed document whole, now that it was read."""
+        self.documents[table, who] = found
+        self._draw_detail()
+
+    def scroll_detail(self, lines: int) -> None:
+        """Scroll what is told of the selected document, or the report."""
+        target = self.detail if self.selected is not None else self.report
+        target.scroll_relative(y=lines, animate=False)
+
+    def action_sideways(self, cells: int) -> None:
+        """Scroll wide samples, and long source lines."""
+        for lines in (self.report, self.detail):
+            lines.action_sideways(cells)
+
     def on_resize(self, _: events.Resize) -> None:
-        """Columns are fitted to the pane."""
+        """Text is wrapped at the pane's edge."""
+        self._drawn = ()
         self._draw()
+
+    def on_failure_list_moved(self, event: FailureList.Moved) -> None:
+        """Another document: show it from its top."""
+        event.stop()
+        self._draw_detail()
+        self.detail.scroll_to(0, 0, animate=False)
 
     def _draw(self) -> None:
         facts, progress = self.facts, self.progress
         if facts is None:
             return
-        self.border_title = Content("3 Dry run" if progress is None else f"3 {_title(progress)}")
-        width = max(20, self.scrollable_content_region.width)
+        plan = facts.plan
+        earlier = (
+            progress is not None
+            and progress.ended
+            and plan is not None
+            and plan.status == "pending"
+            and plan.fingerprint != progress.plan.fingerprint
+        )
+        reason = why_no_dry_run(facts) if progress is None else None
+        drawn = (progress, earlier, reason)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        self._draw_run(progress, earlier, reason)
+
+    def _draw_run(self, progress: Progress | None, earlier: bool, reason: str | None) -> None:
+        width = max(20, self.report.scrollable_content_region.width - 1)
         if progress is not None:
-            plan = facts.plan
-            earlier = (
-                progress.ended
-                and plan is not None
-                and plan.status == "pending"
-                and plan.fingerprint != progress.plan.fingerprint
-            )
-            drawn = run_text(progress, width, earlier)
+            self.border_title = Content(f"3 {progress.work.capitalize()}")
+            self.report.show(run_lines(progress, width, earlier))
         else:
-            reason = why_no_dry_run(facts)
-            drawn = (
-                Content.styled(reason, "$muted")
-                if reason is not None
-                else Content.assemble(
-                    ("d", "bold $primary"), "  rehearses this plan on a copy of the database."
-                )
-            )
-        self.text = drawn.plain
-        self.query_one("#dry-run-text", Static).update(drawn)
+            self.border_title = Content("3 Dry run")
+            key = Content.styled("d", "bold $primary")
+            told = "  rehearses this plan on a copy of the database."
+            text = Content.styled(reason, "$muted") if reason is not None else key + told
+            self.report.show(wrapped(text, width))
+        failing = progress is not None and progress.ended and bool(progress.failures)
+        had = self.has_class("-failures")
+        focused = self.has_pseudo_class("focus-within")
+        self.set_class(failing, "-failures")
+        if failing and progress is not None:
+            self.failures.show(progress)
+            self._draw_detail()
+        if failing != had and focused:
+            self.call_after_refresh(lambda: self.entry.focus())
 
-
-def _title(progress: Progress) -> str:
-    return progress.work.capitalize()
+    def _draw_detail(self) -> None:
+        item, progress = self.selected, self.progress
+        if item is None or progress is None:
+            self.detail.show(())
+            return
+        who = item.failure.id
+        document: dict[str, Json] | str
+        if who is None:
+            document = "The error names no document."
+        elif (item.table, who) in self.documents:
+            document = self.documents[item.table, who] or "It is no longer there."
+        else:
+            document = "Reading it…"
+            self.post_message(self.Selected(item.table, who))
+        width = max(20, self.detail.scrollable_content_region.width - 1)
+        self.detail.show(failure_lines(progress, item, progress.sources, document, width))

@@ -6,15 +6,32 @@ text is drawn from it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from valet_studio.config import Settings
 from valet_studio.errors import Problem
 from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.plan.changes import Plan
 
-Work: TypeAlias = Literal["dry run", "apply"]
+if TYPE_CHECKING:
+    from valet_studio.tour import Step
+
+READ_ONLY = "{} is off: the studio was opened read-only."
+
+Work: TypeAlias = Literal["dry run", "apply", "retry", "undo"]
+"""`retry`: the documents that a dry run could not fill are tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TourPlace:
+    """Where the demo's tour is."""
+
+    step: Step
+    number: int
+    """Counted from 1."""
+    left: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,27 @@ class Facts:
     """Fingerprint of the plan whose dry run succeeded last."""
     failed: str | None = None
     """Fingerprint of the plan whose dry run failed last."""
+    failures: int = 0
+    """Documents that the newest dry run could not fill, as far as it names them."""
+    live: bool = False
+    """Whether each save is dry-run by itself."""
+    type_errors: tuple[Problem, ...] = ()
+    """What the type checker says of the schema on screen."""
+
+    fixes: int = 0
+    """Quick fixes of the selected change."""
+    fixed: int = 0
+    """Quick fixes that were written, and can be taken back."""
+    tour: TourPlace | None = None
+    """None where no tour is given."""
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Actions whose keys the user chose."""
+
+    def key(self, action: str) -> str:
+        """The key of an action as a person would name it."""
+        from valet_studio.tui.actions import action_named  # its reasons speak of facts
+
+        return action_named(action).shown(self)
 
     @property
     def plan(self) -> Plan | None:
@@ -65,11 +103,11 @@ class Facts:
 def why_no_dry_run(facts: Facts) -> str | None:
     """Why `d` does nothing now; None where it works."""
     if facts.running is not None:
-        return f"The {facts.running} is still running; x cancels it."
+        return f"The {facts.running} is still running; {facts.key('cancel')} cancels it."
     if facts.state is None:
         return "Still reading the schema and the database."
     if facts.missing:
-        return f"There is no {facts.settings.schema_path} yet; i makes one."
+        return f"There is no {facts.settings.schema_path} yet; {facts.key('init')} makes one."
     if facts.broken or facts.plan is None:
         return "There is no plan to rehearse until the problem in pane 1 is mended."
     if facts.plan.status == "blocked":
@@ -86,20 +124,32 @@ def why_no_apply(facts: Facts) -> str | None:
     reason = why_no_dry_run(facts)
     if reason is not None:
         return reason.replace("rehearse", "apply")
+    if facts.settings.read_only:
+        return READ_ONLY.format("Apply")
     if facts.good is not None and facts.good.database.read_only:
         return f"Apply is off: {facts.good.database.label} is read-only for you."
+    key = facts.key("dry_run")
     if facts.plan is not None and facts.plan.fingerprint == facts.failed:
-        return "Apply is off: the dry run of this plan failed. Mend the schema, then press d."
+        return f"Apply is off: the dry run of this plan failed. Mend the schema, then press {key}."
     if facts.rehearsed is not None and not facts.rehearsal_holds:
-        return "Apply is off: the plan changed since its dry run. Press d to rehearse it again."
+        return (
+            f"Apply is off: the plan changed since its dry run. Press {key} to rehearse it again."
+        )
     if not facts.rehearsal_holds:
-        return "Apply is off until a dry run of this plan succeeds. Press d."
+        return f"Apply is off until a dry run of this plan succeeds. Press {key}."
     return None
 
 
 def why_no_cancel(facts: Facts) -> str | None:
     """Why `x` does nothing now; None where it works."""
     return None if facts.running is not None else "Nothing is running."
+
+
+def why_no_retry(facts: Facts) -> str | None:
+    """Why `D` does nothing now; None where it works."""
+    if not facts.failures:
+        return "No document failed in a dry run."
+    return why_no_dry_run(facts)
 
 
 def why_no_files(facts: Facts) -> str | None:
@@ -110,9 +160,63 @@ def why_no_files(facts: Facts) -> str | None:
         return "There is no schema to generate types from."
     if facts.plan is not None and facts.plan.status == "blocked":
         return "This plan is rejected: types are written for a schema that can be applied."
+    if facts.settings.read_only:
+        return READ_ONLY.format("Writing types")
     return None if facts.stale_files else "The generated files are up to date."
 
 
 def why_no_init(facts: Facts) -> str | None:
     """Why `i` does nothing now; None where it works."""
+    if facts.settings.read_only:
+        return READ_ONLY.format("Making a schema")
     return None if facts.missing else f"{facts.settings.schema_path} is already there."
+
+
+def why_no_undo(facts: Facts) -> str | None:
+    """Why `u` does nothing now; None where it works."""
+    if facts.running is not None:
+        return f"The {facts.running} is still running; {facts.key('cancel')} cancels it."
+    if facts.settings.read_only:
+        return READ_ONLY.format("Undo")
+    if facts.state is not None and facts.state.database.read_only:
+        return f"Undo is off: {facts.state.database.label} is read-only for you."
+    if facts.state is not None and not facts.state.database.exists:
+        return "There is no database yet, so there is nothing to undo."
+    return None
+
+
+def why_no_history(facts: Facts) -> str | None:
+    """Why `h` does nothing now; None where it works."""
+    if facts.state is not None and not facts.state.database.exists:
+        return "There is no database yet, so nothing was applied."
+    return None
+
+
+def why_no_fix(facts: Facts) -> str | None:
+    """Why `f` does nothing now; None where it works. Which fixes there are, is asked later."""
+    if facts.settings.read_only:
+        return READ_ONLY.format("Writing into schema.ts")
+    if facts.broken or facts.plan is None:
+        return "There is no plan to fix until the problem in pane 1 is mended."
+    return None
+
+
+def why_no_unfix(facts: Facts) -> str | None:
+    """Why a quick fix cannot be taken back; None where it can."""
+    if facts.settings.read_only:
+        return READ_ONLY.format("Writing into schema.ts")
+    return None if facts.fixed else "No quick fix was written that could be taken back."
+
+
+def why_no_open(facts: Facts) -> str | None:
+    """Why `o` does nothing now; None where it works."""
+    if facts.running is None:
+        return None
+    return f"The {facts.running} is still running; {facts.key('cancel')} cancels it."
+
+
+def why_no_step(facts: Facts) -> str | None:
+    """Why `n` does nothing now; None where it works."""
+    if facts.tour is None:
+        return "There is no tour here: `valet-studio demo --tour` gives one."
+    return why_no_open(facts)

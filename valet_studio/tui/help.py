@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from valet_studio.tui.actions import ACTIONS, MOVES
+from valet_studio.tui.actions import ACTIONS, MOVES, Action, key_shown
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.text import BLANK, hanging, lines, rule
 
@@ -49,11 +49,11 @@ def help_text(pane: str, facts: Facts, width: int) -> Content:
     parts += [_line(keys, told, width) for keys, told in MOVES[pane]]
     for action in ACTIONS:
         if action.pane == pane:
-            parts.append(_line(action.key, action.help, width))
+            parts.append(_line(_keys(action, facts), action.help, width))
     parts += [BLANK, rule("Everywhere", "$primary")]
     for action in ACTIONS:
         if action.pane is None:
-            parts.append(_line(action.key, action.help, width))
+            parts.append(_line(_keys(action, facts), action.help, width))
             reason = action.reason(facts)
             if reason is not None and action.always_shown:
                 parts.append(_line("", f"Now: {reason}", width, "$muted"))
@@ -61,6 +61,10 @@ def help_text(pane: str, facts: Facts, width: int) -> Content:
     parts += [BLANK, rule("Signs", "$primary")]
     parts += [_line(sign, told, width) for sign, told in SIGNS]
     return lines(parts)
+
+
+def _keys(action: Action, facts: Facts) -> str:
+    return " ".join(key_shown(key) for key in facts.keys.get(action.id, action.keys))
 
 
 def _line(keys: str, told: str, width: int, style: str = "") -> Content:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from textual.keys import KEY_NAME_REPLACEMENTS, Keys, key_to_character
 
 from valet_studio.errors import Problem
-from valet_studio.tui.actions import ACTIONS
+from valet_studio.tui.actions import ACTIONS, key_shown
 
 Bound: TypeAlias = Mapping[str, tuple[str, ...]]
 """Action and its keys, as textual names them."""
@@ -91,7 +91,7 @@ def _without_clashes(found: dict[str, tuple[str, ...]]) -> list[Problem]:
         del found[action]
         problems.append(
             Problem(
-                f"[keys] {action} cannot be {shown(key)}: that is the key of {other}.",
+                f"[keys] {action} cannot be {key_shown(key)}: that is the key of {other}.",
                 f"Choose another, or give {other} another key too.",
             )
         )
@@ -106,21 +106,3 @@ def _clash(found: Bound) -> tuple[str, str, str] | None:
                 return action.id, key, owners[key]
             owners.setdefault(key, action.id)
     return None
-
-
-def shown(key: str) -> str:
-    """A key as a person would name it: `?`, `esc`, `shift+↓`."""
-    *modifiers, name = key.split("+")
-    sign = name if len(name) == 1 else _SHOWN.get(name) or key_to_character(name) or name
-    return "+".join((*modifiers, sign if sign.isprintable() and sign != " " else name))
-
-
-_SHOWN = {
-    "escape": "esc",
-    "up": "↑",
-    "down": "↓",
-    "left": "←",
-    "right": "→",
-    "pageup": "pgup",
-    "pagedown": "pgdn",
-}

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from textual.content import Content
 from textual.message import Message
 
 from valet_studio.errors import Problem
+from valet_studio.migrate.events import Report
+from valet_studio.migrate.touched import Touched
 from valet_studio.pipeline import StudioState
+from valet_studio.plan.changes import AnyChange
+from valet_studio.schema.model import Json
+from valet_studio.tui.diff import TypesView
 from valet_studio.tui.facts import Work
+
+
+class Answered(Message):
+    """A worker has what it was asked for; `call` takes it in where widgets may be touched."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        super().__init__()
+        self.call = call
 
 
 class Saved(Message):
@@ -31,14 +44,14 @@ class Looked(Message):
     """A look ended. Only the newest generation counts."""
 
     def __init__(
-        self, generation: int, state: StudioState, missing: bool, types: Content | None
+        self, generation: int, state: StudioState, missing: bool, types: TypesView | None
     ) -> None:
         super().__init__()
         self.generation = generation
         self.state = state
         self.missing = missing
         self.types = types
-        """The types' difference, drawn; None where there is none to show."""
+        """The generated files and their differences; None where there is no plan."""
 
 
 class Measured(Message):
@@ -68,6 +81,50 @@ class RunEnded(Message):
     ) -> None:
         super().__init__()
         self.work = work
+        self.problems = problems
+        self.cancelled = cancelled
+
+
+class TypesChecked(Message):
+    """The type checker has spoken, or could not be run (`failed`)."""
+
+    def __init__(self, number: int, found: tuple[Problem, ...], failed: bool = False) -> None:
+        super().__init__()
+        self.number = number
+        self.found = found
+        self.failed = failed
+
+
+class TouchedRead(Message):
+    """What the database holds where a change is; None where that is not known."""
+
+    def __init__(self, change: AnyChange, found: Touched | None) -> None:
+        super().__init__()
+        self.change = change
+        self.found = found
+
+
+class DocumentRead(Message):
+    """A whole document of a table; None where it is gone or cannot be read."""
+
+    def __init__(self, table: str, who: str, found: dict[str, Json] | None) -> None:
+        super().__init__()
+        self.table = table
+        self.who = who
+        self.found = found
+
+
+class Retried(Message):
+    """The failed documents were tried again; without a report `problems` says why not."""
+
+    def __init__(
+        self,
+        report: Report | None = None,
+        problems: tuple[Problem, ...] = (),
+        cancelled: bool = False,
+    ) -> None:
+        super().__init__()
+        self.report = report
         self.problems = problems
         self.cancelled = cancelled
 

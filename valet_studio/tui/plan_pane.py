@@ -4,115 +4,47 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.style import Style
-from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
-from textual.widgets import Static, Tree
-from textual.widgets.tree import TreeNode
+from textual.widgets import Input, Static
 
 from valet_studio.errors import Location
+from valet_studio.migrate.touched import Touched
+from valet_studio.plan.changes import AnyChange
 from valet_studio.tui.detail import change_detail, empty_detail, problems_detail, warning_detail
 from valet_studio.tui.facts import Facts
-from valet_studio.tui.plan_rows import Row, RowKey, plan_rows, row_to_select, signs_counted
-from valet_studio.tui.text import count, shortened
+from valet_studio.tui.plan_rows import Row, plan_rows, signs_counted
+from valet_studio.tui.plan_tree import PlanTree
+from valet_studio.tui.text import count
 
 
-class PlanTree(Tree[Row]):
-    """Tables and their changes; cursor, folding and scroll survive a new plan."""
+class FilterLine(Input):
+    """What the plan is filtered by: esc clears it, enter goes back to the plan."""
 
-    BINDINGS: ClassVar[list[BindingType]] = []
-    show_root = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave(True)", show=False),
+        Binding("enter,down", "leave(False)", show=False),
+    ]
+
+    class Left(Message):
+        """The user is done with it."""
+
+        def __init__(self, cleared: bool) -> None:
+            super().__init__()
+            self.cleared = cleared
 
     def __init__(self) -> None:
-        super().__init__(Text("plan"), id="plan-tree")
-        self.show_root = False
-        self.show_guides = False
-        self.guide_depth = 2
-        self.nodes: dict[RowKey, TreeNode[Row]] = {}
-
-    def show_rows(self, rows: tuple[Row, ...]) -> None:
-        """Show these rows: in place where the keys are the same, else rebuilt around the cursor."""
-        if list(self.nodes) == [row.key for row in rows]:
-            for row in rows:
-                node = self.nodes[row.key]
-                node.data = row
-            self.notify_style_update()  # forgets the lines that were drawn
-            self.refresh()
-            return
-        folded = {
-            key for key, node in self.nodes.items() if node.allow_expand and node.is_collapsed
-        }
-        order = list(self.nodes)
-        node_before = self.cursor_node
-        selected = node_before.data.key if node_before is not None and node_before.data else None
-        offset = self.scroll_offset
-        self.clear()
-        self.nodes = {}
-        parent = self.root
-        for row in rows:
-            if row.heading:
-                parent = self.root.add(
-                    Text(row.text), data=row, expand=row.key not in folded, allow_expand=True
-                )
-                self.nodes[row.key] = parent
-            else:
-                self.nodes[row.key] = parent.add_leaf(Text(row.text), data=row)
-        if not rows:
-            return
-        _ = self.last_line  # lays the lines out: only then nodes know theirs
-        kept = self.nodes[row_to_select(rows, selected, order)]
-        self.move_cursor(kept if kept.line >= 0 else kept.parent)
-        self.call_after_refresh(self._scroll_back, offset.y)
-
-    def _scroll_back(self, y: int) -> None:
-        self.scroll_to(y=y, animate=False)
-        self.scroll_to_line(self.cursor_line, animate=False)
-
-    def get_label_width(self, node: TreeNode[Row]) -> int:  # noqa: ARG002
-        """One cell: labels are cut to the pane, so that the tree never scrolls sideways."""
-        return 1
-
-    def render_label(
-        self,
-        node: TreeNode[Row],
-        base_style: Style,  # noqa: ARG002
-        style: Style,
-    ) -> Text:
-        """Fold mark or sign, sentence, and the documents it touches at the right edge."""
-        row = node.data
-        if row is None:
-            return Text()
-        depth = 0 if row.heading else 1
-        width = max(8, self.scrollable_content_region.width - 2 * depth)
-        theme = self.app.current_theme
-        muted = Style(color=theme.variables.get("muted"))
-        sign_style = style + Style(
-            bold=True,
-            color={
-                "+": theme.success,
-                "-": theme.variables.get("muted"),
-                "~": theme.primary,
-                "!": theme.warning,
-                "✗": theme.error,
-            }.get(row.sign),
+        super().__init__(
+            id="plan-filter", placeholder="table, column, kind or words; esc clears", compact=True
         )
-        mark = ("▾ " if node.is_expanded else "▸ ") if row.heading else f"{row.sign} "
-        counted = f"  {row.counted} " if row.counted else ""
-        room = width - len(mark) - len(counted)
-        if room < 16:
-            counted, room = "", width - len(mark)
-        label = Text()
-        label.append(mark, style=style + muted if row.heading else sign_style)
-        text_style = style + Style(bold=True) if row.heading else style
-        label.append(shortened(row.text, room), style=text_style)
-        label.append(" " * max(0, room - label.cell_len + len(mark)), style=style)
-        label.append(counted, style=style + muted)
-        return label
+
+    def action_leave(self, cleared: bool) -> None:
+        """Go back to the plan."""
+        self.post_message(self.Left(cleared))
 
 
 class PlanPane(Vertical):
@@ -126,8 +58,13 @@ class PlanPane(Vertical):
     def __init__(self) -> None:
         super().__init__(id="plan", classes="pane")
         self.facts: Facts | None = None
+        self.touched: tuple[AnyChange, Touched | None] | None = None
+        """What the database holds where a change is, once it was read."""
 
     def compose(self) -> ComposeResult:
+        with Horizontal(id="plan-filter-line"):
+            yield Static("/", markup=False)
+            yield FilterLine()
         yield PlanTree()
         with VerticalScroll(id="detail", can_focus=False):
             yield Static(id="detail-text", markup=False)
@@ -138,11 +75,14 @@ class PlanPane(Vertical):
         return self.query_one(PlanTree)
 
     @property
+    def entry(self) -> PlanTree:
+        """What the focus goes to."""
+        return self.changes
+
+    @property
     def selected(self) -> Row | None:
         """The row under the cursor."""
-        node = self.changes.cursor_node
-        row = node.data if node is not None else None
-        return row if row is not None and row.key in self.changes.nodes else None
+        return self.changes.selected
 
     @property
     def place(self) -> Location | None:
@@ -158,9 +98,13 @@ class PlanPane(Vertical):
         """Draw what is known now."""
         before, self.facts = self.facts, facts
         plan = facts.plan
-        if before is None or before.good is not facts.good:
-            self.changes.show_rows(plan_rows(facts.good) if facts.good is not None else ())
-        rows = self.changes.nodes
+        errors_before = before.type_errors if before is not None else ()
+        good_before = before.good if before is not None else None
+        if good_before is not facts.good or errors_before is not facts.type_errors:
+            good, errors = facts.good, facts.type_errors
+            self.changes.show_rows(plan_rows(good, errors) if good is not None else ())
+            self.post_message(self.Selected())
+        rows = self.changes.rows
         self.set_class(facts.broken, "-broken")
         self.set_class(not rows, "-empty")
         subtitle = ""
@@ -193,7 +137,9 @@ class PlanPane(Vertical):
         if self.facts.broken and not self.facts.missing:
             drawn = problems_detail(self.facts.problems, width)
         elif row is not None and row.change is not None and sources is not None:
-            drawn = change_detail(row.change, sources, width)
+            known = self.touched
+            touched = known[1] if known is not None and known[0] is row.change else None
+            drawn = change_detail(row.change, sources, width, touched, self.facts.type_errors)
         elif row is not None and row.problem is not None and sources is not None:
             drawn = warning_detail(row.problem, sources, width)
         elif row is not None:
@@ -202,7 +148,36 @@ class PlanPane(Vertical):
             drawn = empty_detail(self.facts)
         self.query_one("#detail-text", Static).update(drawn)
 
-    def on_tree_node_highlighted(self, event: Tree.NodeHighlighted[Row]) -> None:
+    def show_touched(self, change: AnyChange, found: Touched | None) -> None:
+        """Show what the database holds where the selected change is."""
+        self.touched = (change, found)
+        self.show_detail()
+
+    def start_filter(self) -> None:
+        """Type what to filter by; the filter that is on can be edited."""
+        self.add_class("-filtered")
+        self.query_one(FilterLine).focus()
+
+    def clear_filter(self) -> bool:
+        """Show all changes again; False where no filter was on."""
+        had = self.has_class("-filtered")
+        self.remove_class("-filtered")
+        self.query_one(FilterLine).value = ""
+        return had
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter as the user types."""
+        event.stop()
+        self.changes.show_filtered(event.value)
+
+    def on_filter_line_left(self, event: FilterLine.Left) -> None:
+        """Back to the plan, filtered or not."""
+        event.stop()
+        if event.cleared or not self.changes.filter.strip():
+            self.clear_filter()
+        self.changes.focus()
+
+    def on_plan_tree_moved(self, event: PlanTree.Moved) -> None:
         """The cursor moved: show that row's detail from its top."""
         event.stop()
         self.show_detail()

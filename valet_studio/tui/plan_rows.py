@@ -9,13 +9,14 @@ from typing import TypeAlias
 
 from valet_studio.errors import Location, Problem
 from valet_studio.pipeline import StudioState
-from valet_studio.plan.changes import AnyChange, Change, Plan
+from valet_studio.plan.changes import AnyChange, Change, Plan, Risk
 from valet_studio.tui.text import count
 
 RowKey: TypeAlias = tuple[str, str, str]
 """Table, kind, column or index: what a row is called from one plan to the next."""
 
 WARNINGS = "Warnings"
+TYPE_ERRORS = "Type errors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,13 @@ class Row:
     """What stands at the right edge."""
     change: AnyChange | None = None
     problem: Problem | None = None
+    warns: bool = False
+    """Whether it needs a look before it is applied."""
+
+    @property
+    def parent(self) -> RowKey:
+        """The key of the heading above it; a heading's is its own."""
+        return (self.key[0], "", "")
 
     @property
     def heading(self) -> bool:
@@ -43,8 +51,9 @@ class Row:
         return self.problem.location if self.problem is not None else None
 
 
-def plan_rows(state: StudioState) -> tuple[Row, ...]:
-    """Tables in the order of their first change, each with its changes; warnings at the end."""
+def plan_rows(state: StudioState, type_errors: tuple[Problem, ...] = ()) -> tuple[Row, ...]:
+    """Tables in the order of their first change, each with its changes; then what the type
+    checker says, and the warnings."""
     plan = state.plan
     if plan is None:
         return ()
@@ -53,7 +62,10 @@ def plan_rows(state: StudioState) -> tuple[Row, ...]:
     rows: list[Row] = []
     for table, group in groupby(changes, key=lambda change: change.table):
         members = list(group)
-        rows.append(Row((table, "", ""), table, counted=count(len(members), "change")))
+        worst = "  ✗" if any(c.risk is Risk.BREAKING for c in members) else ""
+        worst = worst or ("  !" if any(c.risk is Risk.WARNING for c in members) else "")
+        counted = count(len(members), "change") + worst
+        rows.append(Row((table, "", ""), table, counted=counted))
         seen: dict[RowKey, int] = {}
         for change in members:
             name = change.column or change.index or ""
@@ -64,13 +76,57 @@ def plan_rows(state: StudioState) -> tuple[Row, ...]:
             text = change.summary
             if change.column is not None:
                 text = text.replace(f"{table}.{change.column}", change.column, 1)
-            rows.append(Row(key, text, change.shown_sign, rows_counted(change), change))
-    warnings = list(dict.fromkeys((*plan.warnings, *state.problems)))
-    if warnings:
-        rows.append(Row((WARNINGS, "", ""), WARNINGS, counted=count(len(warnings), "warning")))
-    for at, item in enumerate(warnings):
-        rows.append(Row((WARNINGS, str(at), item.message), item.message, "!", problem=item))
+            warns = change.risk is not Risk.SAFE
+            told = rows_counted(change)
+            rows.append(Row(key, text, change.shown_sign, told, change, warns=warns))
+    rows += _problems(TYPE_ERRORS, "✗", "error", type_errors)
+    rows += _problems(
+        WARNINGS, "!", "warning", tuple(dict.fromkeys((*plan.warnings, *state.problems)))
+    )
     return tuple(rows)
+
+
+def _problems(title: str, sign: str, noun: str, items: tuple[Problem, ...]) -> list[Row]:
+    """A heading and a row for each problem; none where there is none."""
+    if not items:
+        return []
+    rows = [Row((title, "", ""), title, counted=count(len(items), noun))]
+    seen: Counter[str] = Counter()
+    for item in items:
+        seen[item.message] += 1
+        name = f"{item.message} {seen[item.message]}"
+        place = f"line {item.location.line}" if item.location is not None else ""
+        rows.append(Row((title, "problem", name), item.message, sign, place, problem=item))
+    return rows
+
+
+def matching(rows: tuple[Row, ...], words: str) -> list[Row]:
+    """The rows that hold every one of the words, in whatever case, with their headings.
+
+    Words are looked for in table, kind, column, index, sentence, risk and sign.
+    """
+    wanted = words.casefold().split()
+    shown: list[Row] = []
+    heading: Row | None = None
+    for row in rows:
+        if row.heading:
+            heading = row
+            continue
+        text = _searched(row)
+        if all(word in text for word in wanted):
+            if heading is not None:
+                shown.append(heading)
+                heading = None
+            shown.append(row)
+    return shown
+
+
+def _searched(row: Row) -> str:
+    parts = [*row.key, row.text, row.sign]
+    if row.change is not None:
+        kind = row.change.kind
+        parts += [kind.replace("_", " "), row.change.risk, row.change.column or ""]
+    return " ".join(parts).casefold()
 
 
 def row_to_select(
@@ -92,7 +148,8 @@ def row_to_select(
         for key in (*left, *(row.key for row in changes)):
             if key[0] == before[0]:
                 return key
-    return next((row.key for row in changes if row.sign == "✗"), changes[0].key)
+    rejected = (row.key for row in changes if row.sign == "✗" and row.change is not None)
+    return next(rejected, changes[0].key)
 
 
 def signs_counted(plan: Plan) -> str:

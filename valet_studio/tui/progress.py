@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 from valet_studio.errors import Problem
 from valet_studio.migrate.events import (
@@ -10,18 +11,33 @@ from valet_studio.migrate.events import (
     BackfillReport,
     CopyProgress,
     Event,
+    Failure,
     Phase,
     PhaseStarted,
     Report,
     StatementRun,
 )
 from valet_studio.plan.changes import Plan
+from valet_studio.schema.model import Sources
 from valet_studio.tui.facts import Work
 
 PHASES: dict[Work, tuple[Phase, ...]] = {
     "dry run": ("copy", "structure", "backfill", "verify"),
     "apply": ("structure", "backfill", "verify", "commit"),
+    "retry": (),
 }
+
+Told: TypeAlias = tuple[float, Event]
+"""An event and when it came: seconds since its run began."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedDocument:
+    """One document that a backfill could not fill."""
+
+    table: str
+    column: str
+    failure: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +48,8 @@ class Progress:
     plan: Plan
     label: str
     """How the database is named."""
+    sources: Sources | None = None
+    """The modules that the newest errors speak of."""
     phase: Phase | None = None
     passed: tuple[Phase, ...] = ()
     copied: CopyProgress | None = None
@@ -39,11 +57,18 @@ class Progress:
     """Backfills that have begun, by table and column."""
     finished: dict[tuple[str, str], BackfillReport] = field(default_factory=dict)
     statements: int = 0
+    statement: str = ""
+    """The newest statement that ran."""
+    seconds: dict[Phase, float] = field(default_factory=dict)
+    """How long each phase took that has ended."""
+    phase_began: float = 0.0
     report: Report | None = None
     cancelling: bool = False
     ended: bool = False
     cancelled: bool = False
     problems: tuple[Problem, ...] = ()
+    retried: Report | None = None
+    """What became of the failed documents when they alone were tried again."""
 
     @property
     def succeeded(self) -> bool:
@@ -57,19 +82,42 @@ class Progress:
             return self.report.backfills
         return tuple(self.finished.values())
 
+    @property
+    def failures(self) -> tuple[FailedDocument, ...]:
+        """The documents that could not be filled, as far as the reports name them."""
+        return tuple(
+            FailedDocument(report.table, report.column, failure)
+            for report in self.backfills
+            for failure in report.errors
+        )
 
-def advance(progress: Progress, event: Event) -> Progress:
-    """The same run one event later."""
+    def newest(self, item: FailedDocument) -> Failure | None:
+        """Why the document failed when it was last tried; None where it did not."""
+        for report in self.retried.backfills if self.retried is not None else ():
+            if (report.table, report.column) == (item.table, item.column):
+                return next((f for f in report.errors if f.id == item.failure.id), None)
+        return item.failure
+
+    def mended(self, item: FailedDocument) -> bool | None:
+        """Whether a document worked when it was tried again; None where it was not."""
+        columns = {(r.table, r.column) for r in self.retried.backfills} if self.retried else set()
+        if (item.table, item.column) not in columns or item.failure.id is None:
+            return None
+        return self.newest(item) is None
+
+
+def advance(progress: Progress, event: Event, at: float = 0.0) -> Progress:
+    """The same run one event later; `at` is in seconds since it began."""
     match event:
         case PhaseStarted(phase=phase):
-            passed = progress.passed
+            passed, seconds = progress.passed, _timed(progress, at)
             if progress.phase is not None and progress.phase not in passed:
                 passed = (*passed, progress.phase)
-            return replace(progress, phase=phase, passed=passed)
+            return replace(progress, phase=phase, passed=passed, seconds=seconds, phase_began=at)
         case CopyProgress():
             return replace(progress, copied=event)
         case StatementRun():
-            return replace(progress, statements=progress.statements + 1)
+            return replace(progress, statements=progress.statements + 1, statement=event.sql)
         case BackfillProgress():
             key = (event.table, event.column)
             return replace(progress, running={**progress.running, key: event})
@@ -77,13 +125,19 @@ def advance(progress: Progress, event: Event) -> Progress:
             key = (event.table, event.column)
             return replace(progress, finished={**progress.finished, key: event})
         case Report():
-            return replace(progress, report=event)
+            return replace(progress, report=event, seconds=_timed(progress, at))
 
 
-def thinned(events: list[Event]) -> tuple[Event, ...]:
+def _timed(progress: Progress, at: float) -> dict[Phase, float]:
+    if progress.phase is None:
+        return progress.seconds
+    return {**progress.seconds, progress.phase: at - progress.phase_began}
+
+
+def thinned(events: list[Told]) -> tuple[Told, ...]:
     """The events without progress that a later one in the list supersedes."""
     newest: dict[object, int] = {}
-    for at, event in enumerate(events):
+    for at, (_, event) in enumerate(events):
         match event:
             case CopyProgress():
                 newest["copy"] = at

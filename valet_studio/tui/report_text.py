@@ -7,16 +7,20 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from valet_studio.migrate.events import BackfillProgress, BackfillReport, Failure, TableRows
+from valet_studio.errors import Location
+from valet_studio.migrate.events import BackfillProgress, BackfillReport, Bin, TableRows
 from valet_studio.plan.changes import Plan, RunBackfill
-from valet_studio.schema.model import Json
-from valet_studio.tui.progress import PHASES, Progress
+from valet_studio.schema.model import Json, Sources
+from valet_studio.tui.detail import document as whole_document
+from valet_studio.tui.progress import PHASES, FailedDocument, Progress
 from valet_studio.tui.text import (
     BLANK,
+    code,
     count,
     duration,
+    excerpt,
     hanging,
-    lines,
+    number,
     one_line,
     problem,
     rule,
@@ -24,37 +28,90 @@ from valet_studio.tui.text import (
     value,
 )
 
-SHOWN_FAILURES = 20
 SHOWN_VALUES = 8
-LEAST_CELL = 10
-"""Cells below which a sample's column is left out, not cut further."""
+"""Different values that a bar chart has room for; of more numbers a histogram is drawn."""
+MOST_CELLS = 32
+"""Cells of a sample's column; longer values are cut."""
 
 
-def run_text(progress: Progress, width: int, earlier_plan: bool) -> Content:
-    """All about one run, for a pane of that many cells."""
-    parts: list[Content] = [_headline(progress)]
+def run_lines(progress: Progress, width: int, earlier_plan: bool) -> list[Content]:
+    """All about one run, for a pane of that many cells; only samples may be wider."""
+    parts = wrapped(_headline(progress), width)
     if earlier_plan:
-        parts.append(
-            Content.styled(
-                f"! Of an earlier plan ({progress.plan.fingerprint[:8]}): d rehearses this one.",
-                "$warning",
-            )
-        )
-    if not progress.ended or not progress.succeeded:
-        parts.append(_phases(progress))
+        told = f"! Of an earlier plan ({progress.plan.fingerprint[:8]}): d rehearses this one."
+        parts += wrapped(Content.styled(told, "$warning"), width)
+    parts += _phases(progress, width)
     if not progress.ended:
-        parts += _live(progress, width)
-        return lines(parts)
+        return [*parts, *_live(progress, width)]
     for item in progress.problems if not progress.cancelled else ():
-        parts += [BLANK, problem(item, width)]
-    failed = [report for report in progress.backfills if report.failed or report.errors]
-    for report in failed:
-        parts += [BLANK, *_failures(report, width)]
-    if progress.report is not None and progress.report.tables:
-        parts += [BLANK, *_tables(progress.report.tables, width)]
+        parts += [BLANK, *wrapped(problem(item, width), width)]
+    parts += _retried(progress, width)
     for report in progress.backfills:
         parts += [BLANK, *_backfill(report, width, _code(progress.plan, report))]
-    return lines(parts)
+    if progress.report is not None and progress.report.tables:
+        parts += [BLANK, *_tables(progress.report.tables, width)]
+    return parts
+
+
+def failure_lines(
+    progress: Progress,
+    item: FailedDocument,
+    sources: Sources | None,
+    document: dict[str, Json] | str,
+    width: int,
+) -> list[Content]:
+    """One failed document: the error, the backfill's source with its line, the whole document.
+
+    `document` is a sentence where it was not read.
+    """
+    failure = progress.newest(item)
+    name = f"{item.table}.{item.column}"
+    if failure is None:
+        done = Content.assemble(("✓ ", "bold $success"), (f"{name} works for it now.", "bold"))
+        parts = wrapped(done, width)
+    else:
+        parts = hanging(
+            Content.styled("✗ ", "bold $error"), failure.message, width, "bold $error"
+        ).split("\n")
+    place = failure.location if failure is not None else None
+    if place is not None:
+        parts.append(Content.styled(f"{place}, in the backfill of {name}", "$muted"))
+        around = None
+        if sources is not None:
+            before, after = _around(progress.plan, item, place)
+            around = excerpt(sources, place, width, before, after)
+        if around is not None:
+            parts += around.split("\n")
+    parts += [BLANK, rule(f"Document {item.failure.id or ''}")]
+    if isinstance(document, str):
+        parts.append(Content.styled(document, "$muted"))
+    else:
+        parts += whole_document(document, width)
+    return parts
+
+
+MOST_AROUND = 12
+"""Lines of a backfill's source that are shown to either side of the one that failed."""
+
+
+def _around(plan: Plan, item: FailedDocument, place: Location) -> tuple[int, int]:
+    """How many lines of the backfill stand before and after the one that failed."""
+    for change in plan.changes:
+        where = (change.table, change.column)
+        if not isinstance(change, RunBackfill) or where != (item.table, item.column):
+            continue
+        begins = change.declared.location
+        number = len(change.declared.code.splitlines())
+        if begins is not None and begins.file == place.file:
+            before, after = place.line - begins.line, begins.line + number - 1 - place.line
+            if before >= 0 and after >= 0:
+                return min(MOST_AROUND, before), min(MOST_AROUND, after)
+    return 2, 2
+
+
+def wrapped(text: Content, width: int) -> list[Content]:
+    """The text as lines of at most that many cells."""
+    return text.wrap(max(8, width)) if text else [text]
 
 
 def bar(done: float, width: int) -> Content:
@@ -110,19 +167,27 @@ def untouched_sentence(progress: Progress) -> str:
     return f"{progress.label} is as it was before."
 
 
-def _phases(progress: Progress) -> Content:
+def _phases(progress: Progress, width: int) -> list[Content]:
     drawn = []
     backfill_failed = any(report.failed for report in progress.backfills)
     for phase in PHASES[progress.work]:
+        spent = progress.seconds.get(phase)
+        time = f" {duration(spent)}" if spent is not None else ""
         if phase == "backfill" and backfill_failed:
-            drawn.append(Content.styled("✗ backfill", "bold $error"))
+            drawn.append(Content.styled(f"✗ backfill{time}", "bold $error"))
         elif phase in progress.passed or progress.succeeded:
-            drawn.append(Content.styled(f"✓ {phase}", "$success"))
+            drawn.append(Content.assemble((f"✓ {phase}", "$success"), (time, "$muted")))
         elif phase == progress.phase:
             drawn.append(Content.styled(f"{'✗' if progress.ended else '●'} {phase}", "bold"))
         else:
             drawn.append(Content.styled(f"· {phase}", "$muted"))
-    return Content("   ").join(drawn)
+    rows: list[Content] = []
+    for part in drawn:
+        if rows and rows[-1].cell_length + 2 + part.cell_length <= width:
+            rows[-1] = rows[-1] + "  " + part
+        else:
+            rows.append(part)
+    return rows
 
 
 def _live(progress: Progress, width: int) -> list[Content]:
@@ -133,11 +198,10 @@ def _live(progress: Progress, width: int) -> list[Content]:
         parts += [BLANK, _bar_line(part, f"{part:.0%}", width)]
     for live in progress.running.values():
         parts += [BLANK, *_live_backfill(live, width)]
-    for report in progress.finished.values():
-        if report.errors:
-            parts += [BLANK, *_failures(report, width)]
     if progress.statements:
-        parts += [BLANK, Content.styled(f"{count(progress.statements, 'statement')} run", "$muted")]
+        told = f"{count(progress.statements, 'statement')} run"
+        parts += [BLANK, Content.styled(told, "$muted")]
+        parts.append(code(shortened(one_line(progress.statement), width), "sql"))
     return parts
 
 
@@ -150,16 +214,27 @@ def _live_backfill(live: BackfillProgress, width: int) -> list[Content]:
     part = live.done / live.total if live.total else 1.0
     speed = live.done / live.seconds if live.seconds > 0 else 0.0
     left = f" · {duration((live.total - live.done) / speed)} left" if speed else ""
-    failed = f" · {live.failed:,} failed" if live.failed else ""
+    failed = Content.styled(f" · ✗ {live.failed:,} failed" if live.failed else "", "bold $error")
+    rows = f"{live.done:,} of {count(live.total, 'row')}"
     return [
         Content.assemble(("Backfill ", "$muted"), (f"{live.table}.{live.column}", "bold")),
         _bar_line(part, f"{part:.0%}", width),
-        Content.styled(
-            f"{live.done:,} of {count(live.total, 'row')}{failed}",
-            "$muted",
-        ),
+        Content.styled(rows, "$muted") + failed,
         Content.styled(f"{speed:,.0f} rows/s{left}", "$muted"),
     ]
+
+
+def _retried(progress: Progress, width: int) -> list[Content]:
+    """What became of the failed documents when they were tried again."""
+    if progress.retried is None:
+        return []
+    tried = len(progress.failures)
+    left = sum(progress.mended(item) is False for item in progress.failures)
+    if left:
+        told = f"✗ Tried {count(tried, 'failed document')} again: {left:,} still fail."
+        return [BLANK, *wrapped(Content.styled(told, "bold $error"), width)]
+    told = f"✓ Tried {count(tried, 'failed document')} again: all work. d rehearses the plan."
+    return [BLANK, *wrapped(Content.styled(told, "bold $success"), width)]
 
 
 def _tables(tables: Sequence[TableRows], width: int) -> list[Content]:
@@ -180,27 +255,42 @@ def _tables(tables: Sequence[TableRows], width: int) -> list[Content]:
     return parts
 
 
-def _backfill(report: BackfillReport, width: int, code: str) -> list[Content]:
+def _backfill(report: BackfillReport, width: int, source: str) -> list[Content]:
     speed = f" · {report.rows / report.seconds:,.0f} rows/s" if report.seconds > 0.05 else ""
     parts = [
-        Content.assemble(("Backfill ", "$muted"), (f"{report.table}.{report.column}", "bold")),
-        Content(
-            f"{report.updated:,} of {count(report.rows, 'row')} filled · "
-            f"{duration(report.seconds)}{speed}"
+        Content.assemble(
+            ("Backfill ", "$muted"),
+            (f"{report.table}.{report.column}", "bold"),
+            (f"  {duration(report.seconds)}{speed}", "$muted"),
         ),
+        *wrapped(_counts(report), width),
     ]
+    if report.failed > len(report.errors):
+        told = f"The first {count(len(report.errors), 'failed document')} can be selected below."
+        parts += wrapped(Content.styled(told, "$muted"), width)
     if report.deterministic is False:
         names = f" ({', '.join(report.impure)})" if report.impure else ""
-        parts.append(
-            Content.styled(
-                f"! Two runs gave different values{names}: clients would disagree.", "bold $warning"
-            )
-        )
-    if report.samples:
-        parts += [BLANK, *_samples(report, width, code)]
-    if report.distribution:
+        told = f"! Two runs gave different values{names}: clients would disagree."
+        parts += wrapped(Content.styled(told, "bold $warning"), width)
+    if report.histogram and not 0 < len(report.distribution) <= SHOWN_VALUES:
+        parts += [BLANK, *_histogram(report.histogram, width)]
+    elif report.distribution:
         parts += [BLANK, *_distribution(report, width)]
+    if report.samples:
+        parts += [BLANK, *_samples(report, source)]
     return parts
+
+
+def _counts(report: BackfillReport) -> Content:
+    """Updated, null and failed documents; where one failed, nothing was updated."""
+    null = f" · {report.nulls:,} of them null" if report.nulls and report.updated else ""
+    if not report.failed:
+        return Content(f"{report.updated:,} of {count(report.rows, 'row')} filled{null} · 0 failed")
+    worked = report.rows - report.failed
+    return Content.assemble(
+        (f"✗ {report.failed:,} of {count(report.rows, 'row')} failed", "bold $error"),
+        (f" · {worked:,} would work, and none was filled", "$muted"),
+    )
 
 
 def _code(plan: Plan, report: BackfillReport) -> str:
@@ -212,84 +302,79 @@ def _code(plan: Plan, report: BackfillReport) -> str:
     return ""
 
 
-def _samples(report: BackfillReport, width: int, code: str) -> list[Content]:
+def _samples(report: BackfillReport, source: str) -> list[Content]:
+    """A table: what the backfill reads, the column before and after, then the other fields.
+
+    `→` stands where a document's value changes, `=` where it does not.
+    """
     names = list(dict.fromkeys(name for sample in report.samples for name in sample.row))
     names = [name for name in names if name not in ("_id", "_version", report.column)]
-    words = set(re.findall(r"[\w$]+", code))
-    names = [name for name in names if name in words] or names
-    heads = ["_id", *names, "before", "after"]
+    words = set(re.findall(r"[\w$]+", source))
+    read = [name for name in names if name in words]
+    others = [name for name in names if name not in words]
+    heads = ["_id", *read, "before", "", "after", *others]
     table: list[list[str]] = []
     for sample in report.samples:
-        cells: list[Json] = [sample.row.get(name) for name in names]
-        shown = [one_line(value(cell)) for cell in (*cells, sample.before, sample.after)]
-        table.append([sample.id, *shown])
+        changes = "=" if sample.before == sample.after else "→"
+        cells = {name: one_line(value(sample.row.get(name))) for name in names}
+        before, after = one_line(value(sample.before)), one_line(value(sample.after))
+        row = [sample.id, *(cells[name] for name in read), before, changes, after]
+        table.append([*row, *(cells[name] for name in others)])
     widths = [
-        min(28, max(Content(row[at]).cell_length for row in (heads, *table)))
+        min(MOST_CELLS, max(Content(row[at]).cell_length for row in (heads, *table)))
         for at in range(len(heads))
     ]
-    while sum(widths) + 2 * (len(widths) - 1) > width - 1 and max(widths) > LEAST_CELL:
-        widths[widths.index(max(widths))] -= 1
-    while sum(widths) + 2 * (len(widths) - 1) > width - 1 and len(widths) > 3:
-        for cells_of in (heads, *table):
-            del cells_of[-3]
-        del widths[-3]
-    last = len(heads) - 1
     parts = [rule("  ".join(_cell(head, cells) for head, cells in zip(heads, widths, strict=True)))]
+    after_at = len(read) + 3
     for row in table:
-        cells_drawn = [_cell(text, cells) for text, cells in zip(row, widths, strict=True)]
-        parts.append(
-            Content.assemble(
-                (cells_drawn[0], "$muted"),
-                *(f"  {text}" for text in cells_drawn[1:last]),
-                (f"  {cells_drawn[last]}", "bold"),
-            )
+        drawn = [_cell(text, cells) for text, cells in zip(row, widths, strict=True)]
+        changed = row[after_at - 1] == "→"
+        styles = ["$muted", *("" for _ in read), "", "bold $primary", "bold", *others]
+        if not changed:
+            styles[after_at - 2 : after_at + 1] = ["$muted", "$muted", "$muted"]
+        styles[after_at + 1 :] = ["$muted"] * len(others)
+        line = Content("  ").join(
+            Content.styled(text, style) for text, style in zip(drawn, styles, strict=True)
         )
+        parts.append(line)
     return parts
 
 
 def _distribution(report: BackfillReport, width: int) -> list[Content]:
     shown = report.distribution[:SHOWN_VALUES]
-    most = max(item.count for item in shown)
     texts = [one_line(value(item.value)) for item in shown]
-    names = min(24, max(Content(text).cell_length for text in texts))
-    numbers = max(len(f"{item.count:,}") for item in shown)
-    room = max(4, min(24, width - names - numbers - 6))
+    counts = [f"{item.count:,}" for item in shown]
+    most = max(item.count for item in shown)
     parts = [rule("New values")]
-    for item, text in zip(shown, texts, strict=True):
-        full = max(1, round(item.count / most * room)) if item.count else 0
-        parts.append(
-            Content.assemble(
-                _cell(text, names),
-                f"  {item.count:>{numbers},}  ",
-                ("▇" * full, "$primary"),
-            )
-        )
+    parts += _bars(texts, counts, [item.count / most for item in shown], width)
     rest = len(report.distribution) - len(shown)
     if rest > 0:
         parts.append(Content.styled(f"and {count(rest, 'other value')}", "$muted"))
     return parts
 
 
-def _failures(report: BackfillReport, width: int) -> list[Content]:
-    name = f"{report.table}.{report.column}"
-    parts = [
-        Content.styled(
-            f"✗ Backfill {name}: {count(report.failed, 'document')} failed", "bold $error"
-        )
-    ]
-    parts += [_failure(failure, width) for failure in report.errors[:SHOWN_FAILURES]]
-    rest = report.failed - min(SHOWN_FAILURES, len(report.errors))
-    if rest > 0:
-        parts.append(Content.styled(f"  and {count(rest, 'more document')}", "$muted"))
-    return parts
+def _histogram(bins: Sequence[Bin], width: int) -> list[Content]:
+    """Spans of numbers with the part of all that lie in each."""
+    texts = [f"{number(item.low)} – {number(item.high)}" for item in bins]
+    told = [f"{item.part:.0%}" if item.part >= 0.005 or not item.part else "<1%" for item in bins]
+    most = max(item.part for item in bins)
+    drawn = _bars(texts, told, [item.part / most for item in bins], width)
+    return [rule("New values, from … to below …"), *drawn]
 
 
-def _failure(failure: Failure, width: int) -> Content:
-    who = failure.id if failure.id is not None else "(no document)"
-    head = Content.assemble("  ", (who, "bold"))
-    if failure.location is not None:
-        head = Content.assemble(head, "  ", (str(failure.location), "$muted underline"))
-    return lines((head, hanging(Content("    "), one_line(failure.message), width)))
+def _bars(
+    texts: Sequence[str], counts: Sequence[str], parts: Sequence[float], width: int
+) -> list[Content]:
+    """A line each: name, number, and a bar for its part of the longest, between 0 and 1."""
+    names = min(26, max(Content(text).cell_length for text in texts))
+    numbers = max(len(told) for told in counts)
+    room = max(4, min(30, width - names - numbers - 6))
+    drawn = []
+    for text, told, part in zip(texts, counts, parts, strict=True):
+        full = max(1, round(part * room)) if part else 0
+        head = f"{_cell(text, names)}  {told:>{numbers}}  "
+        drawn.append(Content.assemble(head, ("▇" * full, "$primary")))
+    return drawn
 
 
 def _cell(text: str, width: int) -> str:

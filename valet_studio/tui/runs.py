@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import TypeVar
 
 from textual.message import Message
 
 from valet_studio.config import Settings
 from valet_studio.errors import Cancelled, Problem, StudioError
-from valet_studio.migrate.events import Event, IsCancelled
+from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.pipeline import StudioState
-from valet_studio.tui.diff import types_diff
+from valet_studio.plan.changes import AnyChange
+from valet_studio.tui.diff import types_view
 from valet_studio.tui.engine import Engine
 from valet_studio.tui.facts import Work
-from valet_studio.tui.messages import FilesWritten, Looked, LookFailed, Measured, RunEnded
+from valet_studio.tui.messages import (
+    DocumentRead,
+    FilesWritten,
+    Looked,
+    LookFailed,
+    Measured,
+    Retried,
+    RunEnded,
+    TouchedRead,
+    TypesChecked,
+)
+from valet_studio.tui.progress import Told
+
+T = TypeVar("T")
 
 
 def unexpected(error: Exception) -> Problem:
@@ -37,7 +53,7 @@ def look_and_measure(
     try:
         missing = not settings.schema_path.is_file()
         state = engine.look(settings, outdated)
-        types = types_diff(state.files) if state.plan is not None else None
+        types = types_view(state) if state.plan is not None else None
         post(Looked(generation, state, missing, types))
         measuring = True
         if state.plan is not None and not state.plan.measured and not outdated():
@@ -48,6 +64,91 @@ def look_and_measure(
         post(LookFailed(generation, error.problems, measuring))
     except Exception as error:
         post(LookFailed(generation, (unexpected(error),), measuring))
+
+
+def check_types(
+    engine: Engine,
+    state: StudioState,
+    number: int,
+    outdated: IsCancelled,
+    post: Callable[[Message], object],
+) -> None:
+    """Ask the type checker; says nothing where newer text superseded this."""
+    try:
+        post(TypesChecked(number, engine.check_types(state, outdated)))
+    except Cancelled:
+        return
+    except StudioError as error:
+        post(TypesChecked(number, error.problems, failed=True))
+    except Exception as error:
+        post(TypesChecked(number, (unexpected(error),), failed=True))
+
+
+def read_touched(
+    engine: Engine,
+    state: StudioState,
+    change: AnyChange,
+    outdated: IsCancelled,
+    post: Callable[[Message], object],
+) -> None:
+    """Read what a change touches; where it cannot be read, the plan's own counts must do."""
+    try:
+        post(TouchedRead(change, engine.touched(state, change, outdated)))
+    except Cancelled:
+        return
+    except Exception:
+        post(TouchedRead(change, None))
+
+
+def read_document(
+    engine: Engine,
+    state: StudioState,
+    what: tuple[str, str],
+    outdated: IsCancelled,
+    post: Callable[[Message], object],
+) -> None:
+    """Read a whole document by table and `_id`."""
+    table, who = what
+    try:
+        post(DocumentRead(table, who, engine.document(state, table, who, outdated)))
+    except Cancelled:
+        return
+    except Exception:
+        post(DocumentRead(table, who, None))
+
+
+def retry(
+    engine: Engine,
+    state: StudioState,
+    report: Report,
+    cancelled: IsCancelled,
+    post: Callable[[Message], object],
+) -> None:
+    """Try the failed documents of a report again."""
+    try:
+        post(Retried(engine.retry_failed(state, report, cancelled)))
+    except Cancelled as error:
+        post(Retried(problems=error.problems, cancelled=True))
+    except StudioError as error:
+        post(Retried(problems=error.problems))
+    except Exception as error:
+        post(Retried(problems=(unexpected(error),)))
+
+
+def ask(
+    work: Callable[[], T],
+    then: Callable[[T], object],
+    failed: Callable[[tuple[Problem, ...]], object],
+) -> None:
+    """Do the work and hand over what it gives, or what went wrong."""
+    try:
+        value = work()
+    except StudioError as error:
+        failed(error.problems)
+    except Exception as error:
+        failed((unexpected(error),))
+    else:
+        then(value)
 
 
 def write_files(
@@ -66,20 +167,22 @@ def run(
     work: Work,
     begin: Callable[[], Iterator[Event]],
     cancelled: IsCancelled,
-    put: Callable[[Event], object],
+    put: Callable[[Told], object],
     post: Callable[[Message], object],
 ) -> None:
     """Consume a run to its end, or until it is cancelled. Never raises.
 
-    Events go to `put`, from where the app takes all that gathered since it last drew, so that
-    a flood of them never queues up before a key press. The end is a message. The generator is
-    closed in any case, which rolls back what it had begun and deletes the copy.
+    Events go to `put` with the time since the run began; from there the app takes all that
+    gathered since it last drew, so that a flood of them never queues up before a key press. The
+    end is a message. The generator is closed in any case, which rolls back what it had begun and
+    deletes the copy.
     """
     events: Iterator[Event] | None = None
     try:
+        began = time.perf_counter()
         events = begin()
         for event in events:
-            put(event)
+            put((time.perf_counter() - began, event))
         ended = RunEnded(work)
     except Cancelled as error:
         ended = RunEnded(work, error.problems, cancelled=True)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
 from valet_studio.tui.actions import ACTIONS, PANES
+from valet_studio.tui.diff import TypesView
 from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.facts import Facts
+from valet_studio.tui.jump import Target
 from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_pane import PlanPane
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.status import KeyLine, Notice, StatusLine, Tabs, Tone
+from valet_studio.tui.tour_bar import TourBar
 from valet_studio.tui.types_pane import TypesPane
 
 LEAST_WIDTH = 100
@@ -30,7 +33,13 @@ class MainScreen(Screen[None]):
     """Lays out the panes and keeps the focus; what they show comes from the app."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(",".join(action.keys), f"app.perform('{action.id}')", action.label, show=False)
+        Binding(
+            ",".join(action.keys),
+            f"app.perform('{action.id}')",
+            action.label,
+            show=False,
+            id=action.id,
+        )
         for action in ACTIONS
     ]
 
@@ -47,6 +56,7 @@ class MainScreen(Screen[None]):
             yield TypesPane()
             yield DryRunPane()
             yield LogPane()
+        yield TourBar()
         yield Notice()
         yield KeyLine()
 
@@ -84,13 +94,18 @@ class MainScreen(Screen[None]):
         """Whether one pane is shown at a time."""
         return self.zoomed or self.size.width < LEAST_WIDTH or self.size.height < LEAST_HEIGHT
 
-    def show(self, facts: Facts, progress: Progress | None, types: Content | None) -> None:
+    def show(self, facts: Facts, progress: Progress | None, types: TypesView | None) -> None:
         """Draw all from what is known now."""
         self.query_one(StatusLine).show(facts)
         self.query_one(KeyLine).show(facts)
+        self.query_one(TourBar).show(facts)
         self.plan_pane.show(facts)
         self.types_pane.show(facts, types)
         self.show_run(facts, progress)
+
+    def show_keys(self, facts: Facts) -> None:
+        """Draw the line of keys."""
+        self.query_one(KeyLine).show(facts)
 
     def show_run(self, facts: Facts, progress: Progress | None) -> None:
         """Draw only what a running dry run or apply changes."""
@@ -101,12 +116,41 @@ class MainScreen(Screen[None]):
         """Say it in the line above the keys."""
         self.query_one(Notice).say(text, tone)
 
+    @property
+    def notice(self) -> str:
+        """What was said last."""
+        return self.query_one(Notice).text
+
     def go_to(self, pane: int) -> None:
         """Give a pane the focus, and show it where one is shown at a time."""
         self.current = pane % len(PANES)
         self._arrange()
         target: Widget = self.query_one(f"#{PANES[self.current]}")
-        (self.plan_pane.changes if target is self.plan_pane else target).focus()
+        if isinstance(target, PlanPane | TypesPane | DryRunPane):
+            target = target.entry
+        target.focus()
+
+    def targets(self) -> list[Target]:
+        """Everything that can be gone to: the panes' titles, and the plan's rows in sight."""
+        found = []
+        for at, name in enumerate(PANES):
+            pane = self.query_one(f"#{name}")
+            if pane.region.height:
+                found.append(Target(pane.region.x, pane.region.y, partial(self.go_to, at)))
+            elif self.single:
+                tabs = self.query_one(Tabs)
+                x, y = tabs.region.offset
+                found.append(Target(x + tabs.start(at), y, partial(self.go_to, at)))
+        tree = self.plan_pane.changes
+        first = tree.scroll_offset.y
+        for line in range(min(tree.region.height, len(tree.shown) - first)):
+            x, y = tree.region.offset
+            found.append(Target(x, y + line, partial(self._go_to_row, first + line)))
+        return found
+
+    def _go_to_row(self, row: int) -> None:
+        self.go_to(PANES.index("plan"))
+        self.plan_pane.changes.action_go_to(row)
 
     def zoom(self) -> None:
         """Show the focused pane alone, or all four again."""

@@ -46,6 +46,7 @@ def status_text(facts: Facts, width: int) -> Content:
     state = facts.good or facts.state
     watching = ("● ", "$success") if facts.watching else ("‖ ", "$warning")
     paused = "" if facts.watching else " paused"
+    paused += " live" if facts.live else ""
     right = _plan_part(facts)
     database = facts.settings.database
     about = ""
@@ -94,6 +95,9 @@ def _plan_part(facts: Facts) -> Content:
         "blocked": ("✗ rejected", "bold $error"),
     }[plan.status]
     parts = [Content.styled(*said), Content.styled(plan.fingerprint[:8], "$muted")]
+    if facts.type_errors:
+        errors = count(len(facts.type_errors), "type error")
+        parts.insert(1, Content.styled(f"✗ {errors}", "bold $error"))
     if facts.running is not None:
         parts.append(Content.styled(f"● {facts.running}", "bold $primary"))
     elif plan.status == "pending":
@@ -155,7 +159,7 @@ class KeyLine(Widget):
         for name in self.shown:
             action = action_named(name)
             off = action.reason(self.facts) is not None
-            end = at + len(action.key) + len(_label(action, self.facts, off)) + 3
+            end = at + len(action.shown(self.facts)) + len(_label(action, self.facts, off)) + 3
             if at <= event.x < end:
                 await self.app.run_action(f"perform('{name}')")
                 return
@@ -167,10 +171,12 @@ def keys_text(facts: Facts, width: int) -> tuple[Content, tuple[str, ...]]:
     able: list[tuple[Action, bool]] = []
     for action in ACTIONS:
         off = action.reason(facts) is not None
-        if action.in_footer and (not off or (action.always_shown and _wants_dry_run(facts))):
+        wanted = action.in_footer and action.wanted(facts)
+        if wanted and (not off or (action.always_shown and _wants_dry_run(facts))):
             able.append((action, off))
     wide = {
-        action.id: len(action.key) + len(_label(action, facts, off)) + 3 for action, off in able
+        action.id: len(action.shown(facts)) + len(_label(action, facts, off)) + 3
+        for action, off in able
     }
     room = width - 1 - wide["help"] - wide["quit"]
     shown: set[str] = {"help", "quit"}
@@ -185,7 +191,7 @@ def keys_text(facts: Facts, width: int) -> tuple[Content, tuple[str, ...]]:
     for action, off in able:
         if action.id in shown:
             label = _label(action, facts, off)
-            key = Content.styled(action.key, "$muted" if off else "bold $primary")
+            key = Content.styled(action.shown(facts), "$muted" if off else "bold $primary")
             parts.append(Content.assemble(key, " ", (label, "$muted dim" if off else ""), "  "))
     return Content.assemble(*parts), tuple(a.id for a, _ in able if a.id in shown)
 
@@ -196,6 +202,8 @@ def _label(action: Action, facts: Facts, off: bool) -> str:
             return f"{action.label} (read-only)"
         failed = facts.plan is not None and facts.plan.fingerprint == facts.failed
         return f"{action.label} ({'dry run failed' if failed else 'dry run first'})"
+    if action.id == "live" and facts.live:
+        return "live off"
     if action.id == "watch" and not facts.watching:
         return "resume"
     return action.label
@@ -233,6 +241,10 @@ class Tabs(Widget):
             parts.append(Content.styled(text, style))
             parts.append(Content("  "))
         return Content.assemble(*parts)
+
+    def start(self, pane: int) -> int:
+        """Where a pane's name begins, in cells from the left."""
+        return 1 + sum(len(name) + 6 for name in self.NAMES[:pane])
 
     async def on_click(self, event: events.Click) -> None:
         """A click on a name shows its pane."""

@@ -41,6 +41,13 @@ def size(number: int) -> str:
     return f"{amount:.1f} TB"
 
 
+def number(amount: float) -> str:
+    """A number for people: "12", "1,200", "0.35", "1.2e+09"."""
+    if amount == int(amount) and abs(amount) < 1e9:
+        return f"{int(amount):,}"
+    return f"{amount:.3g}"
+
+
 def duration(seconds: float) -> str:
     """ "0.03 s", "12.4 s", "3:07"."""
     if seconds < 10:
@@ -94,9 +101,17 @@ def rule(title: str, style: str = "$muted") -> Content:
 
 
 def excerpt(
-    sources: Sources, place: Location, width: int, before: int = 2, after: int = 2
+    sources: Sources,
+    place: Location,
+    width: int,
+    before: int = 2,
+    after: int = 2,
+    notes: tuple[Problem, ...] = (),
 ) -> Content | None:
-    """The source line at a place, marked, between its neighbours; None where it is not known."""
+    """The source line at a place, marked, between its neighbours; None where it is not known.
+
+    Below each line stands what `notes` say of it.
+    """
     if sources.line(place) is None:
         return None
     first = max(1, place.line - before)
@@ -108,12 +123,23 @@ def excerpt(
     indent = min((len(text) - len(text.lstrip()) for _, text in shown if text.strip()), default=0)
     coloured = code("\n".join(text[indent:] for _, text in shown), "typescript").split("\n")
     gutter = len(str(shown[-1][0]))
+    noted = {
+        note.location.line: note
+        for note in reversed(notes)
+        if note.location is not None and note.location.file == place.file
+    }
     result = []
-    for (number, _), line in zip(shown, coloured, strict=False):
+    for (number, text), line in zip(shown, coloured, strict=False):
         here = number == place.line
         mark = Content.styled(f"{'▶' if here else ' '} {number:>{gutter}} │ ", "$muted")
         drawn = line.truncate(width - mark.cell_length, ellipsis=True)
         result.append(mark + (drawn.stylize("$foreground on $marked-line") if here else drawn))
+        note = noted.get(number)
+        if note is not None and note.location is not None:
+            across = len(text[: note.location.column - 1].expandtabs(4)) - indent
+            blank = Content(" " * (mark.cell_length + max(0, across)))
+            blank = blank.truncate(max(4, width // 2))
+            result.append(hanging(blank + "^ ", f"✗ {note.message}", width, "bold $error"))
     return lines(result)
 
 

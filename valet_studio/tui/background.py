@@ -1,0 +1,225 @@
+"""What the studio does by itself beside the looks: type checks, live rehearsals, reading data.
+
+Everything runs on worker threads, is stopped by what supersedes it, and never takes the word
+from what the user asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from textual.timer import Timer
+
+from valet_studio.pipeline import StudioState
+from valet_studio.plan.changes import AnyChange
+from valet_studio.tui import messages
+from valet_studio.tui.facts import why_no_dry_run
+from valet_studio.tui.plan_rows import Row
+from valet_studio.tui.remembered import Remembered, remember
+from valet_studio.tui.runs import check_types, read_document, read_touched, retry
+from valet_studio.tui.text import count, problem_plain
+
+if TYPE_CHECKING:
+    from valet_studio.tui.app import StudioApp
+
+CHECK_AFTER = 0.6
+"""Seconds of quiet after a look before the type checker starts: it takes a whole core."""
+READ_AFTER = 0.12
+"""Seconds that the cursor must rest before the data of what it is on is read."""
+
+
+class Background:
+    """The app tells what happened; what follows from it by itself is begun here."""
+
+    def __init__(self, app: StudioApp) -> None:
+        self.app = app
+        self.checked: dict[str, str] | None = None
+        """The modules whose types were checked, or are being checked."""
+        self.checks = 0
+        """Counts checks; what an older one tells is dropped."""
+        self.reads = 0
+        """Counts readings of data, in the same way."""
+        self.live_run = False
+        """Whether the newest dry run began by itself."""
+        self.declined: str | None = None
+        """Fingerprint of a plan whose live rehearsal the user stopped."""
+        self._check_timer: Timer | None = None
+        self._read_timer: Timer | None = None
+
+    def saved(self) -> None:
+        """A save supersedes the dry run that began by itself."""
+        if self.app.facts.live and self.app.facts.running == "dry run":
+            self.live_run = True
+            self.app.cancel.set()
+
+    def looked(self) -> None:
+        """There is a new state: check its types, and rehearse its plan where that is wanted."""
+        state = self.app.facts.state
+        if state is not None and state.schema is not None:
+            self._keep_type_errors(state)
+            self._check_later(state)
+        self.rehearse()
+
+    def ended(self) -> None:
+        """A run is over: the plan may have moved on meanwhile."""
+        self.rehearse()
+
+    def leave(self) -> None:
+        """The app ends: so does all that was begun."""
+        self.checks += 1
+        self.reads += 1
+
+    def rehearse(self) -> None:
+        """Begin the live rehearsal of a plan that was not rehearsed yet."""
+        facts = self.app.facts
+        plan = facts.plan
+        if not facts.live or plan is None or why_no_dry_run(facts) is not None:
+            return
+        if plan.fingerprint not in (facts.rehearsed, facts.failed, self.declined):
+            self.live_run = True
+            self.app.start("dry run", by_itself=True)
+
+    def set_live(self, live: bool) -> None:
+        """Turn live rehearsal on or off, for the sessions to come as well."""
+        app = self.app
+        self.declined = None
+        app.learn(replace(app.facts, live=live))
+        if app.memory is not None:
+            remember(app.memory, Remembered(live=live))
+        if live:
+            app.say("Live rehearsal is on: each save is dry-run by itself. r turns it off.")
+            self.rehearse()
+        else:
+            if self.live_run and app.facts.running == "dry run":
+                app.cancel.set()
+            app.say("Live rehearsal is off.")
+
+    def _keep_type_errors(self, state: StudioState) -> None:
+        """What the checker said of lines that still read the same holds until it speaks again."""
+        assert state.schema is not None
+        sources = state.schema.sources
+        kept = tuple(
+            item
+            for item in self.app.facts.type_errors
+            if item.location is not None and sources.line(item.location) == item.source_line
+        )
+        if len(kept) != len(self.app.facts.type_errors):
+            self.app.learn(replace(self.app.facts, type_errors=kept))
+
+    def _check_later(self, state: StudioState) -> None:
+        assert state.schema is not None
+        if state.schema.sources.files == self.checked:
+            return
+        self.checked = dict(state.schema.sources.files)
+        self.checks += 1
+        if self._check_timer is not None:
+            self._check_timer.stop()
+        self._check_timer = self.app.set_timer(CHECK_AFTER, partial(self._check, state))
+
+    def _check(self, state: StudioState) -> None:
+        number = self.checks
+        self._work(
+            "check",
+            partial(
+                check_types,
+                self.app.engine,
+                state,
+                number,
+                lambda: number != self.checks,
+                self.app.post_message,
+            ),
+        )
+
+    def type_checked(self, message: messages.TypesChecked) -> None:
+        """Show what the checker says of the newest text."""
+        app, found = self.app, message.found
+        if message.number != self.checks:
+            return
+        if message.failed:
+            app.log_line("!", *(problem_plain(item) for item in found))
+            return
+        before = app.facts.type_errors
+        if found != before:
+            app.learn(replace(app.facts, type_errors=found))
+        for item in found:
+            if item not in before:
+                app.log_line("✗", f"{item.location}: {item.message}")
+        if before and not found:
+            app.log_line("✓", "The types of the schema are right again.")
+
+    def selected(self, row: Row | None) -> None:
+        """The cursor is on another change: read its data once it rests there."""
+        self.reads += 1
+        state = self.app.facts.good
+        if row is not None and row.change is not None and state is not None:
+            self._read_later(read_touched, state, row.change)
+
+    def failure_selected(self, table: str, who: str) -> None:
+        """The cursor is on another failed document: read it once it rests there."""
+        self.reads += 1
+        state = self.app.facts.good
+        if state is not None:
+            self._read_later(read_document, state, (table, who))
+
+    def _read_later(
+        self, read: Callable[..., None], state: StudioState, what: AnyChange | tuple[str, str]
+    ) -> None:
+        number = self.reads
+        if self._read_timer is not None:
+            self._read_timer.stop()
+
+        def begin() -> None:
+            outdated = lambda: number != self.reads  # noqa: E731
+            post = self.app.post_message
+            self._work("read", partial(read, self.app.engine, state, what, outdated, post))
+
+        self._read_timer = self.app.set_timer(READ_AFTER, begin)
+
+    def retry(self) -> None:
+        """Try the documents again that failed last."""
+        app = self.app
+        state, progress = app.facts.good, app.progress
+        if state is None or progress is None or progress.report is None:
+            return
+        app.cancel = threading.Event()
+        app.say("Trying the failed documents again…")
+        app.learn(replace(app.facts, running="retry"))
+        self._work(
+            "retry",
+            partial(retry, app.engine, state, progress.report, app.cancel.is_set, app.post_message),
+        )
+
+    def retried(self, message: messages.Retried) -> None:
+        """Say which of them work now."""
+        app = self.app
+        app.facts = replace(app.facts, running=None)
+        if message.report is None:
+            said = message.problems[0].message if message.problems else "Nothing was tried."
+            app.say(said, "warning" if message.cancelled else "bad")
+        elif app.progress is not None:
+            good = app.facts.good
+            sources = good.schema.sources if good is not None and good.schema else None
+            app.progress = replace(app.progress, retried=message.report, sources=sources)
+            tried = len(app.progress.failures)
+            left = sum(app.progress.mended(item) is False for item in app.progress.failures)
+            app.facts = replace(app.facts, failures=tried)
+            if left:
+                app.say(f"{left:,} of {count(tried, 'failed document')} still fail.", "bad")
+            else:
+                app.say(
+                    f"{count(tried, 'failed document')} tried again, all work now. "
+                    "d rehearses the whole plan.",
+                    "good",
+                )
+            app.log_line("✗" if left else "✓", app.main.notice)
+        app.draw()
+        if app.leaving:
+            app.exit()
+        self.rehearse()
+
+    def _work(self, group: str, work: Callable[[], None]) -> None:
+        self.app.run_worker(work, group=group, thread=True, exit_on_error=False)

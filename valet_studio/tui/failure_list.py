@@ -1,0 +1,106 @@
+"""The documents that a backfill could not fill, as a list to select from."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
+
+from valet_studio.tui.progress import FailedDocument, Progress
+from valet_studio.tui.text import one_line, shortened
+
+LONGEST_ID = 20
+
+
+class FailureList(ScrollView, can_focus=True):
+    """One line a document; `✓` where it worked when it was tried again."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"failure-list--cursor"}
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("pageup", "move(-10)", show=False),
+        Binding("pagedown", "move(10)", show=False),
+        Binding("home", "move(-1000000)", show=False),
+        Binding("end", "move(1000000)", show=False),
+    ]
+
+    class Moved(Message):
+        """Another document has the cursor."""
+
+    def __init__(self) -> None:
+        super().__init__(id="failures")
+        self.progress: Progress | None = None
+        self.items: tuple[FailedDocument, ...] = ()
+        self.cursor = 0
+
+    @property
+    def selected(self) -> FailedDocument | None:
+        """The document under the cursor."""
+        return self.items[self.cursor] if 0 <= self.cursor < len(self.items) else None
+
+    def show(self, progress: Progress) -> None:
+        """Show a run's failures; the cursor stays on the document that it was on."""
+        before = self.selected
+        self.progress = progress
+        if progress.failures != self.items:
+            self.items = progress.failures
+            kept = (i for i, item in enumerate(self.items) if before and _same(item, before))
+            self.cursor = next(kept, 0)
+            self.virtual_size = Size(0, len(self.items))
+            self.refresh(layout=True)
+        else:
+            self.refresh()
+
+    def action_move(self, step: int) -> None:
+        """Move the cursor by that many documents."""
+        self._put_cursor(self.cursor + step)
+
+    def _put_cursor(self, at: int) -> None:
+        at = max(0, min(len(self.items) - 1, at))
+        if at != self.cursor:
+            self.cursor = at
+            self.refresh()
+            self.post_message(self.Moved())
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the document under the mouse."""
+        at = event.y - self.gutter.top + self.scroll_offset.y
+        if 0 <= at < len(self.items):
+            self._put_cursor(at)
+
+    def render_line(self, y: int) -> Strip:
+        """Mark, `_id`, and why it failed."""
+        width = self.scrollable_content_region.width
+        at = y + self.scroll_offset.y
+        if at >= len(self.items) or self.progress is None:
+            return Strip.blank(width, self.rich_style)
+        style = self.visual_style
+        if at == self.cursor:
+            style = style + self.get_visual_style("failure-list--cursor", partial=True)
+        item = self.items[at]
+        newest = self.progress.newest(item)
+        mended = newest is None
+        longest = max(Content(each.failure.id or "?").cell_length for each in self.items)
+        room = min(LONGEST_ID, longest)
+        who = shortened(item.failure.id or "?", room)
+        why = "works now" if newest is None else one_line(newest.message)
+        line = Content.assemble(
+            ("✓ " if mended else "✗ ", "bold $success" if mended else "bold $error"),
+            (who + " " * (room - Content(who).cell_length), "bold"),
+            "  ",
+            shortened(why, max(4, width - room - 4)),
+        )
+        return Visual.to_strips(self, line, width, 1, style, pad=True)[0]
+
+
+def _same(one: FailedDocument, other: FailedDocument) -> bool:
+    return (one.table, one.column, one.failure.id) == (other.table, other.column, other.failure.id)

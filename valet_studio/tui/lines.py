@@ -1,0 +1,73 @@
+"""A view of many lines of text: only those in sight are drawn, so that length costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.geometry import Size
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.visual import Visual
+
+SIDEWAYS = 8
+"""Cells that one press of shift+left or shift+right scrolls."""
+
+
+class Lines(ScrollView, can_focus=True):
+    """Lines that are not wrapped; wider ones scroll sideways."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_up", show=False),
+        Binding("down,j", "scroll_down", show=False),
+        Binding("shift+left", f"sideways(-{SIDEWAYS})", show=False),
+        Binding("shift+right", f"sideways({SIDEWAYS})", show=False),
+    ]
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self.lines: tuple[Content, ...] = ()
+        self._strips: dict[int, Strip] = {}
+
+    @property
+    def text(self) -> str:
+        """All lines as plain text, to be copied."""
+        return "\n".join(line.plain.rstrip() for line in self.lines)
+
+    def show(self, parts: Iterable[Content]) -> None:
+        """Show these; a part that holds line breaks is as many lines. Scrolling stays."""
+        new = tuple(line for part in parts for line in (part.split("\n") if part else (part,)))
+        if new == self.lines:
+            return
+        taller = len(new) != len(self.lines)
+        self.lines = new
+        self._strips.clear()
+        width = max((line.cell_length for line in new), default=0)
+        self.virtual_size = Size(width, len(new))
+        self.refresh(layout=taller)
+
+    def action_sideways(self, cells: int) -> None:
+        """Scroll by that many cells to the right."""
+        self.scroll_relative(x=cells, animate=False)
+
+    def notify_style_update(self) -> None:
+        """Colours changed: what was drawn with the old ones is of no use."""
+        self._strips.clear()
+        super().notify_style_update()
+
+    def render_line(self, y: int) -> Strip:
+        """One line, from the column that is scrolled to."""
+        width = self.scrollable_content_region.width
+        across, down = self.scroll_offset
+        at = y + down
+        if at >= len(self.lines):
+            return Strip.blank(width, self.rich_style)
+        if at not in self._strips:
+            line = self.lines[at]
+            room = max(1, line.cell_length)
+            drawn = Visual.to_strips(self, line, room, 1, self.visual_style) if line else []
+            self._strips[at] = drawn[0] if drawn else Strip([])
+        strip = self._strips[at].crop(across, across + width)
+        return strip.extend_cell_length(width, self.rich_style)

@@ -1,0 +1,43 @@
+"""The caption of the tour: which step of the demo is shown, and what there is to see."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.widgets import Static
+
+from valet_studio.tui.facts import Facts, TourPlace
+from valet_studio.tui.text import hanging, lines
+
+
+class TourBar(Static):
+    """Hidden where there is no tour."""
+
+    def __init__(self) -> None:
+        super().__init__(id="tour", markup=False)
+        self.place: TourPlace | None = None
+
+    def show(self, facts: Facts) -> None:
+        """Draw the step that was saved last."""
+        self.set_class(facts.tour is not None, "-shown")
+        if facts.tour is not None and facts.tour != self.place:
+            self.place = facts.tour
+            width = max(40, self.app.size.width - 4)
+            self.update(tour_text(facts.tour, facts.key("next_step"), width))
+
+
+def tour_text(place: TourPlace, key: str, width: int) -> Content:
+    """Number, title and caption; the key that goes on."""
+    step = place.step
+    more = f"{key} next" if place.left else "the last step"
+    head = Content.assemble(
+        (f" {place.number}/{place.number + place.left} ", "bold reverse"),
+        (f"  {step.title}", "bold"),
+        (f"   {step.section}", "$muted"),
+    )
+    gap = max(2, width - head.cell_length - len(more))
+    return lines(
+        (
+            Content.assemble(head, " " * gap, (more, "bold $primary")),
+            hanging(Content(" "), step.caption, width),
+        )
+    )
