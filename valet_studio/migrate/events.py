@@ -84,6 +84,16 @@ class ValueCount:
 
 
 @dataclass(frozen=True, slots=True)
+class Bin:
+    """One span of a histogram: from `low` up to, not including, `high`."""
+
+    low: float
+    high: float
+    part: float
+    """The part of all numbers that lie in it, between 0 and 1."""
+
+
+@dataclass(frozen=True, slots=True)
 class BackfillReport:
     """What one backfill did."""
 
@@ -104,6 +114,10 @@ class BackfillReport:
     """Whether a second process computed the same values; None where that was not tried."""
     impure: tuple[str, ...] = ()
     """What made it differ, as far as known: `Date.now`, `Math.random`, …"""
+    nulls: int = 0
+    """Documents whose new value is null, in those that did not fail."""
+    histogram: tuple[Bin, ...] = ()
+    """How numbers spread, from a sample of them; empty where they are few or all equal."""
 
 
 @dataclass(frozen=True, slots=True)
