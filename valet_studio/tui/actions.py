@@ -22,6 +22,11 @@ def _wanted(_: Facts) -> bool:
     return True
 
 
+def _settled(facts: Facts) -> bool:
+    """Whether there is nothing to apply, so that the footer has room for looking back."""
+    return facts.plan is not None and facts.plan.status == "in_sync"
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing that a key does."""
@@ -98,6 +103,13 @@ ACTIONS: tuple[Action, ...] = (
         always_shown=True,
     ),
     Action(
+        "next_step",
+        ("n",),
+        "next step",
+        "Save the tour's next step into the demo's schema.ts.",
+        why.why_no_step,
+    ),
+    Action(
         "write_files",
         ("g",),
         "write types",
@@ -120,11 +132,20 @@ ACTIONS: tuple[Action, ...] = (
         why.why_no_unfix,
     ),
     Action(
-        "next_step",
-        ("n",),
-        "next step",
-        "Save the tour's next step into the demo's schema.ts.",
-        why.why_no_step,
+        "undo",
+        ("u",),
+        "undo",
+        "Put the database back as it was before the last apply, after a question.",
+        why.why_no_undo,
+        wanted=_settled,
+    ),
+    Action(
+        "history",
+        ("h",),
+        "history",
+        "Show what was applied; compare any two.",
+        why.why_no_history,
+        wanted=_settled,
     ),
     Action("edit", ("e",), "edit", "Open $VISUAL or $EDITOR at the selected change's line."),
     Action("copy", ("c",), "copy", "Copy the selected change's SQL, the error, or the log line."),
@@ -147,16 +168,6 @@ ACTIONS: tuple[Action, ...] = (
         why.why_no_retry,
     ),
     Action("reread", ("ctrl+r",), "re-read", "Read schema and database again now."),
-    Action(
-        "undo",
-        ("u",),
-        "undo",
-        "Put the database back as it was before the last apply, after a question.",
-        why.why_no_undo,
-    ),
-    Action(
-        "history", ("h",), "history", "Show what was applied; compare any two.", why.why_no_history
-    ),
     Action("jump", ("ctrl+o",), "jump", "Put a letter on everything that can be gone to."),
     Action(
         "open",

@@ -37,6 +37,7 @@ from valet_studio.tui.keys import bound
 from valet_studio.tui.log_pane import Entry, Mark
 from valet_studio.tui.plan_pane import PlanPane
 from valet_studio.tui.progress import Progress, Told, advance, thinned
+from valet_studio.tui.receipt import receipt_sentence
 from valet_studio.tui.remembered import memory_path, recall
 from valet_studio.tui.runs import look_and_measure, write_files
 from valet_studio.tui.runs import run as run_events
@@ -443,6 +444,9 @@ class StudioApp(App[None]):
         said, tone = run_sentence(run_)
         marks: dict[Tone, Mark] = {"good": "✓", "warning": "!", "bad": "✗", "plain": "·"}
         self.log_line(marks[tone], said)
+        receipt = receipt_sentence(run_) if message.work == "apply" else ""
+        if receipt:
+            self.log_line("✓", receipt)
         failures = [failure for report in run_.backfills for failure in report.errors]
         for failure in failures[:LOGGED_FAILURES]:
             self.log_line("✗", f"{failure.id}: {failure.message} ({failure.location})")

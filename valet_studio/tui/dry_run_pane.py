@@ -25,8 +25,8 @@ class DryRunPane(Vertical):
 
     BORDER_TITLE = "3 Dry run"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", f"sideways(-{SIDEWAYS})", show=False),
-        Binding("right,l", f"sideways({SIDEWAYS})", show=False),
+        Binding("left", f"sideways(-{SIDEWAYS})", show=False),
+        Binding("right", f"sideways({SIDEWAYS})", show=False),
     ]
 
     class Selected(Message):

@@ -13,6 +13,7 @@ from valet_studio.plan.changes import Plan, RunBackfill
 from valet_studio.schema.model import Json, Sources
 from valet_studio.tui.detail import document as whole_document
 from valet_studio.tui.progress import PHASES, FailedDocument, Progress
+from valet_studio.tui.receipt import receipt
 from valet_studio.tui.text import (
     BLANK,
     code,
@@ -45,6 +46,8 @@ def run_lines(progress: Progress, width: int, earlier_plan: bool) -> list[Conten
         return [*parts, *_live(progress, width)]
     for item in progress.problems if not progress.cancelled else ():
         parts += [BLANK, *wrapped(problem(item, width), width)]
+    kept = receipt(progress, width)
+    parts += [BLANK, *kept] if kept else []
     parts += _retried(progress, width)
     for report in progress.backfills:
         parts += [BLANK, *_backfill(report, width, _code(progress.plan, report))]

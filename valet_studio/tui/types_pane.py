@@ -25,8 +25,8 @@ class TypesPane(Vertical):
 
     BORDER_TITLE = "2 Types"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "tab(-1)", show=False),
-        Binding("right,l", "tab(1)", show=False),
+        Binding("left", "tab(-1)", show=False),
+        Binding("right", "tab(1)", show=False),
     ]
 
     def __init__(self) -> None:
