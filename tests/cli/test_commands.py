@@ -42,14 +42,12 @@ def test_help_lists_the_commands_in_the_order_of_use() -> None:
     names = [line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "]
     assert names == [
         *("init", "demo", "plan", "dry-run", "apply", "codegen", "check", "history", "undo"),
-        *("backfill", "schema", "serve"),
+        *("backfill", "schema", "serve", "replica"),
     ]
 
 
 @pytest.mark.parametrize("command", ["", *cli.commands])
 def test_every_command_has_help(command: str) -> None:
-    if command == "replica":
-        return
     done = run(*command.split(), "--help")
     assert done.exit_code == 0
     assert done.stdout.startswith("Usage: valet-studio")
@@ -70,7 +68,8 @@ def test_the_studio_needs_a_terminal(project: Project) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("replica",),
+        ("replica", "connect", "a.db", "--server", "http://127.0.0.1:1"),
+        ("dry-run", "--replica", "missing.db"),
         ("plan", "--db", "libsql://x.test"),
         ("serve", "--db", "http://127.0.0.1:1"),
         ("serve", "--host", "0.0.0.0"),
@@ -99,6 +98,7 @@ def test_what_cannot_be_done_is_one_sentence(
     ("arguments", "code"),
     [
         (("plan", "--nonsense"), 2),
+        (("replica", "connect", "a.db"), 2),
         (("codegen", "--server"), 2),
         (("codegen", "--server", "http://x.test", "--db", "a.db"), 2),
         (("codegen", "--lang", "ruby"), 2),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from valet_studio import pipeline, report
 from valet_studio.commands.console import (
     agreed,
@@ -56,10 +58,24 @@ def plan(settings: Settings, form: str) -> int:
     return 0
 
 
-def dry_run(settings: Settings, *, as_json: bool) -> int:
-    """Rehearse on a copy."""
+def dry_run(settings: Settings, *, as_json: bool, replica: Path | None = None) -> int:
+    """Rehearse on a copy, and on a copy of a client's replica where one is named."""
     state, _ = planned(settings)
-    return _tell(_rehearse(state, progress=not as_json), state, as_json, rehearsal=True)
+    if replica is None or state.schema is None:
+        return _tell(_rehearse(state, progress=not as_json), state, as_json, rehearsal=True)
+    from valet_studio.replica.rehearse import rehearse_replica
+    from valet_studio.replica.report import replica_json, replica_text
+
+    done = _rehearse(state, progress=not as_json)
+    target = pipeline.target_of(settings)
+    with interruptible() as cancelled:
+        client = rehearse_replica(replica, target, state.schema, cancelled, limits=settings.limits)
+    if as_json:
+        say_json({**report.report_json(done), "replica": replica_json(client)})
+    else:
+        say(report.report_text(done, rehearsal=True, database=state.database.label) + "\n")
+        say(replica_text(client))
+    return max(EXIT_CODES[done.status], EXIT_CODES.get(client.status, REJECTED))
 
 
 def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = None) -> int:

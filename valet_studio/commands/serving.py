@@ -1,4 +1,4 @@
-"""serve: the push server."""
+"""serve, replica connect: the push server, and a client that follows one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from valet_studio import report
-from valet_studio.commands.console import complain, say
+from valet_studio.commands.console import complain, interruptible, say
+from valet_studio.commands.runs import EXIT_CODES
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError, Unsupported
 from valet_studio.migrate.events import Report
@@ -14,6 +15,8 @@ from valet_studio.remote.target import is_server
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from valet_studio.replica import Connected
 
 
 def serve(settings: Settings, host: str, port: int, key_file: str | None) -> int:
@@ -45,6 +48,41 @@ def serve(settings: Settings, host: str, port: int, key_file: str | None) -> int
     serving.serve(file, serving.Address(host, port), options, ready)
     say("Stopped serving.\n")
     return 0
+
+
+def connect(settings: Settings, file: Path, server: str) -> int:
+    """Migrate a replica to its server's schema, once."""
+    from valet_studio.replica import SyncEngine
+
+    engine = SyncEngine(file, server, limits=settings.limits)
+    with interruptible() as cancelled:
+        done = engine.connect(cancelled)
+    return _told(done, file)
+
+
+def follow(settings: Settings, file: Path, server: str) -> int:
+    """Migrate a replica at each change of its server's schema, until Ctrl-C or SIGTERM."""
+    from valet_studio.replica import SyncEngine
+
+    engine = SyncEngine(file, server, limits=settings.limits)
+
+    def lost(error: StudioError) -> None:
+        complain(report.problems_text(error.problems))
+
+    with interruptible() as cancelled:
+        say(f"{file} follows {server}. Ctrl-C stops.\n")
+        for done in engine.follow(cancelled, lost=lost):
+            _told(done, file)
+    say("Stopped following.\n")
+    return 0
+
+
+def _told(done: Connected, file: Path) -> int:
+    """Tell what a connection brought; returns the exit code."""
+    from valet_studio.replica.report import connected_text
+
+    say(connected_text(done, str(file)))
+    return EXIT_CODES.get(done.status, 0)
 
 
 def _server_parts() -> tuple[ModuleType, ModuleType]:

@@ -1,4 +1,4 @@
-"""What a push may hold: schema.json, judged before anything of it is believed.
+"""A schema.json that came from elsewhere, judged before anything of it is believed.
 
 Only the sources count. They are run in the sandbox, and what they declare must be what the
 document declares; a document whose data says one thing and whose sources do another is refused.
@@ -25,11 +25,7 @@ _AT_ONCE = 4
 """Schemas that are run at the same time; each takes a process."""
 
 
-class BadBody(SchemaError):
-    """The body is no schema.json that can be pushed."""
-
-
-class Schemas:
+class ReceivedSchemas:
     """Schemas by the sources that they were evaluated from. Safe to use from several threads."""
 
     def __init__(self, limits: Limits):
@@ -38,15 +34,18 @@ class Schemas:
         self._room = BoundedSemaphore(_AT_ONCE)
         self._known: OrderedDict[str, Schema] = OrderedDict()
 
-    def read(self, body: bytes) -> Schema:
-        """The schema of a pushed schema.json.
+    def read(self, text: bytes) -> Schema:
+        """The schema of a schema.json.
 
         Raises:
-            BadBody: it is malformed, or does not declare what its sources declare.
-            SchemaError: its sources are wrong.
+            SchemaError: it is malformed, its sources are wrong, or it does not declare what they
+                declare.
             SandboxError: they could not be run.
         """
-        document = _parsed(body)
+        return self.judge(_parsed(text))
+
+    def judge(self, document: Json) -> Schema:
+        """The schema of a schema.json that was parsed already; raises as `read` does."""
         try:
             declared = from_document(document)
         except (ValueError, RecursionError) as error:
@@ -72,9 +71,9 @@ class Schemas:
         return schema
 
 
-def _parsed(body: bytes) -> Json:
+def _parsed(text: bytes) -> Json:
     try:
-        document: Json = json.loads(body.decode("utf-8"))
+        document: Json = json.loads(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise _bad(f"It is not UTF-8 text: byte {error.start} is wrong.") from None
     except json.JSONDecodeError as error:
@@ -134,7 +133,7 @@ def _sentence(error: Exception, otherwise: str) -> str:
     return text if text.endswith(".") else f"{text}."
 
 
-def _bad(message: str, location: Location | None = None) -> BadBody:
-    place = f"{DOCUMENT} cannot be pushed. "
-    hint = "Push what `valet-studio schema` prints."
-    return BadBody([Problem(place + message, hint, location)])
+def _bad(message: str, location: Location | None = None) -> SchemaError:
+    place = f"{DOCUMENT} cannot be used. "
+    hint = "`valet-studio schema` prints one that can."
+    return SchemaError([Problem(place + message, hint, location)])

@@ -26,7 +26,7 @@ from valet_studio.migrate.noted import apply_noting
 from valet_studio.migrate.target import LocalTarget
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Json, Schema
-from valet_studio.server.body import Schemas
+from valet_studio.schema.received import ReceivedSchemas
 from valet_studio.server.runs import Run
 from valet_studio.typescript.limits import Limits
 
@@ -76,7 +76,7 @@ class Service:
         pushed: Callable[[Report], None],
     ):
         self.target = LocalTarget(file)
-        self.schemas = Schemas(limits)
+        self.schemas = ReceivedSchemas(limits)
         self._limits = limits
         self._wait_seconds = wait_seconds
         self._pushed = pushed

@@ -1,0 +1,97 @@
+"""Bring a replica's file from the schema that it holds to its server's, version by version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from valet_studio.database.target import FileTarget
+from valet_studio.errors import ServerError, StudioError
+from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.noted import apply_noting
+from valet_studio.migrate.target import LocalTarget
+from valet_studio.migrate.versions import Position, Version, Versions, note_position, position_of
+from valet_studio.schema.model import Schema
+from valet_studio.schema.received import ReceivedSchemas
+from valet_studio.typescript.limits import Limits
+
+
+class ReplicaAhead(StudioError):
+    """The replica holds a schema that its server does not know."""
+
+
+def where(file: FileTarget) -> Position:
+    """Where a replica stands. Reads only."""
+    with file.reading() as connection:
+        return position_of(connection)
+
+
+def check_known(file: FileTarget, server: str, versions: Versions) -> None:
+    """Refuse to go on where the server cannot lead the replica on.
+
+    Raises:
+        ReplicaAhead: the server does not know the replica's schema.
+        ServerError: the server does not know its own.
+    """
+    if not versions.known:
+        raise ReplicaAhead(
+            f"{file.label} is ahead of {server}: it holds a schema that the server does not know. "
+            "Nothing was changed.",
+            "The server was put back to an earlier state, or it is another one. Bring it forward, "
+            "or begin with a fresh replica.",
+        )
+    last = versions.after[-1].hash if versions.after else None
+    if versions.after and last != versions.hash:
+        raise _unrecorded(server)
+
+
+def missing(server: str, position: Position, versions: Versions) -> bool:
+    """Whether the server is at another schema than the replica.
+
+    Raises:
+        ServerError: it is, and does not say at which.
+    """
+    if versions.hash == position.hash:
+        return False
+    if not versions.after:
+        raise _unrecorded(server)
+    return True
+
+
+def _unrecorded(server: str) -> ServerError:
+    return ServerError(
+        f"{server} does not record the schema that it holds, so no client can follow it.",
+        "Push the schema once more through valet-studio.",
+    )
+
+
+def catch_up(
+    file: FileTarget,
+    versions: tuple[Version, ...],
+    schemas: ReceivedSchemas,
+    cancelled: IsCancelled,
+    *,
+    limits: Limits,
+) -> Iterator[Event]:
+    """Apply each version in order, each in a transaction of its own.
+
+    There is one `Report` a version that had something to do; after one that is not `ok` nothing
+    further is applied. Stopped anywhere, the next call goes on from there.
+
+    Raises:
+        Cancelled, StudioError: the version under way was rolled back.
+    """
+    for version in versions:
+        schema = schemas.judge(dict(version.document))
+        plan = LocalTarget(file).plan(schema, strict=False)
+        note = partial(note_position, version=version)
+        events = apply_noting(file, schema, plan, cancelled, note, limits=limits, snapshot=False)
+        for event in events:
+            yield event
+            if isinstance(event, Report) and event.status in ("failed", "rejected"):
+                return
+
+
+def last_schema(versions: tuple[Version, ...], schemas: ReceivedSchemas) -> Schema | None:
+    """The schema of the last version."""
+    return schemas.judge(dict(versions[-1].document)) if versions else None
