@@ -63,6 +63,16 @@ def test_the_tour_refuses_the_type_change_and_undoes_the_last_apply(told: str) -
     assert "142 of 142 rows updated" in told
 
 
+COMMON = ("schema", "valet-dir", "db", "strict", "production", "read-only", "debug", "help")
+"""Flags that every command takes; the README tells of them once."""
+
+
+def test_the_flags_of_every_command_are_in_the_readme() -> None:
+    paragraph = README.split("## Commands")[1].split("|")[0]
+    for flag in COMMON[:-1]:
+        assert f"`--{flag}" in paragraph
+
+
 def commands() -> dict[str, click.Command]:
     """Every command by its full name."""
     found: dict[str, click.Command] = {}
@@ -77,7 +87,7 @@ def commands() -> dict[str, click.Command]:
 @pytest.mark.parametrize("name", sorted(commands()))
 def test_every_command_and_its_own_flags_are_in_the_readme(name: str) -> None:
     (line,) = [row for row in README.splitlines() if row.startswith(f"| `valet-studio {name}")]
-    common = {"--schema", "--valet-dir", "--db", "--strict", "--debug", "--help"}
+    common = {f"--{flag}" for flag in COMMON}
     for parameter in commands()[name].params:
         flags = {flag for flag in parameter.opts if flag.startswith("--")}
         if isinstance(parameter, click.Option) and not flags & common and not parameter.hidden:
