@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import apsw
@@ -153,7 +154,7 @@ def _applied(meta: Mapping[str, str], problems: list[Problem]) -> Schema | None:
     if not text:
         return None
     try:
-        return from_document(json.loads(text))
+        return _recorded(text)
     except (StudioError, ValueError, KeyError, TypeError, AttributeError):
         problems.append(
             Problem(
@@ -163,6 +164,12 @@ def _applied(meta: Mapping[str, str], problems: list[Problem]) -> Schema | None:
             )
         )
         return None
+
+
+@lru_cache(maxsize=2)
+def _recorded(text: str) -> Schema:
+    """The schema of a `schema_json`; each look at a database finds the same text in it."""
+    return from_document(json.loads(text))
 
 
 def _kept(meta: Mapping[str, str], problems: list[Problem]) -> tuple[Table, ...]:

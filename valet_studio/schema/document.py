@@ -48,6 +48,10 @@ def to_document(schema: Schema) -> dict[str, Json]:
     }
 
 
+_last_hash: tuple[Schema | None, str] = (None, "")
+"""The last schema and its hash: one pass asks for it several times."""
+
+
 def schema_hash(schema: Schema) -> str:
     """SHA-256 of what the schema means, in hex.
 
@@ -55,6 +59,13 @@ def schema_hash(schema: Schema) -> str:
     formatting, comments and code that no backfill reaches. Everything does that changes the
     database, the types, the sync rules, the indexes or what a backfill computes.
     """
+    global _last_hash
+    if _last_hash[0] is not schema:
+        _last_hash = (schema, _hash(schema))
+    return _last_hash[1]
+
+
+def _hash(schema: Schema) -> str:
     tables = sorted(map(_normal_table, schema.tables), key=lambda table: table.name)
     text = _dumps([table_to_document(table) for table in tables])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -154,7 +165,7 @@ def _normal_table(table: Table) -> Table:
         table,
         fields=tuple(
             sorted(
-                (replace(f, validator=_normal(f.validator)) for f in table.fields),
+                (_normal_field(field) for field in table.fields),
                 key=lambda f: f.name,
             )
         ),
@@ -166,7 +177,14 @@ def _normal_table(table: Table) -> Table:
     )
 
 
+def _normal_field(field: Field) -> Field:
+    normal = _normal(field.validator)
+    return field if normal is field.validator else replace(field, validator=normal)
+
+
 def _normal(validator: Validator) -> Validator:
+    if not (validator.items or validator.fields or isinstance(validator.value, float)):
+        return validator
     items = tuple(_normal(item) for item in validator.items)
     if validator.kind == "union":
         # Told apart by their JSON: to Python, the literals 1 and true are equal.
@@ -201,11 +219,15 @@ def _field_from(document: Json) -> Field:
 
 
 _KINDS = frozenset(Kind.__args__)  # type: ignore[attr-defined]
+_PLAIN: dict[Json, Validator] = {kind: Validator(kind) for kind in _KINDS}
+"""One validator of each kind that has no parts: most of a large schema's."""
 
 
 def _validator_from(document: Json, name: str) -> Validator:
     root = _mapping(document, f"the type of {name}")
     kind = root.get("kind")
+    if len(root) == 1 and kind in _PLAIN:
+        return _PLAIN[kind]
     if kind not in _KINDS:
         raise ValueError(f"The type of {name} has the unknown kind {kind!r}.")
     table, value = root.get("table"), root.get("value")
