@@ -101,6 +101,21 @@ def document(found: dict[str, Json], width: int, marked: str | None = None) -> l
     return drawn
 
 
+def table_detail(
+    name: str, counted: str, table: Table | None, sources: Sources | None, width: int
+) -> Content:
+    """A table of the plan as a whole: what it declares, and where."""
+    parts = [Content.assemble((name, "bold"), (f"  {counted.strip()}", "$muted"))]
+    if table is not None:
+        parts.append(_table(table, Content(table.name).cell_length))
+    if table is not None and table.location is not None and sources is not None:
+        parts += [BLANK, rule(str(table.location))]
+        around = excerpt(sources, table.location, width, 0, 8 + len(table.fields))
+        if around is not None:
+            parts.append(around)
+    return lines(parts)
+
+
 def warning_detail(item: Problem, sources: Sources, width: int) -> Content:
     """A warning of the plan: what, what to do, where."""
     parts = [Content.assemble(("! ", "bold $warning"), (item.message, "bold"))]

@@ -19,7 +19,7 @@ from valet_studio.tui.text import one_line, shortened
 LONGEST_ID = 20
 
 
-class FailureList(ScrollView, can_focus=True):
+class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
     """One line a document; `✓` where it worked when it was tried again."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"failure-list--cursor"}
@@ -85,7 +85,7 @@ class FailureList(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         style = self.visual_style
         if at == self.cursor:
-            style = style + self.get_visual_style("failure-list--cursor", partial=True)
+            style = self.get_visual_style("failure-list--cursor")
         item = self.items[at]
         newest = self.progress.newest(item)
         mended = newest is None

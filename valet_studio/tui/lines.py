@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
+from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Size
@@ -16,12 +17,16 @@ SIDEWAYS = 8
 """Cells that one press of shift+left or shift+right scrolls."""
 
 
-class Lines(ScrollView, can_focus=True):
-    """Lines that are not wrapped; wider ones scroll sideways."""
+class Lines(ScrollView, can_focus=True, inherit_bindings=False):
+    """Lines that are not wrapped; a wider one ends in "…", and scrolls sideways."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "scroll_up", show=False),
         Binding("down,j", "scroll_down", show=False),
+        Binding("pageup", "page_up", show=False),
+        Binding("pagedown", "page_down", show=False),
+        Binding("home", "scroll_home", show=False),
+        Binding("end", "scroll_end", show=False),
         Binding("shift+left", f"sideways(-{SIDEWAYS})", show=False),
         Binding("shift+right", f"sideways({SIDEWAYS})", show=False),
     ]
@@ -69,5 +74,8 @@ class Lines(ScrollView, can_focus=True):
             room = max(1, line.cell_length)
             drawn = Visual.to_strips(self, line, room, 1, self.visual_style) if line else []
             self._strips[at] = drawn[0] if drawn else Strip([])
-        strip = self._strips[at].crop(across, across + width)
-        return strip.extend_cell_length(width, self.rich_style)
+        strip = self._strips[at]
+        if strip.cell_length > across + width:
+            kept = strip.crop(across, across + width - 1)
+            return Strip.join([kept, Strip([Segment("…", self.rich_style)])])
+        return strip.crop(across, across + width).extend_cell_length(width, self.rich_style)

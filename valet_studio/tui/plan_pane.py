@@ -15,7 +15,13 @@ from textual.widgets import Input, Static
 from valet_studio.errors import Location
 from valet_studio.migrate.touched import Touched
 from valet_studio.plan.changes import AnyChange
-from valet_studio.tui.detail import change_detail, empty_detail, problems_detail, warning_detail
+from valet_studio.tui.detail import (
+    change_detail,
+    empty_detail,
+    problems_detail,
+    table_detail,
+    warning_detail,
+)
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.plan_rows import Row, plan_rows, signs_counted
 from valet_studio.tui.plan_tree import PlanTree
@@ -143,7 +149,8 @@ class PlanPane(Vertical):
         elif row is not None and row.problem is not None and sources is not None:
             drawn = warning_detail(row.problem, sources, width)
         elif row is not None:
-            drawn = Content.styled(row.counted, "$muted")
+            table = schema.table_named(row.key[0]) if schema is not None else None
+            drawn = table_detail(row.text, row.counted, table, sources, width)
         else:
             drawn = empty_detail(self.facts)
         self.query_one("#detail-text", Static).update(drawn)

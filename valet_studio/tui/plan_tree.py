@@ -20,7 +20,7 @@ LEAST_TEXT = 16
 """Cells below which a row's count gives way to its sentence."""
 
 
-class PlanTree(ScrollView, can_focus=True):
+class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
     """Tables and their changes. Cursor, folding, scroll and filter survive a new plan."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"plan-tree--cursor"}
@@ -75,10 +75,12 @@ class PlanTree(ScrollView, can_focus=True):
             self.shown = matching(self.rows, self.filter)
         else:
             self.shown = [row for row in self.rows if row.heading or row.parent not in self.folded]
-        at = {row.key: at for at, row in enumerate(self.shown)}
-        heading = (select[0], "", "") if select is not None else None
+        at: dict[RowKey | None, int] = {row.key: at for at, row in enumerate(self.shown)}
+        heading: RowKey = (select[0], "", "") if select is not None else ("", "", "")
         first = next((at for at, row in enumerate(self.shown) if not row.heading), 0)
-        self.cursor = at.get(select, at.get(heading, first)) if select and heading else first
+        if heading in self.folded and not self.filter.strip():
+            first = at.get(heading, first)
+        self.cursor = at.get(select, first)
         taller = self.virtual_size.height != len(self.shown)
         self.virtual_size = Size(0, len(self.shown))
         self.refresh(layout=taller)
@@ -153,7 +155,7 @@ class PlanTree(ScrollView, can_focus=True):
             return Strip.blank(width, self.rich_style)
         style = self.visual_style
         if at == self.cursor:
-            style = style + self.get_visual_style("plan-tree--cursor", partial=True)
+            style = self.get_visual_style("plan-tree--cursor")
         row = self.shown[at]
         folded = row.key in self.folded and not self.filter.strip()
         content = row_content(row, folded, width)

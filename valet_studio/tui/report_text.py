@@ -25,6 +25,7 @@ from valet_studio.tui.text import (
     one_line,
     problem,
     rule,
+    short_duration,
     shortened,
     value,
 )
@@ -175,7 +176,7 @@ def _phases(progress: Progress, width: int) -> list[Content]:
     backfill_failed = any(report.failed for report in progress.backfills)
     for phase in PHASES[progress.work]:
         spent = progress.seconds.get(phase)
-        time = f" {duration(spent)}" if spent is not None else ""
+        time = f" {short_duration(spent)}" if spent is not None and spent >= 0.001 else ""
         if phase == "backfill" and backfill_failed:
             drawn.append(Content.styled(f"✗ backfill{time}", "bold $error"))
         elif phase in progress.passed or progress.succeeded:
@@ -184,13 +185,8 @@ def _phases(progress: Progress, width: int) -> list[Content]:
             drawn.append(Content.styled(f"{'✗' if progress.ended else '●'} {phase}", "bold"))
         else:
             drawn.append(Content.styled(f"· {phase}", "$muted"))
-    rows: list[Content] = []
-    for part in drawn:
-        if rows and rows[-1].cell_length + 2 + part.cell_length <= width:
-            rows[-1] = rows[-1] + "  " + part
-        else:
-            rows.append(part)
-    return rows
+    wide = Content("  ").join(drawn)
+    return [wide] if wide.cell_length <= width else wrapped(Content(" ").join(drawn), width)
 
 
 def _live(progress: Progress, width: int) -> list[Content]:
@@ -290,9 +286,10 @@ def _counts(report: BackfillReport) -> Content:
     if not report.failed:
         return Content(f"{report.updated:,} of {count(report.rows, 'row')} filled{null} · 0 failed")
     worked = report.rows - report.failed
+    others = f" · {worked:,} would work" if worked else ""
     return Content.assemble(
         (f"✗ {report.failed:,} of {count(report.rows, 'row')} failed", "bold $error"),
-        (f" · {worked:,} would work, and none was filled", "$muted"),
+        (f"{others} · none filled", "$muted"),
     )
 
 

@@ -110,6 +110,8 @@ class MainScreen(Screen[None]):
     def show_run(self, facts: Facts, progress: Progress | None) -> None:
         """Draw only what a running dry run or apply changes."""
         self.set_class(progress is not None, "-rehearsed")
+        failed = progress is not None and progress.ended and bool(progress.failures)
+        self.set_class(failed, "-failed")
         self.dry_run_pane.show(facts, progress)
 
     def say(self, text: str, tone: Tone = "plain") -> None:

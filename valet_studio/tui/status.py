@@ -22,6 +22,10 @@ TONES: dict[Tone, tuple[str, str]] = {
 }
 
 
+LEAST_PATHS = 40
+"""Cells that the paths of schema and database must be left with."""
+
+
 class StatusLine(Widget):
     """Schema and watching, database and size, the plan's state, its fingerprint, its rehearsal."""
 
@@ -46,8 +50,10 @@ def status_text(facts: Facts, width: int) -> Content:
     state = facts.good or facts.state
     watching = ("● ", "$success") if facts.watching else ("‖ ", "$warning")
     paused = "" if facts.watching else " paused"
-    paused += " live" if facts.live else ""
-    right = _plan_part(facts)
+    live = "  live" if facts.live else ""
+    right = _plan_part(facts, whole=True)
+    if right.cell_length > width - LEAST_PATHS:
+        right = _plan_part(facts, whole=False)
     database = facts.settings.database
     about = ""
     if state is not None:
@@ -58,7 +64,7 @@ def status_text(facts: Facts, width: int) -> Content:
             about = f" {size(state.database.size)}"
         if state.database.read_only:
             about += " read-only"
-    room = width - right.cell_length - len(paused) - len(about) - 9
+    room = width - right.cell_length - len(paused) - len(live) - len(about) - 9
     schema = str(facts.settings.schema_path)
     if len(schema) + len(database) > room:
         half = max(10, room // 2)
@@ -69,6 +75,7 @@ def status_text(facts: Facts, width: int) -> Content:
         watching,
         (schema, "bold"),
         (paused, "$warning"),
+        (live, "bold $primary"),
         ("  │ ", "$border-idle"),
         (database, "bold"),
         (about, "$muted"),
@@ -77,7 +84,8 @@ def status_text(facts: Facts, width: int) -> Content:
     return Content.assemble(left, " " * gap, right)
 
 
-def _plan_part(facts: Facts) -> Content:
+def _plan_part(facts: Facts, whole: bool) -> Content:
+    """The plan's state; its fingerprint, too, where the `whole` of it fits."""
     plan = facts.plan
     if facts.state is None:
         return Content.styled("reading…", "$muted")
@@ -94,7 +102,9 @@ def _plan_part(facts: Facts) -> Content:
         "pending": (f"~ {pending}" if plan.pending else "~ new hash", "bold $primary"),
         "blocked": ("✗ rejected", "bold $error"),
     }[plan.status]
-    parts = [Content.styled(*said), Content.styled(plan.fingerprint[:8], "$muted")]
+    parts = [Content.styled(*said)]
+    if whole:
+        parts.append(Content.styled(plan.fingerprint[:8], "$muted"))
     if facts.type_errors:
         errors = count(len(facts.type_errors), "type error")
         parts.insert(1, Content.styled(f"✗ {errors}", "bold $error"))

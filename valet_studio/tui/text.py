@@ -57,6 +57,11 @@ def duration(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
+def short_duration(seconds: float) -> str:
+    """ "3ms" below a second, then as `duration`."""
+    return f"{seconds * 1000:.0f}ms" if seconds < 1 else duration(seconds)
+
+
 def shortened(text: str, width: int) -> str:
     """The text in at most `width` cells, its end replaced by "…" where it is longer."""
     content = Content(text)
