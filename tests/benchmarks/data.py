@@ -99,7 +99,7 @@ class Place:
                 connection.execute(f'DROP TRIGGER "{name}"')
             fill(connection, count)
             for _, sql in held:
-                connection.execute(sql)
+                connection.execute(str(sql))
             connection.execute(f"PRAGMA journal_mode = {mode}").fetchall()
         self.database.rename(path)
         shutil.rmtree(self.root / ".valet", ignore_errors=True)

@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import time
 
-import boabem
+import boabem  # type: ignore[import-not-found]
 
 CASES = {
     "map": """(row) => { const mapping = { high: 3, medium: 2, low: 1 };

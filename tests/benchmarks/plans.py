@@ -1,0 +1,96 @@
+"""How fast a plan appears: of the seed, of large schemas, against large databases."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+from valet_studio import pipeline
+from valet_studio.database.inspect import inspect
+from valet_studio.database.target import open_target
+from valet_studio.plan.compare import compare
+
+from .backfills import finish, never
+from .data import HEADER, Place, before_text, schema_text
+from .table import Row, medians, p95, timed
+
+DEBOUNCE = 0.05
+"""Seconds that the watcher waits for further saves."""
+
+
+def commands(place: Place, runs: int) -> Iterator[Row]:
+    """Whole processes."""
+    _applied(place, before_text("map"))
+    place.write(schema_text("map"))
+    studio = [sys.executable, "-m", "valet_studio"]
+    given = ["--schema", str(place.settings.schema_path), "--db", str(place.database)]
+    found = medians(
+        max(runs, 9),
+        help=lambda: timed(lambda: _run([*studio, "--help"])),
+        plan=lambda: timed(lambda: _run([*studio, *given, "plan"])),
+    )
+    yield Row("--help, whole process", found["help"], "", None, 0.10, "ours ≤")
+    yield Row("plan on the seed, whole process", found["plan"], "", None, 0.20, "ours ≤")
+
+
+def saves(place: Place, runs: int) -> Iterator[Row]:
+    """From a save to the new plan, debounce included; the warm process of a running studio."""
+    for name, text, target in (
+        ("the seed's schema", schema_text("map"), 0.08),
+        ("200 tables, 2,000 fields", large(200, 10), 0.15),
+    ):
+        _applied(place, before_text("map") if "seed" in name else text)
+        place.write(text)
+        pipeline.look(place.settings)
+        seconds = []
+        for number in range(4 * runs):
+            time.sleep(0.2)
+            place.write(
+                text.replace("f0: v.string()", f"f0_{number}: v.string()", 1) + f"// {number}\n"
+            )
+            seconds.append(timed(lambda: pipeline.look(place.settings)))
+        yield Row(
+            f"save → new plan, p95, {name}", DEBOUNCE + p95(seconds), "", None, target, "ours ≤"
+        )
+
+
+def many_tables(place: Place, runs: int) -> Iterator[Row]:
+    """Inspecting and comparing, without counts."""
+    _applied(place, large(1000, 5))
+    schema = pipeline.look(place.settings).schema
+    assert schema is not None
+
+    def plan() -> float:
+        began = time.perf_counter()
+        with open_target(str(place.database)).reading() as connection:
+            compare(schema, inspect(connection))
+        return time.perf_counter() - began
+
+    plan()
+    found = medians(max(runs, 9), ours=plan)
+    yield Row("plan against 1,000 tables, no counts", found["ours"], "", None, 0.05, "ours ≤")
+
+
+def large(tables: int, fields: int) -> str:
+    """A schema.ts of so many tables and fields."""
+    kinds = ("string", "number", "boolean")
+    written = ",\n".join(
+        f"t{i}: defineTable({{ {', '.join(f'f{j}: v.{kinds[j % 3]}()' for j in range(fields))} }})"
+        ".sync({ mode: 'full' })"
+        for i in range(tables)
+    )
+    return f"{HEADER}export default defineSchema({{\n{written} }})\n"
+
+
+def _applied(place: Place, text: str) -> None:
+    place.database.unlink(missing_ok=True)
+    place.write(text)
+    finish(pipeline.apply(pipeline.look(place.settings), never))
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "NO_COLOR": "1"})
+    assert done.returncode == 0, done.stderr.decode()
