@@ -136,7 +136,7 @@ def test_cancel_interrupts_a_long_statement(tmp_path: Path) -> None:
     "spec", ["http://x/y", "https://x", "libsql://x.turso.io", "libsql:x", "file:a.db", ":memory:"]
 )
 def test_other_targets_are_refused_in_a_sentence(spec: str) -> None:
-    with pytest.raises(Unsupported, match="this version works on SQLite database files only"):
+    with pytest.raises(Unsupported, match="this works on SQLite database files only"):
         open_target(spec)
 
 

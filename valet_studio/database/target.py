@@ -110,7 +110,7 @@ def open_target(spec: str) -> FileTarget:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", spec)
     if spec == ":memory:" or "://" in spec or (scheme and scheme[1].lower() in ("file", "libsql")):
         raise Unsupported(
-            f"{spec} is not a file: this version works on SQLite database files only.",
+            f"{spec} is not a file: this works on SQLite database files only.",
             "Name a path with --db, such as --db .valet/dev.db.",
         )
     return FileTarget(spec, Path(spec))

@@ -9,6 +9,7 @@ import apsw
 from valet_studio.database.errors import database_errors
 from valet_studio.database.layout import CREATE_BOOKKEEPING
 from valet_studio.database.target import FileTarget
+from valet_studio.migrate.ahead import Ahead, look_ahead
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import Event, IsCancelled
 from valet_studio.migrate.migration import migrate
@@ -51,7 +52,9 @@ def apply_noting(
         database_errors(file.label),
         file.writing() as connection,
         Evaluators(schema.sources, limits, twice=False) as evaluators,
+        Ahead() as ahead,
     ):
+        yield from look_ahead(ahead, connection, schema, plan, evaluators, cancelled, strict=strict)
         yield from migrate(
             connection,
             schema,
@@ -60,4 +63,5 @@ def apply_noting(
             cancelled,
             strict=strict,
             before_changes=before_changes,
+            ahead=ahead,
         )
