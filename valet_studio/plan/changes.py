@@ -222,8 +222,16 @@ AnyChange: TypeAlias = (
 Status: TypeAlias = Literal["in_sync", "pending", "blocked"]
 
 
+class _Known:
+    """Room for what is worked out once of a frozen plan: screens ask for it at every key."""
+
+    __slots__ = ("_pending", "_status")
+    _pending: tuple[AnyChange, ...]
+    _status: Status
+
+
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(_Known):
     """What a push will do to one database, in the order in which it will be done."""
 
     schema_hash: str
@@ -238,11 +246,17 @@ class Plan:
     @property
     def status(self) -> Status:
         """`blocked` where a change is breaking, `in_sync` where nothing is left to do."""
-        if any(change.risk is Risk.BREAKING for change in self.changes):
-            return "blocked"
-        return "pending" if self.pending or self.schema_hash != self.applied_hash else "in_sync"
+        if not hasattr(self, "_status"):
+            left = self.pending or self.schema_hash != self.applied_hash
+            blocked = any(change.risk is Risk.BREAKING for change in self.changes)
+            status: Status = "blocked" if blocked else "pending" if left else "in_sync"
+            object.__setattr__(self, "_status", status)
+        return self._status
 
     @property
     def pending(self) -> tuple[AnyChange, ...]:
         """The changes that apply will carry out: all but drift."""
-        return tuple(change for change in self.changes if not isinstance(change, Drift))
+        if not hasattr(self, "_pending"):
+            pending = tuple(change for change in self.changes if not isinstance(change, Drift))
+            object.__setattr__(self, "_pending", pending)
+        return self._pending

@@ -501,7 +501,7 @@ class StudioApp(App[None]):
         state = self.facts.good
         if state is not None:
             self.run_worker(
-                partial(write_files, self.engine, state, after, self.post_message),
+                lambda: write_files(self.engine, state, after, self.post_message),
                 group="files",
                 thread=True,
                 exit_on_error=False,

@@ -121,17 +121,10 @@ class Background:
         self._check_timer = self.app.set_timer(CHECK_AFTER, partial(self._check, state))
 
     def _check(self, state: StudioState) -> None:
-        number = self.checks
+        number, app = self.checks, self.app
+        outdated = lambda: number != self.checks  # noqa: E731
         self._work(
-            "check",
-            partial(
-                check_types,
-                self.app.engine,
-                state,
-                number,
-                lambda: number != self.checks,
-                self.app.post_message,
-            ),
+            "check", lambda: check_types(app.engine, state, number, outdated, app.post_message)
         )
 
     def type_checked(self, message: messages.TypesChecked) -> None:
@@ -174,8 +167,8 @@ class Background:
 
         def begin() -> None:
             outdated = lambda: number != self.reads  # noqa: E731
-            post = self.app.post_message
-            self._work("read", partial(read, self.app.engine, state, what, outdated, post))
+            app = self.app
+            self._work("read", lambda: read(app.engine, state, what, outdated, app.post_message))
 
         self._read_timer = self.app.set_timer(READ_AFTER, begin)
 
@@ -185,13 +178,11 @@ class Background:
         state, progress = app.facts.good, app.progress
         if state is None or progress is None or progress.report is None:
             return
-        app.cancel = threading.Event()
+        report, app.cancel = progress.report, threading.Event()
         app.say("Trying the failed documents again…")
         app.learn(replace(app.facts, running="retry"))
-        self._work(
-            "retry",
-            partial(retry, app.engine, state, progress.report, app.cancel.is_set, app.post_message),
-        )
+        cancelled = app.cancel.is_set
+        self._work("retry", lambda: retry(app.engine, state, report, cancelled, app.post_message))
 
     def retried(self, message: messages.Retried) -> None:
         """Say which of them work now."""
@@ -222,4 +213,7 @@ class Background:
         self.rehearse()
 
     def _work(self, group: str, work: Callable[[], None]) -> None:
+        """Begin it on a thread. A function, not a `partial`: the app writes out what it is given,
+        and a state of a thousand tables is long.
+        """
         self.app.run_worker(work, group=group, thread=True, exit_on_error=False)

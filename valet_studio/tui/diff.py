@@ -14,7 +14,7 @@ from textual.content import Content
 from valet_studio.codegen.files import render
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan
-from valet_studio.tui.text import code, count, shortened
+from valet_studio.tui.text import code, count, one_line
 
 CONTEXT = 3
 MAX_LINES = 600
@@ -186,20 +186,20 @@ def _compared(title: str, name: str, language: str, before: str | None, after: s
 
 def _statements(plan: Plan) -> Tab:
     """What apply will run, in its order."""
-    body: list[Content] = []
+    text: list[str] = []
     number = 0
     for change in plan.pending:
         if change.sql:
-            body += [Content(""), Content.styled(f"-- {shortened(change.summary, 200)}", "$muted")]
-            for sql in change.sql:
-                body += code(f"{sql.rstrip(';')};", "sql").split("\n")
             number += len(change.sql)
+            if len(text) <= MAX_LINES:
+                text += ["", f"-- {one_line(change.summary)}"]
+                text += [line for sql in change.sql for line in f"{sql.rstrip(';')};".split("\n")]
     told = count(number, "statement") if number else "No statement is to be run."
     order = "  in the order in which apply runs them" if number else ""
-    left_out = len(body) - MAX_LINES
-    tail = Content.styled(f"⋯ {count(left_out, 'more line')}", "$muted") if left_out > 0 else None
+    cut = Content.styled("⋯ The rest is shown with each change.", "$muted")
+    tail = cut if len(text) > MAX_LINES else None
     head = Content.assemble((told, "bold"), (order, "$muted"))
-    return Tab("SQL", head, body=tuple(body[:MAX_LINES]), tail=tail)
+    return Tab("SQL", head, body=_coloured(text[:MAX_LINES], "sql"), tail=tail)
 
 
 def _whole(text: str, language: str) -> tuple[Content, ...]:
