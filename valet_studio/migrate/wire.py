@@ -59,8 +59,9 @@ def decode_event(document: Json) -> Event:
 
 
 def encode_error(error: StudioError) -> dict[str, Json]:
-    """An error with all of its problems."""
-    return {"kind": type(error).__name__, "problems": encode(error.problems)}
+    """An error with all of its problems, as the nearest kind that every client knows."""
+    kind = next(k.__name__ for k in type(error).__mro__ if hasattr(errors, k.__name__))
+    return {"kind": kind, "problems": encode(error.problems)}
 
 
 def decode_error(document: Json) -> StudioError:

@@ -1,0 +1,113 @@
+"""The commands with a server in place of a file: same text, same exit codes, same JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from serving import KEY, Served, serving
+from support import Project, fill_todos, schema_of, seed_blocks
+
+from valet_studio.cli import cli
+
+BEFORE = schema_of(
+    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
+    " priority: v.string() }).sync({ mode: 'full' }),"
+)
+BACKFILL = seed_blocks()[4]
+FAILING = BACKFILL.replace("?? 1", "?? (() => { throw new Error('no such priority') })()")
+OTHER_TYPE = BEFORE.replace("priority: v.string()", "priority: v.number()")
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(cli, arguments, prog_name="valet-studio")
+
+
+@pytest.fixture
+def todos(project: Project) -> Project:
+    """142 documents, the seed's backfill pending, and the database out of the default's place."""
+    project.push(BEFORE)
+    fill_todos(project)
+    project.write(BACKFILL)
+    return project
+
+
+@pytest.fixture
+def served(todos: Project) -> Iterator[Served]:
+    database = todos.database.rename(todos.root / "served.db")
+    with serving(Path(database)) as server:
+        lines = f"VALET_PROJECT_URL={server.url}\nVALET_DEPLOY_KEY={KEY}\n"
+        (todos.root / ".env").write_text(lines, encoding="utf-8")
+        yield server
+
+
+def test_codegen_pushes_to_the_project_of_dotenv(todos: Project, served: Served) -> None:
+    done = run("codegen")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith(
+        "Schema pushed successfully\n"
+        '  Table "todos":\n'
+        "    Added columns: priorityNum\n"
+        "    Changed sync rules: clients sync the table again\n"
+        '    Backfill "priorityNum": 142 rows updated\n'
+    )
+    assert (todos.root / "_generated/valet/types.ts").exists()
+    assert not todos.database.exists()
+    again = run("codegen", "--server", served.url, "--deploy-key", KEY)
+    assert again.stdout.startswith("Schema unchanged. Nothing to push.")
+    assert run("check", "--db", served.url).exit_code == 0
+    history = json.loads(run("history", "--json", "--db", served.url).stdout)
+    assert [entry["rows"] for entry in history["migrations"]] == [142, 0]
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "code"),
+    [
+        (BACKFILL, ["check"], 3),
+        (BACKFILL, ["check", "--dry-run"], 3),
+        (FAILING, ["dry-run"], 4),
+        (FAILING, ["apply", "--yes"], 4),
+        (OTHER_TYPE, ["check"], 4),
+        (OTHER_TYPE, ["apply", "--yes"], 4),
+        (BACKFILL, ["apply", "--yes"], 0),
+        (BACKFILL, ["apply"], 1),
+    ],
+)
+def test_exit_codes(
+    todos: Project, served: Served, text: str, command: list[str], code: int
+) -> None:
+    todos.write(text)
+    assert run(*command, "--db", served.url).exit_code == code
+
+
+def comparable(text: str) -> Any:
+    """A JSON answer without its times."""
+    told = json.loads(text)
+    told.pop("seconds", None)
+    for backfill in told.get("backfills", []):
+        backfill.pop("seconds")
+    return told
+
+
+@pytest.mark.parametrize("text", [BACKFILL, FAILING, OTHER_TYPE])
+@pytest.mark.parametrize("command", [["plan", "--json"], ["dry-run", "--json"]])
+def test_a_server_answers_as_the_file_does(
+    todos: Project, served: Served, text: str, command: list[str]
+) -> None:
+    todos.write(text)
+    local = run(*command, "--db", "served.db")
+    remote = run(*command, "--db", served.url)
+    assert comparable(remote.stdout) == comparable(local.stdout)
+    assert remote.exit_code == local.exit_code
+
+
+@pytest.mark.usefixtures("todos")
+def test_a_wrong_key_is_a_sentence_and_shows_no_key(served: Served) -> None:
+    done = run("codegen", "--server", served.url, "--deploy-key", "not-the-key")
+    assert done.exit_code == 1
+    assert "refuses the deploy key" in done.stderr
+    assert "not-the-key" not in done.output
