@@ -12,6 +12,7 @@ from valet_studio import pipeline
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
 from valet_studio.plan.compare import compare
+from valet_studio.typescript import warm
 
 from .backfills import finish, never
 from .data import HEADER, Place, before_text, schema_text
@@ -44,6 +45,7 @@ def saves(place: Place, runs: int) -> Iterator[Row]:
     ):
         _applied(place, before_text("map") if "seed" in name else text)
         place.write(text)
+        warm.keep()
         pipeline.look(place.settings)
         seconds = []
         for number in range(4 * runs):

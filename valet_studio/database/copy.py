@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import apsw
 
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Cancelled
+from valet_studio.errors import Cancelled, DatabaseError
 
 _STEP_PAGES = 1_000
 
@@ -37,6 +38,7 @@ def copy_to(
             # process, and beside a busy writer never ends.
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_master").fetchall()
+            _check_space(source, destination)
             with copy.backup("main", source, "main") as backup:
                 while not backup.done:
                     if cancelled():
@@ -45,3 +47,24 @@ def copy_to(
                     yield backup.page_count - backup.remaining, backup.page_count
         finally:
             copy.close(True)
+
+
+def _check_space(source: apsw.Connection, destination: Path) -> None:
+    """Refuse a copy for which the disk has no room, before it fills the disk.
+
+    Raises:
+        DatabaseError: there is not enough space.
+    """
+    pages = int(source.execute("PRAGMA page_count").get)
+    needed = pages * int(source.execute("PRAGMA page_size").get)
+    free = shutil.disk_usage(destination.absolute().parent).free
+    if free < needed:
+        raise DatabaseError(
+            f"There is no room for a copy of the database: it needs {_megabytes(needed)}, "
+            f"and {destination.parent} has {_megabytes(free)} left. Nothing was changed.",
+            "Free some space, or let TMPDIR name a directory on a larger disk for dry runs.",
+        )
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

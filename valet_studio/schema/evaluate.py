@@ -12,9 +12,10 @@ from valet_studio.errors import Location, Problem, SchemaError
 from valet_studio.schema.behaviour import Behaviours
 from valet_studio.schema.declared import Reading, read_schema
 from valet_studio.schema.model import Schema, Sources
-from valet_studio.typescript.child import Child, ChildStopped
+from valet_studio.typescript.child import ChildStopped
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import shown_path
+from valet_studio.typescript.warm import take
 
 _DEFAULT_LIMITS = Limits()
 
@@ -37,7 +38,7 @@ def evaluate(
         SandboxError: Deno is missing or cannot be started.
     """
     entry = Location(shown_path(sources.folder, sources.entry), 1, 1)
-    with Child(sources, limits) as child:
+    with take(sources, limits) as child:
         try:
             raw = child.evaluate(cancelled)
         except ChildStopped as stopped:

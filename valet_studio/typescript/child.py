@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, cast
 
 from valet_studio.errors import Cancelled, Location, SandboxError
-from valet_studio.typescript.deno import Workspace, make_workspace, start
+from valet_studio.typescript.deno import Workspace, make_workspace, refill, start
 from valet_studio.typescript.frames import read_frame, split_answer, write_frame
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import Modules
@@ -127,6 +127,18 @@ class Child:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def adopt(self, sources: Modules, limits: Limits) -> bool:
+        """Take other modules, before any were run; False where this process does not fit them."""
+        fits = (
+            not self._evaluated
+            and limits == self._limits
+            and self._process.poll() is None
+            and refill(self._workspace, sources)
+        )
+        if fits:
+            self._sources = sources
+        return fits
 
     @property
     def sources_uri(self) -> str:

@@ -87,20 +87,8 @@ def make_workspace(modules: Modules) -> Workspace:
         ) from error
     workspace = Workspace(root, modules.entry)
     try:
-        imports = {SERVER_MODULE: (SHIM / "server.ts").as_uri()}
-        for alias, file in aliases(modules.files).items():
-            imports[(workspace.sources / alias).as_uri()] = (workspace.sources / file).as_uri()
-        for file in plain_json_imports(modules.files):
-            script = workspace.sources / f"{file}.mjs"
-            imports[(workspace.sources / file).as_uri()] = script.as_uri()
-            script.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(modules.files[file])
-            script.write_text(f"export default JSON.parse({text});\n", "utf-8")
-        for file, text in modules.files.items():
-            path = workspace.sources / file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-        (root / "import_map.json").write_text(json.dumps({"imports": imports}), "utf-8")
+        _write(workspace, modules)
+        (root / "import_map.json").write_text(_import_map(workspace, modules), "utf-8")
     except BaseException as error:
         workspace.remove()
         if isinstance(error, OSError):
@@ -110,6 +98,42 @@ def make_workspace(modules: Modules) -> Workspace:
             ) from error
         raise
     return workspace
+
+
+def refill(workspace: Workspace, modules: Modules) -> bool:
+    """Put other modules in a workspace whose process has not run any yet.
+
+    False where that cannot be: Deno has read the import map, and they need another one.
+    """
+    try:
+        known = (workspace.root / "import_map.json").read_text("utf-8")
+        if modules.entry != workspace.entry or _import_map(workspace, modules) != known:
+            return False
+        _write(workspace, modules)
+    except OSError:
+        return False
+    return True
+
+
+def _import_map(workspace: Workspace, modules: Modules) -> str:
+    imports = {SERVER_MODULE: (SHIM / "server.ts").as_uri()}
+    for alias, file in aliases(modules.files).items():
+        imports[(workspace.sources / alias).as_uri()] = (workspace.sources / file).as_uri()
+    for file in plain_json_imports(modules.files):
+        script = workspace.sources / f"{file}.mjs"
+        imports[(workspace.sources / file).as_uri()] = script.as_uri()
+    return json.dumps({"imports": imports}, sort_keys=True)
+
+
+def _write(workspace: Workspace, modules: Modules) -> None:
+    shutil.rmtree(workspace.sources, ignore_errors=True)
+    texts = dict(modules.files)
+    for file in plain_json_imports(modules.files):
+        texts[f"{file}.mjs"] = f"export default JSON.parse({json.dumps(modules.files[file])});\n"
+    for file, text in texts.items():
+        path = workspace.sources / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
 
 
 def _sweep(folder: Path) -> None:

@@ -1,0 +1,57 @@
+"""One process that waits, started and with its libraries loaded, for the next schema.ts.
+
+Off until `keep` is called: a command that evaluates once has no use for it. A waiting process has
+run nothing of the user's; it gets the modules, and runs them, as a new one would.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+from valet_studio.errors import SandboxError
+from valet_studio.typescript.child import Child
+from valet_studio.typescript.limits import Limits
+from valet_studio.typescript.modules import Modules
+
+_lock = threading.Lock()
+_kept = False
+_waiting: Child | None = None
+
+
+def keep() -> None:
+    """From now on have a process wait after each `take`; it ends with this program."""
+    global _kept
+    _kept = True
+
+
+def take(sources: Modules, limits: Limits) -> Child:
+    """A process for these modules: the one that waits where it fits, else a new one.
+
+    Raises:
+        SandboxError: Deno is missing or cannot be started.
+    """
+    global _waiting
+    with _lock:
+        found, _waiting = _waiting, None
+    child = None
+    if found is not None:
+        if found.adopt(sources, limits):
+            child = found
+        else:
+            found.close()
+    child = child or Child(sources, limits)
+    if _kept:
+        threading.Thread(target=_prepare, args=(sources, limits), daemon=True).start()
+    return child
+
+
+def _prepare(sources: Modules, limits: Limits) -> None:
+    """Start a process in the hope that the next modules have the same names."""
+    global _waiting
+    with contextlib.suppress(SandboxError):
+        child = Child(sources, limits)
+        with _lock:
+            before, _waiting = _waiting, child
+        if before is not None:
+            before.close()
