@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -63,6 +64,8 @@ def run(settings: Settings, tour: Tour | None = None) -> None:
         Exception: a defect ended it; the terminal is as it was before.
     """
     app = StudioApp(settings, memory=memory_path(), tour=tour)
+    # Collecting garbage among all that was imported would stop the keys for 50 ms now and then.
+    gc.freeze()
     try:
         app.run()
     finally:
