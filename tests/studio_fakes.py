@@ -30,9 +30,9 @@ from valet_studio.migrate.events import (
     ValueCount,
 )
 from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.touched import Touched
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
-from valet_studio.migrate.touched import Touched
 from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
 from valet_studio.plan.changes import (
     AddColumn,
@@ -228,7 +228,11 @@ class FakeEngine:
 
     def apply(self, state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
         assert state.plan is not None
-        yield from self._run(state.plan, cancelled)
+        for event in self._run(state.plan, cancelled):
+            if isinstance(event, Report):
+                kept = ".valet/snapshots/dev.before-0007.db"
+                event = replace(event, history_id=7, snapshot=kept)
+            yield event
         self.applied.append(state.plan.fingerprint)
         if self.after_apply is not None:
             self.state = self.after_apply
@@ -286,19 +290,28 @@ class FakeEngine:
         return self.entries
 
     def history_diff(
-        self, settings: Settings, before: int | None, after: int
+        self,
+        settings: Settings,  # noqa: ARG002
+        before: int | None,
+        after: int,
     ) -> tuple[SchemaChange, ...]:
         return (
             SchemaChange("+", "todos", f"field{after}", f"Field todos.field{after} (string)."),
             SchemaChange("-", "todos", None, f"Compared with {before}: [/x]."),
         )
 
-    def written_since(self, settings: Settings, cancelled: IsCancelled) -> tuple[TableWrites, ...]:
+    def written_since(
+        self,
+        settings: Settings,  # noqa: ARG002
+        cancelled: IsCancelled,  # noqa: ARG002
+    ) -> tuple[TableWrites, ...]:
         if not self.entries:
-            raise StudioError("Nothing was applied to .valet/dev.db yet, so there is nothing to undo.")
+            raise StudioError(
+                "Nothing was applied to .valet/dev.db yet, so there is nothing to undo."
+            )
         return self.writes
 
-    def undo(self, settings: Settings, cancelled: IsCancelled) -> UndoReport:
+    def undo(self, settings: Settings, cancelled: IsCancelled) -> UndoReport:  # noqa: ARG002
         while self.hold is not None and not self.hold.wait(0.01):
             if cancelled():
                 raise Cancelled()

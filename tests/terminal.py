@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -18,16 +19,26 @@ PATIENCE = 30.0
 class Terminal:
     """A program in a pseudo-terminal of a given size; the screen is emulated by pyte."""
 
-    def __init__(self, cwd: Path, *arguments: str, columns: int = 120, rows: int = 36):
+    def __init__(
+        self,
+        cwd: Path,
+        *arguments: str,
+        columns: int = 120,
+        rows: int = 36,
+        environment: Mapping[str, str] | None = None,
+    ):
         environment = {
             **os.environ,
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
             "LANG": "C.UTF-8",
+            **(environment or {}),
         }
         environment.pop("NO_COLOR", None)
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
+        self.said = b""
+        """Every byte that the program wrote."""
         self.process = pexpect.spawn(
             sys.executable,
             ["-m", "valet_studio", *arguments],
@@ -58,10 +69,25 @@ class Terminal:
         for key in keys:
             self.process.send(key)
 
+    def drain(self) -> None:
+        """Read until the program has been silent for a moment, or has talked for a while."""
+        deadline = time.monotonic() + 1
+        silent = b""
+        while self.said != silent and time.monotonic() < deadline:
+            silent = self.said
+            self._read(0.1)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the terminal another size."""
+        self.screen.resize(rows, columns)
+        self.process.setwinsize(rows, columns)
+
     def _read(self, seconds: float) -> bool:
         """Feed what the program wrote to the screen; False at its end."""
         try:
-            self._stream.feed(self.process.read_nonblocking(65536, timeout=seconds))
+            told = self.process.read_nonblocking(65536, timeout=seconds)
+            self.said += told
+            self._stream.feed(told)
         except pexpect.TIMEOUT:
             pass
         except pexpect.EOF:

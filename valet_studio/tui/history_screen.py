@@ -84,6 +84,7 @@ class HistoryScreen(Screen[None]):
         )
         self.query_one("#history-head", Static).update(head)
         self.query_one("#history-diff", Static).update(Content.styled("Reading…", "$muted"))
+        self.on_resize()
         self.query_one("#history-list").focus()
         self.run_worker(self.read, group="history", thread=True, exit_on_error=False, name="read")
 
@@ -113,7 +114,7 @@ class HistoryScreen(Screen[None]):
             self._tell(problems)
         elif event.state is WorkerState.SUCCESS and worker.name == "read":
             self.entries = tuple(worker.result or ())
-            self._fill()
+            self.call_after_refresh(self._fill)
         elif event.state is WorkerState.SUCCESS and worker.result is not None:
             pair, changes = worker.result
             self.differences[pair] = changes

@@ -182,7 +182,7 @@ class ScreenCommands:
         key = app.facts.key("unfix")
         app.log_line("✓", f"Quick fix in {path}: {fix.title}")
         app.learn(replace(app.facts, fixed=len(app.fixed)))
-        app.say(f"Wrote {path}: {fix.title}. {key} takes it back.", "good")
+        app.say(f"Written; {key} takes it back: {fix.title}.", "good")
         if not app.facts.watching:
             app.look()
 
@@ -207,10 +207,9 @@ class ScreenCommands:
 
     def _not_unfixed(self, _: tuple[Problem, ...]) -> None:
         app = self.app
-        path = app.fixed[-1].file
         app.fixed.clear()
         app.learn(replace(app.facts, fixed=0))
-        app.say(f"{path} was edited since the quick fix: take it back in your editor.", "warning")
+        app.say("The file was edited since the quick fix: take it back in your editor.", "warning")
 
     # ---- other files, jumps, themes, the tour
 
