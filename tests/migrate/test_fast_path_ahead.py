@@ -157,3 +157,36 @@ def test_a_damaged_table_is_found_before_anything_is_done(documents: Project) ->
     with pytest.raises(Exception, match="damaged"):
         last(pipeline.apply(state, never))
     assert documents.database.read_bytes() == bytes(data)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "UPDATE t SET s = 'odd' WHERE n = 30000",
+        "UPDATE t SET s = 'never seen' WHERE n = 30000",
+        "UPDATE t SET s = x'00ff' WHERE n = 30000",
+        "UPDATE t SET s = NULL WHERE n > 100",
+        "INSERT INTO t (_id, n, s) VALUES ('late', 0, 'even')",
+        "DELETE FROM t WHERE n < 30000",
+    ],
+)
+def test_few_inputs_are_looked_up_as_they_stand(documents: Project, write: str) -> None:
+    documents.sql("UPDATE t SET s = CASE n % 3 WHEN 0 THEN 'odd' WHEN 1 THEN 'even' END")
+    documents.write(backfilled("(row) => `<${row.s instanceof ArrayBuffer ? 'b' : row.s}>`"))
+    report = interrupted(pipeline.apply(documents.look(), never), lambda: documents.sql(write))
+    assert report.status == "ok"
+    wrong = "out IS NOT '<' || iif(typeof(s) = 'blob', 'b', coalesce(s, 'null')) || '>'"
+    assert documents.sql(f"SELECT _id, s, out FROM t WHERE {wrong}") == []
+    ((count,),) = documents.sql("SELECT count(*) FROM t")
+    assert report.backfills[0].updated == count
+
+
+def test_a_function_that_counts_is_not_looked_up(documents: Project) -> None:
+    documents.sql("UPDATE t SET s = 'same'")
+    counting = "((calls = 0) => (row: any) => row.s + calls++)()"
+    documents.write(backfilled(counting))
+    interrupted(
+        pipeline.apply(documents.look(), never),
+        lambda: documents.sql("UPDATE t SET out = 'x' WHERE n = 1"),
+    )
+    assert documents.sql("SELECT count(DISTINCT out) FROM t") == [(COUNT,)]

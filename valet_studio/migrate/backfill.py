@@ -73,6 +73,8 @@ class BackfillRun:
             DatabaseError: a document cannot be read.
         """
         yield self._progress()
+        if self._known is not None:
+            kept.outcomes = self._known.outcomes
         for batch, values in self._steps():
             if not self._tally.failed:
                 kept.add(batch, values)
@@ -90,9 +92,10 @@ class BackfillRun:
         connection = self.documents.connection
         yield self._progress()
         connection.execute("SAVEPOINT valet_backfill")
+        known = self._written_by_input() if kept is None else None
         put = self.documents.writer(self.backfill.column)
-        updated = 0
-        for batch, values in self._steps():
+        updated = known or 0
+        for batch, values in self._steps() if known is None else ():
             if not self._tally.failed:
                 updated += put(batch.keys, values)
                 if kept is not None:
@@ -105,6 +108,23 @@ class BackfillRun:
         if kept is not None:
             kept.settle(self._tally, self.documents.only)
         yield self._report(updated)
+
+    def _written_by_input(self) -> int | None:
+        """Write values by what the documents hold now, where every input's value is known.
+
+        How many it set; None, and nothing is set, where that cannot be done. Documents need not
+        be compared with what they were: this is why others wait a shorter time.
+        """
+        by_input = self._known.outcomes.by_input if self._known is not None else None
+        if not by_input or self.documents.only is None:
+            return None
+        (read,) = self.documents.only
+        updated = self.documents.fill_by_input(self.backfill.column, read, by_input)
+        if updated is None:
+            self.documents.connection.execute("ROLLBACK TO valet_backfill")
+        else:
+            self._done = updated
+        return updated
 
     def _steps(self) -> Iterator[_Step]:
         """Every document with its value: known, where it still is what it was; else computed."""

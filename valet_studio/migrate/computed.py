@@ -5,6 +5,7 @@ They stand in a temporary file, so that ten million of them take little memory.
 
 from __future__ import annotations
 
+import json
 import marshal
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from valet_studio.schema.model import Backfill
 _IN_MEMORY = 16 * 1024 * 1024
 """Bytes of values that are kept in memory before a file is made for them."""
 
+_FEW = 1_000
+"""Distinct inputs up to which values are looked up by input."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -34,6 +38,36 @@ class Piece:
     length: int
 
 
+class Outcomes:
+    """Which value each input gave: of a backfill that reads one field of few distinct values.
+
+    Seen on every document, not assumed: an input that gave two values ends it.
+    """
+
+    def __init__(self) -> None:
+        self.by_input: dict[Any, Any] | None = {}
+        """None once it cannot be told."""
+
+    def learn(self, batch: Batch | Piece, values: list[Any]) -> None:
+        """Take in a batch."""
+        if self.by_input is None or not isinstance(batch, Batch):
+            return
+        columns = json.loads(batch.payload)["columns"].values()
+        try:
+            (cells,) = columns
+            found = set(zip(cells, values, strict=True))
+        except (ValueError, TypeError):
+            # Not one field; or a cell that JSON cannot hold, which is an object here.
+            self.by_input = None
+            return
+        for cell, value in found:
+            if self.by_input.setdefault(cell, value) != value:
+                self.by_input = None
+                return
+        if len(self.by_input) > _FEW:
+            self.by_input = None
+
+
 class Computed:
     """The values of one backfill for all documents of its table, in key order."""
 
@@ -42,6 +76,7 @@ class Computed:
         self.reads: frozenset[str] | None = None
         """The fields that the values depend on; None for all."""
         self.pieces: list[Piece] = []
+        self.outcomes = Outcomes()
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
         self._end = 0
 
@@ -53,11 +88,14 @@ class Computed:
         self._file.write(data)
         self.pieces.append(Piece(after, batch.keys, batch.digest, self._end, len(data)))
         self._end += len(data)
+        self.outcomes.learn(batch, values)
 
     def settle(self, tally: Tally, reads: frozenset[str] | None) -> None:
         """Say what is known of the whole, once all batches are added."""
         self.tally = tally
         self.reads = reads
+        if tally.impure or tally.failed or not tally.same:
+            self.outcomes.by_input = None
 
     def values(self, piece: Piece) -> list[Any]:
         """The values of a batch, in the order of its keys."""

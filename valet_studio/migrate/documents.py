@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
 
@@ -229,6 +229,27 @@ class Documents:
 
         return write
 
+    def fill_by_input(
+        self, column: str, read: str, values: Mapping[Any, apsw.SQLiteValue]
+    ) -> int | None:
+        """Set `column` of every document by what another of its cells holds; how many it set.
+
+        None where a cell holds what `values` does not know; then some documents may be set.
+        """
+        source = self.state.column_named(self.names.get(read, read))
+        if source is None or _has_no_affinity(source.sql_type):
+            return None  # It may tell 0 from -0, which a lookup does not.
+        lookup = cast("apsw.ScalarProtocol", values.__getitem__)
+        self.connection.create_scalar_function("valet_outcome", lookup, 1)
+        try:
+            self.connection.execute(
+                f"UPDATE {quote(self.state.name)} SET {quote(self.names.get(column, column))} = "
+                f"valet_outcome({quote(source.name)})"
+            )
+        except (KeyError, TypeError, UnicodeDecodeError, OverflowError):
+            return None
+        return self.connection.changes()
+
 
 def shown(cell: apsw.SQLiteValue, storage: Storage | None) -> Json:
     """A stored cell as JSON to be shown: booleans and JSON decoded, bytes as a hex literal."""
@@ -290,6 +311,12 @@ def _cell(column: ColumnState) -> str:
 def _has_text_affinity(sql_type: str) -> bool:
     declared = sql_type.upper()
     return "INT" not in declared and any(part in declared for part in ("CHAR", "CLOB", "TEXT"))
+
+
+def _has_no_affinity(sql_type: str) -> bool:
+    return not any(
+        part in sql_type.upper() for part in ("INT", "CHAR", "CLOB", "TEXT", "REAL", "FLOA", "DOUB")
+    )
 
 
 def _json(value: str) -> str:
