@@ -423,6 +423,8 @@ class StudioApp(App[None]):
 
     def on_run_ended(self, message: messages.RunEnded) -> None:
         """Say how it ended; after an apply write the types and look again."""
+        if not self.screen_stack:
+            return  # The app has ended meanwhile.
         self.advance_run()
         if self.progress is None:
             return

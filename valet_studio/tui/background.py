@@ -45,20 +45,28 @@ class Background:
         """Counts readings of data, in the same way."""
         self.live_run = False
         """Whether the newest dry run began by itself."""
+        self.look_to_come = False
+        """Whether a save was not looked at yet, so that the plan on screen is an old one."""
         self.declined: str | None = None
         """Fingerprint of a plan whose live rehearsal the user stopped."""
         self._check_timer: Timer | None = None
         self._read_timer: Timer | None = None
 
     def saved(self) -> None:
-        """A save supersedes the dry run that began by itself."""
+        """A save supersedes the dry run that goes on."""
+        self.look_to_come = True
         if self.app.facts.live and self.app.facts.running == "dry run":
             self.live_run = True
             self.app.cancel.set()
 
     def looked(self) -> None:
         """There is a new state: check its types, and rehearse its plan where that is wanted."""
-        state = self.app.facts.state
+        self.look_to_come = False
+        state, facts, progress = self.app.facts.state, self.app.facts, self.app.progress
+        running = progress.plan.fingerprint if progress and facts.running == "dry run" else None
+        wanted = facts.plan.fingerprint if facts.plan is not None else None
+        if facts.live and running is not None and running != wanted:
+            self.app.cancel.set()
         if state is not None and state.schema is not None:
             self._keep_type_errors(state)
             self._check_later(state)
@@ -77,7 +85,7 @@ class Background:
         """Begin the live rehearsal of a plan that was not rehearsed yet."""
         facts = self.app.facts
         plan = facts.plan
-        if not facts.live or plan is None or why_no_dry_run(facts) is not None:
+        if not facts.live or self.look_to_come or plan is None or why_no_dry_run(facts):
             return
         if plan.fingerprint not in (facts.rehearsed, facts.failed, self.declined):
             self.live_run = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import events
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
@@ -57,6 +58,7 @@ class PlanPane(Vertical):
     """The plan. While schema.ts is broken the last good one stays, dimmed, above the error."""
 
     BORDER_TITLE = "1 Plan"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear_filter", show=False)]
 
     class Selected(Message):
         """Another change has the cursor."""
@@ -171,6 +173,11 @@ class PlanPane(Vertical):
         self.remove_class("-filtered")
         self.query_one(FilterLine).value = ""
         return had
+
+    def action_clear_filter(self) -> None:
+        """Show all changes again; where no filter is on, the key means something else."""
+        if not self.clear_filter():
+            raise SkipAction
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter as the user types."""
