@@ -139,11 +139,15 @@ def _pump(source: socket.socket, destination: socket.socket) -> None:
 
 
 @contextmanager
-def serving(database: Path, **options: Any) -> Iterator[Served]:
-    """A server in a thread of this process, stopped at the end of the block."""
+def serving(database: Path, *, grace: float = 5.0, **options: Any) -> Iterator[Served]:
+    """A server in a thread of this process, stopped at the end of the block.
+
+    What runs then may take `grace` seconds to end.
+    """
     options.setdefault("deploy_key", KEY)
     app = PushServer(open_target(str(database)), Options(**options))
-    config = uvicorn.Config(app.asgi, log_level="warning", timeout_graceful_shutdown=5)
+    config = uvicorn.Config(app.asgi, log_level="critical")
+    config.timeout_graceful_shutdown = grace  # type: ignore[assignment]
     server = uvicorn.Server(config)
     started = threading.Event()
     startup = server.startup

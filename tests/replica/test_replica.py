@@ -449,6 +449,15 @@ def test_a_dry_run_shows_what_will_happen_on_a_client(
     assert (todos.database.read_bytes(), rehearsed.path.read_bytes()) == before
 
 
+@pytest.mark.usefixtures("served")
+def test_a_queue_of_another_layout_is_not_guessed_at(todos: Project, client: Client) -> None:
+    client.sql("CREATE TABLE _valet_mutations (payload TEXT)")
+    todos.write(BACKFILL)
+    told = json.loads(run("dry-run", "--replica", str(client.path), "--json").stdout)["replica"]
+    assert (told["status"], told["mutations"], told["unfit"]) == ("ok", 0, [])
+    assert "another layout" in told["problems"][0]
+
+
 def test_a_rehearsal_on_a_client_predicts_what_happens_there(
     todos: Project, client: Client, server: Client
 ) -> None:

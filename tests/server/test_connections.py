@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import tempfile
@@ -29,9 +30,9 @@ BEFORE = schema_of(
 )
 BACKFILL = seed_blocks()[4]
 SLOW = BACKFILL.replace(
-    "return mapping", "let n = 0; for (let i = 0; i < 2e7; i++) n += i % 7; return mapping"
+    "return mapping", "let n = 0; for (let i = 0; i < 8e6; i++) n += i % 7; return mapping"
 )
-"""The seed's backfill, taking a second or two for 142 documents."""
+"""The seed's backfill, taking about a second for 142 documents."""
 
 
 def document(text: str) -> dict[str, Any]:
@@ -123,6 +124,45 @@ def test_a_second_push_that_waits_too_long_is_told_why(todos: Project) -> None:
         assert second.status == 409
         assert "Another push is running" in second.json["errors"][0]["message"]
         assert slow.result().json["status"] == "ok"
+
+
+def test_a_client_that_goes_away_while_it_waits_leaves_the_line(
+    todos: Project, served: Served
+) -> None:
+    late = document(BACKFILL.replace("title:", "late: v.any(), title:"))
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(served.post, "/api/schema", document(SLOW))
+        until(lambda: not idle(served))
+        with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as waiting:
+            body = json.dumps(late)
+            waiting.sendall(
+                b"POST /api/schema?push=late HTTP/1.1\r\nHost: localhost\r\n"
+                + f"Authorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+            until(lambda: became(served, "late") == "running")
+        until(lambda: became(served, "late") == "unknown")
+        assert not slow.done()
+        assert slow.result().json["status"] == "ok"
+    assert "late" not in str(todos.sql("SELECT sql FROM sqlite_master"))
+
+
+def became(served: Served, push: str) -> str:
+    return str(served.get(f"/api/schema?push={push}&brief=1").json["push"]["state"])
+
+
+def test_a_push_that_outlasts_the_grace_of_a_stopping_server_is_rolled_back(
+    todos: Project,
+) -> None:
+    before = todos.sql("SELECT * FROM sqlite_master")
+    with ThreadPoolExecutor() as pool:
+        with serving(todos.database, grace=0.2) as served:
+            slow = pool.submit(served.post, "/api/schema", document(SLOW))
+            until(lambda: not idle(served))
+        assert slow.result().status == 503
+        assert "rolled back" in slow.result().json["errors"][0]["message"]
+    assert todos.sql("SELECT * FROM sqlite_master") == before
+    assert todos.apply().status == "ok"
 
 
 def test_of_many_pushes_at_once_none_is_lost(project: Project) -> None:
@@ -236,7 +276,7 @@ def test_told_to_stop_a_server_ends_its_push_and_says_what_it_did(todos: Project
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_a_server_ends_its_dry_runs_at_once(todos: Project, number: int) -> None:
-    todos.write(SLOW.replace("2e7", "1e9"))
+    todos.write(SLOW.replace("8e6", "1e9"))
     with serve_command(todos.database) as served:
         state = through(todos, served.url).look()
         assert served.process is not None

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from valet_studio import __version__
 from valet_studio.database.target import FileTarget
@@ -269,14 +269,17 @@ class _Working(Response):
         gone = asyncio.Event()
         watch: asyncio.Future[None] | None = None
         lines = _Lines(send)
-        report: Report | None = None
+        run: Run | None = None
         try:
             async with self._begin() as run:
                 watch = asyncio.ensure_future(_until_gone(receive, gone, run.cancel))
                 async for event in run.events(PULSE_SECONDS):
-                    report = event if isinstance(event, Report) else report
                     if self._as_lines:
                         await lines.put(event)
+        except asyncio.CancelledError:
+            # The server stops. The run has ended by now, whole or rolled back.
+            await self._cut_short(run, lines)(scope, receive, send)
+            return
         except Exception as error:
             if lines.begun:
                 await lines.fail(_told(error))
@@ -288,8 +291,31 @@ class _Working(Response):
                 watch.cancel()
         if self._as_lines:
             await lines.end()
-        elif report is not None:
-            await JSONResponse(self._finished(report), _status(report))(scope, receive, send)
+        elif run.report is not None:
+            await self._told_whole(run.report)(scope, receive, send)
+
+    def _told_whole(self, report: Report) -> Response:
+        return JSONResponse(self._finished(report), _status(report))
+
+    def _cut_short(self, run: Run | None, lines: _Lines) -> ASGIApp:
+        report = run.report if run is not None else None
+        stopped = ServerError(
+            "The server was stopped, and this was rolled back. Nothing was changed.",
+            "Try again once the server runs.",
+        )
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            if lines.begun and report is not None:
+                await lines.put(report)
+                await lines.end()
+            elif lines.begun:
+                await lines.fail(stopped)
+            elif report is not None and not self._as_lines:
+                await self._told_whole(report)(scope, receive, send)
+            else:
+                await JSONResponse(error_json(stopped), 503)(scope, receive, send)
+
+        return answer
 
 
 class _Lines:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from typing import cast
 
-from valet_studio.migrate.events import Event, IsCancelled
+from valet_studio.migrate.events import Event, IsCancelled, Report
 
 
 class Run:
@@ -27,6 +27,8 @@ class Run:
         self._incoming: asyncio.Queue[object] = asyncio.Queue()
         self._ended = asyncio.Event()
         self.begun = False
+        self.report: Report | None = None
+        """The last event, once there is one; set before anybody waiting for it is told."""
         self._thread = threading.Thread(target=self._run, name="valet-run")
 
     def cancel(self) -> None:
@@ -61,6 +63,8 @@ class Run:
         try:
             events = self._work(self._cancelled.is_set)
             for event in events:
+                if isinstance(event, Report):
+                    self.report = event
                 self._put(event)
             self._put(self._END)
         except BaseException as error:
