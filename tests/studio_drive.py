@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from studio_fakes import FakeEngine, Saves, settings_in, state_of
+from support import Project
 from textual.pilot import Pilot
 
 from valet_studio.plan.changes import Plan
@@ -111,3 +113,26 @@ async def studio(
         finally:
             if engine.hold is not None:
                 engine.hold.set()
+
+
+@asynccontextmanager
+async def opened(
+    project: Project, size: tuple[int, int] = WIDE
+) -> AsyncIterator[tuple[StudioApp, Pilot[None]]]:
+    """The studio on a project, once it has measured its first plan."""
+    app = StudioApp(project.settings)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.facts.plan is not None and app.facts.plan.measured)
+        yield app, pilot
+
+
+def save(project: Project, text: str) -> None:
+    """Save as editors do: write beside it, then replace."""
+    beside = project.schema_path.with_suffix(".ts~")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(project.schema_path)
+
+
+def digest(path: Path) -> str:
+    """What the file holds, as a short name."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

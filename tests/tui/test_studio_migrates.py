@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
-from studio_drive import NARROW, WIDE, screen_text, until
+from studio_drive import NARROW, WIDE, digest, opened, save, screen_text, until
 from support import Project, fill_todos, schema_of, seed_blocks
-from textual.pilot import Pilot
 
 from valet_studio.tui.app import StudioApp
 
@@ -38,32 +34,9 @@ def todos(project: Project) -> Project:
     return project
 
 
-@asynccontextmanager
-async def opened(
-    project: Project, size: tuple[int, int] = WIDE
-) -> AsyncIterator[tuple[StudioApp, Pilot[None]]]:
-    """The studio on a project, once it has measured its first plan."""
-    app = StudioApp(project.settings)
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: app.facts.plan is not None and app.facts.plan.measured)
-        yield app, pilot
-
-
-def save(project: Project, text: str) -> None:
-    """Save as editors do: write beside it, then replace."""
-    beside = project.schema_path.with_suffix(".ts~")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(project.schema_path)
-
-
 def shows(app: StudioApp, text: str) -> bool:
     """Whether the text is on the screen."""
     return text in screen_text(app)
-
-
-def digest(path: Path) -> str:
-    """What the file holds, as a short name."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @SIZES

@@ -17,7 +17,7 @@ from textual.timer import Timer
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import AnyChange
 from valet_studio.tui import messages
-from valet_studio.tui.facts import why_no_dry_run
+from valet_studio.tui.facts import why_no_dry_run, why_no_retry
 from valet_studio.tui.plan_rows import Row
 from valet_studio.tui.remembered import Remembered, remember
 from valet_studio.tui.runs import check_types, read_document, read_touched, retry
@@ -47,6 +47,8 @@ class Background:
         """Whether the newest dry run began by itself."""
         self.look_to_come = False
         """Whether a save was not looked at yet, so that the plan on screen is an old one."""
+        self.retry_to_come = False
+        """Whether the failed documents are to be tried again once a save was looked at."""
         self.declined: str | None = None
         """Fingerprint of a plan whose live rehearsal the user stopped."""
         self._check_timer: Timer | None = None
@@ -70,7 +72,10 @@ class Background:
         if state is not None and state.schema is not None:
             self._keep_type_errors(state)
             self._check_later(state)
-        self.rehearse()
+        if self.retry_to_come and why_no_retry(facts) is None:
+            self.retry()
+        else:
+            self.rehearse()
 
     def ended(self) -> None:
         """A run is over: the plan may have moved on meanwhile."""
@@ -183,6 +188,10 @@ class Background:
     def retry(self) -> None:
         """Try the documents again that failed last."""
         app = self.app
+        self.retry_to_come = self.look_to_come
+        if self.look_to_come:
+            app.say("The failed documents are tried as soon as the save was read…")
+            return
         state, progress = app.facts.good, app.progress
         if state is None or progress is None or progress.report is None:
             return

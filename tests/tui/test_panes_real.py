@@ -1,0 +1,118 @@
+"""The panes over the real pipeline: retrying, type checks, live rehearsal, narrowings."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from studio_drive import WIDE, digest, opened, save, screen_text, until
+from support import Project, fill_todos, schema_of, seed_blocks
+
+from valet_studio.tui.app import StudioApp
+
+SEED = seed_blocks()[4]
+TODOS = """
+    todos: defineTable({
+        title: v.string(),
+        completed: v.number(),
+        userId: v.string(),
+        priority: v.string(),
+    }).sync({ filter: (q, ctx) => q.eq('userId', ctx.auth.userId), mode: 'full' }),
+"""
+MAPPED = "return mapping[row.priority as string] ?? 1"
+LINE = SEED[: SEED.index(MAPPED)].count("\n") + 1
+LOUD = SEED.replace(MAPPED, "return mapping[(row.priority as string).toLowerCase()] ?? 1")
+
+
+@pytest.fixture
+def todos(project: Project) -> Project:
+    """142 documents, of which two have no priority; the seed's backfill waits in schema.ts."""
+    project.push(schema_of(TODOS))
+    fill_todos(project)
+    project.sql("UPDATE todos SET priority = NULL WHERE _id IN ('t0007', 't0050')")
+    project.write(SEED)
+    return project
+
+
+async def test_find_why_a_backfill_fails_mend_it_and_try_again(todos: Project) -> None:
+    todos.write(LOUD)
+    async with opened(todos) as (app, pilot):
+        before = digest(todos.database)
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.failures == 2)
+        await pilot.press("3")
+        pane = app.main.dry_run_pane
+        await until(pilot, lambda: '"Todo 7"' in pane.detail.text)
+        assert "toLowerCase" in pane.detail.text
+        assert f"▶ {LINE} │" in pane.detail.text
+        assert "null" in pane.detail.text
+        await pilot.press("down")
+        await until(pilot, lambda: '"Todo 50"' in pane.detail.text)
+        save(todos, LOUD.replace("(row.priority as string)", "(row.priority as string ?? '')"))
+        await until(pilot, lambda: any("Saved in" in e.text for e in app.main.log_pane.entries))
+        await pilot.press("D")
+        await until(pilot, lambda: "all work now" in screen_text(app))
+        assert "✓ t0007  works now" in screen_text(app)
+        assert digest(todos.database) == before
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+
+
+async def test_a_wrong_field_name_is_shown_a_moment_after_the_save(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        save(todos, SEED.replace("row.priority as", "row.prioriti as"))
+        await until(pilot, lambda: app.facts.type_errors, 30)
+        assert "prioriti" in app.facts.type_errors[0].message
+        assert "1 type error" in screen_text(app).split("\n")[0]
+        await pilot.press("end")
+        assert f"valet/schema.ts:{LINE}:" in screen_text(app)
+        save(todos, SEED)
+        await until(pilot, lambda: not app.facts.type_errors, 30)
+
+
+async def test_live_rehearsal_follows_each_save(todos: Project) -> None:
+    app = StudioApp(todos.settings)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.facts.plan is not None)
+        before = digest(todos.database)
+        await pilot.press("r")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        first = app.facts.rehearsed
+        save(todos, SEED.replace("?? 1", "?? 9"))
+        await until(pilot, lambda: app.facts.rehearsed not in (None, first))
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        assert "9" in app.main.dry_run_pane.text
+        assert digest(todos.database) == before
+
+
+async def test_saves_in_quick_succession_leave_the_newest_rehearsed(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        slow = SEED.replace(
+            "return mapping",
+            "for (let i = 0; i < 3000000; i++) mapping.x = i\n            return mapping",
+        )
+        await pilot.press("r")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        began = time.monotonic()
+        for at in range(3):
+            save(todos, slow.replace("?? 1", f"?? {at + 2}"))
+            await pilot.pause(0.15)
+        save(todos, SEED.replace("?? 1", "?? 8"))
+        await until(pilot, lambda: app.facts.rehearsal_holds and app.facts.running is None)
+        await until(pilot, lambda: "8" in app.main.dry_run_pane.text)
+        assert time.monotonic() - began < 8
+        assert "Of an earlier plan" not in app.main.dry_run_pane.text
+
+
+async def test_a_narrowing_shows_the_documents_that_break_it(todos: Project) -> None:
+    todos.push(schema_of(TODOS.replace("priority: v.string()", "priority: v.optional(v.string())")))
+    todos.write(schema_of(TODOS))
+    async with opened(todos) as (app, pilot):
+        await pilot.press("end")
+        pane = app.main.plan_pane
+        await until(pilot, lambda: pane.touched is not None and pane.touched[1] is not None)
+        text = screen_text(app)
+        assert "2 null · 140 with a value" in text
+        assert "✗ 2 break the promise" in text
+        assert '"t0007"' in text
+        assert "▶ priority" in text
