@@ -136,11 +136,17 @@ def last(events: Iterable[Event]) -> Report:
 def fill_todos(project: Project, count: int = 142) -> None:
     """Insert documents into a `todos` table that has the seed's columns before priorityNum."""
     priorities = ("high", "medium", "low", "urgent")
-    for number in range(count):
-        project.sql(
+    connection = apsw.Connection(str(project.database))
+    connection.set_busy_timeout(5_000)
+    with connection:
+        connection.executemany(
             "INSERT INTO todos (_id, title, completed, userId, priority) VALUES (?, ?, ?, ?, ?)",
-            (f"t{number:04d}", f"Todo {number}", number % 2, "u1", priorities[number % 4]),
+            (
+                (f"t{number:04d}", f"Todo {number}", number % 2, "u1", priorities[number % 4])
+                for number in range(count)
+            ),
         )
+    connection.close()
 
 
 def cancel_at(run: Callable[[IsCancelled], Iterable[Event]], kind: type) -> None:

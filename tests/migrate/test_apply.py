@@ -124,7 +124,6 @@ def test_cancel_rolls_everything_back(todos: Project, at: type) -> None:
     assert todos.apply().status == "ok"
 
 
-@EVERYWHERE
 def test_a_locked_database_is_a_sentence_and_nothing_changes(todos: Project) -> None:
     state = todos.look()
     other = apsw.Connection(str(todos.database))
