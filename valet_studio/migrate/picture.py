@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from valet_studio.migrate.events import Bin
 
-BINS = 12
+BINS = 8
 BATCH_SAMPLE = 500
 """Numbers that one batch adds: enough for a picture, too few to cost anything."""
 LEAST = 24

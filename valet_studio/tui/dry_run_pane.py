@@ -46,9 +46,9 @@ class DryRunPane(Vertical):
         self._drawn: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
-        yield Lines(id="dry-run-text")
+        yield Lines(id="dry-run-text", steady=True)
         yield FailureList()
-        yield Lines(id="failure-detail")
+        yield Lines(id="failure-detail", steady=True)
 
     @property
     def report(self) -> Lines:

@@ -31,8 +31,10 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("shift+right", f"sideways({SIDEWAYS})", show=False),
     ]
 
-    def __init__(self, id: str) -> None:
+    def __init__(self, id: str, steady: bool = False) -> None:
+        """With `steady`, lines that fit stay where they are while wider ones scroll sideways."""
         super().__init__(id=id)
+        self.steady = steady
         self.lines: tuple[Content, ...] = ()
         self._strips: dict[int, Strip] = {}
 
@@ -75,6 +77,7 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
             drawn = Visual.to_strips(self, line, room, 1, self.visual_style) if line else []
             self._strips[at] = drawn[0] if drawn else Strip([])
         strip = self._strips[at]
+        across = 0 if self.steady and strip.cell_length <= width else across
         if strip.cell_length > across + width:
             kept = strip.crop(across, across + width - 1)
             return Strip.join([kept, Strip([Segment("…", self.rich_style)])])

@@ -1,0 +1,64 @@
+"""Histograms of what backfills compute: laws of their spans, and what is no spread."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support import Project, schema_of
+
+from valet_studio.migrate.picture import BINS, LEAST, Picture
+
+NUMBERS = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6)
+
+
+@given(st.lists(NUMBERS, min_size=LEAST, max_size=200))
+def test_spans_meet_and_hold_every_number(values: list[float]) -> None:
+    picture = Picture()
+    picture.add(values, 0)
+    bins = picture.histogram()
+    if len(set(map(float, values))) == 1:
+        assert bins == ()
+        return
+    if not bins:  # so close together that floats cannot tell spans apart
+        assert max(values) - min(values) < 1e-300
+        return
+    assert len(bins) <= BINS
+    assert sum(item.part for item in bins) == pytest.approx(1)
+    assert bins[0].low == min(values)
+    assert bins[-1].high >= max(values) or bins[-1].high == pytest.approx(max(values))
+    for one, following in pairwise(bins):
+        assert one.high == following.low
+
+
+@pytest.mark.parametrize("values", [[], [1.0] * 100, list(range(5)), ["a"] * 100, [True] * 100])
+def test_few_equal_or_other_values_are_no_spread(values: list[object]) -> None:
+    picture = Picture()
+    picture.add(values, 0)
+    assert picture.histogram() == ()
+
+
+def test_nulls_are_counted_without_the_documents_that_failed() -> None:
+    picture = Picture()
+    picture.add([None, 1, None, None], failed=1)
+    assert picture.nulls == 2
+    picture.forget([None, 1])
+    assert picture.nulls == 1
+
+
+def test_a_dry_run_tells_nulls_and_how_numbers_spread(project: Project) -> None:
+    project.push(schema_of("items: defineTable({ n: v.number() }),"))
+    project.sql(
+        "WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < 799) "
+        "INSERT INTO items (_id, n) SELECT 'i' || i, i FROM c"
+    )
+    fields = "items: defineTable({ n: v.number(), half: v.optional(v.number()) })"
+    code = "(row) => (row.n as number) % 4 === 0 ? null : (row.n as number) / 2"
+    project.write(schema_of(f"{fields}.backfill('half', {code}),"))
+    (backfill,) = project.dry_run().backfills
+    assert (backfill.updated, backfill.nulls) == (800, 200)
+    assert [round(item.part, 2) for item in backfill.histogram] == pytest.approx(
+        [1 / 8] * 8, abs=0.02
+    )
