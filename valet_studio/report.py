@@ -70,6 +70,10 @@ def plan_sql(plan: Plan) -> str:
         lines = [f"-- {_one_line(f'{change.shown_sign} {change.summary}')}"]
         if isinstance(change, RunBackfill):
             lines.append("-- Runs the function in schema.ts; no SQL says the same.")
+        if isinstance(change, (AddColumn, RunBackfill)):
+            lines.append(
+                "-- Change-tracking triggers are dropped for it, and made again at the end."
+            )
         lines += [f"{statement.rstrip().removesuffix(';')};" for statement in change.sql]
         parts.append("\n".join(lines))
     if plan.status == "blocked":
@@ -270,8 +274,8 @@ def _outcome(report: Report, rehearsal: bool, database: str) -> str:
             return f"✗ Dry run failed in {took} on a copy; {database} was not touched."
         case _:
             return (
-                f"✗ Applied to {database} in {took}, but a backfill failed and set no document. "
-                "Mend it in schema.ts; the next apply retries it."
+                f"✗ A backfill failed and set no document. The rest of the plan was applied to "
+                f"{database} in {took}. Mend the backfill in schema.ts; the next apply retries it."
             )
 
 
@@ -297,6 +301,8 @@ def _backfill_block(backfill: BackfillReport) -> str:
             f"    {_value(sample.id):<{width}}  {_value(sample.before)} → {_value(sample.after)}"
             for sample in samples
         ]
+    if backfill.nulls:
+        lines.append(f"  ! {_count(backfill.nulls, 'document')} got null: is a return missing?")
     if backfill.deterministic is False:
         named = f" It uses {', '.join(backfill.impure)}." if backfill.impure else ""
         lines.append(f"  ! A second run computed other values: it is not deterministic.{named}")

@@ -73,7 +73,7 @@ def dry_run(settings: Settings, *, as_json: bool, replica: Path | None = None) -
     if as_json:
         say_json({**report.report_json(done), "replica": replica_json(client)})
     else:
-        say(report.report_text(done, rehearsal=True, database=state.database.label) + "\n")
+        say(_rehearsed(done, state) + "\n")
         say(replica_text(client))
     return max(EXIT_CODES[done.status], EXIT_CODES.get(client.status, REJECTED))
 
@@ -121,11 +121,11 @@ def check(settings: Settings, *, rehearse: bool, types: bool = False) -> int:
         return REJECTED
     code = 0
     if found.status == "pending":
-        say(report.plan_text(found))
         code = PENDING
-        if rehearse:
+        if not rehearse:
+            say(report.plan_text(found))
+        else:
             done = _rehearse(state, progress=True)
-            say("\n")
             _tell(done, state, False, rehearsal=True)
             if EXIT_CODES[done.status]:
                 return EXIT_CODES[done.status]
@@ -144,9 +144,17 @@ def _rehearse(state: StudioState, *, progress: bool) -> Report:
     return run_to_report(lambda cancelled: pipeline.dry_run(state, cancelled), progress=progress)
 
 
+def _rehearsed(done: Report, state: StudioState) -> str:
+    """What was rehearsed, warnings included, and what came of it."""
+    told = report.report_text(done, rehearsal=True, database=state.database.label)
+    return f"{report.plan_text(done.plan)}\n{told}" if done.plan.pending else told
+
+
 def _tell(done: Report, state: StudioState, as_json: bool, *, rehearsal: bool) -> int:
     if as_json:
         say_json(report.report_json(done))
+    elif rehearsal:
+        say(_rehearsed(done, state))
     else:
-        say(report.report_text(done, rehearsal=rehearsal, database=state.database.label))
+        say(report.report_text(done, rehearsal=False, database=state.database.label))
     return EXIT_CODES[done.status]

@@ -144,6 +144,8 @@ class NarrowField(Change):
     """The promise of the last schema."""
     after_backfill: bool = False
     """Whether a backfill of the same push writes the column, so that it is checked after that."""
+    adopted: bool = False
+    """Whether the column was made by hand, so that no schema made a promise of it before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,6 +152,8 @@ def _alter(at: TableView, field: Field, column: ColumnState) -> Iterator[AnyChan
     if past is None:
         if at.past is not None and at.past.declared:
             yield _restore(at, field, say.joins(at.name, field.name))
+        elif not at.before.state.has_bookkeeping and not field.deprecated:
+            yield _adopt(at, field)
         return
     declared_again = past.removed and not at.restored
     if declared_again or (past.field.deprecated and not field.deprecated):
@@ -180,6 +182,21 @@ def _alter(at: TableView, field: Field, column: ColumnState) -> Iterator[AnyChan
             rule="All stored values stay valid. Code that reads the field must expect more.",
             location=field.location,
         )
+
+
+def _adopt(at: TableView, field: Field) -> NarrowField:
+    """A column made by hand, whose values nobody has held against a validator yet."""
+    return NarrowField(
+        table=at.name,
+        column=field.name,
+        summary=f"Adopt column {at.name}.{field.name} as {describe(field)}.",
+        rule=say.ADOPT,
+        location=field.location,
+        field=field,
+        storage=field.validator.storage,
+        after_backfill=fold(field.name) in at.filled,
+        adopted=True,
+    )
 
 
 def _change_type(

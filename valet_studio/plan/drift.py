@@ -111,6 +111,6 @@ def _drift(
         index=index,
         risk=Risk.WARNING,
         summary=summary,
-        rule="Nothing is dropped. Declare it in schema.ts, or remove it by hand if it is a relic.",
+        rule="Nothing is done about it. Keep it if you need it, or remove it by hand.",
         location=location,
     )

@@ -59,7 +59,10 @@ def promise(change: NarrowField, schema: Schema, state: DatabaseState | None = N
 def answered(plan: Plan, answers: Mapping[str, Answer]) -> Plan:
     """The same plan with counts in its changes and sentences, and risks raised by them."""
     changes = tuple(_answered(change, answers) for change in plan.changes)
-    return replace(plan, changes=changes, measured=True)
+    told = tuple(
+        c for c in changes if not (isinstance(c, NarrowField) and c.adopted and not c.rows)
+    )
+    return replace(plan, changes=told, measured=True)
 
 
 def _questions(change: AnyChange, schema: Schema, state: DatabaseState) -> Iterator[Question]:
@@ -160,6 +163,12 @@ def _narrowed(change: NarrowField, broken: Answer) -> NarrowField:
     if broken.count == 0:
         summary = f"{change.summary} All documents keep the promise."
         return replace(change, rows=0, offending=0, summary=summary)
+    if change.adopted:
+        verb = "does" if broken.count == 1 else "do"
+        summary = f"{change.summary} {say.count(broken.count)} {verb} not fit."
+        examples = broken.examples
+        risk = _raised(change.risk)
+        return replace(change, rows=broken.count, examples=examples, risk=risk, summary=summary)
     verb = "breaks" if broken.count == 1 else "break"
     summary = f"{change.summary} {say.count(broken.count)} {verb} the promise."
     return replace(

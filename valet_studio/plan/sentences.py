@@ -20,6 +20,10 @@ NARROW = (
     "Stored values must keep the new promise; they are checked before anything is applied. "
     "Mend the documents that break it, or backfill the field."
 )
+ADOPT = (
+    "The types will promise what these documents do not keep. Mend them, backfill the field, or "
+    "declare it as they are: v.optional() allows null, v.union() and v.any() more."
+)
 REMOVE_FIELD = (
     "Removed columns are kept in the database (never dropped) but excluded from types. "
     "Older clients still work; .deprecated() says the same and keeps the field in view."
@@ -68,7 +72,7 @@ def unfit_id(table: str, key: ColumnState | None) -> str:
 
 def unaddable(table: str, field: str) -> str:
     """For a name under which SQLite finds a row's number."""
-    return f"Cannot add column {table}.{field}: SQLite calls the row's own number so."
+    return f"Cannot add column {table}.{field}: SQLite keeps that name for the number of a row."
 
 
 def joins(table: str, field: str) -> str:

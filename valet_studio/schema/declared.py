@@ -28,7 +28,7 @@ from valet_studio.schema.names import fold
 
 Raw = dict[str, Any]
 
-_BUILT_IN = {"_id": "the document's name", "_version": "its version"}
+_BUILT_IN = {"_id": "an id", "_version": "a version"}
 
 
 @dataclass(slots=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Any
 
 from valet_studio.errors import Location, Problem, SchemaError
 from valet_studio.schema.behaviour import Behaviours
 from valet_studio.schema.declared import Reading, read_schema
+from valet_studio.schema.duplicates import duplicate_keys
 from valet_studio.schema.model import Schema, Sources
 from valet_studio.typescript.child import ChildStopped
 from valet_studio.typescript.limits import Limits
@@ -19,10 +21,11 @@ from valet_studio.typescript.warm import take
 
 _DEFAULT_LIMITS = Limits()
 
-_VALIDATORS = (
-    "v has string, number, int, int64, float64, boolean, bytes, null, id, any, literal, array, "
-    "object, record, union and optional."
-)
+_NAMES = [
+    *("string", "number", "int", "int64", "float64", "boolean", "bytes", "null", "id", "any"),
+    *("literal", "array", "object", "record", "union", "optional"),
+]
+_VALIDATORS = f"v has {', '.join(_NAMES[:-1])} and {_NAMES[-1]}."
 
 
 def evaluate(
@@ -50,10 +53,9 @@ def evaluate(
             raise SchemaError([_with_line(problem, sources)])
         reading = Reading(locate=child.locate, entry=entry, behaviours=Behaviours(sources))
         schema = read_schema(raw, reading)
-    if reading.problems:
-        ordered = sorted(
-            dict.fromkeys(reading.problems), key=lambda p: p.location or Location("", 0, 0)
-        )
+    problems = [*reading.problems, *duplicate_keys(sources)]
+    if problems:
+        ordered = sorted(dict.fromkeys(problems), key=lambda p: p.location or Location("", 0, 0))
         raise SchemaError([_with_line(problem, sources) for problem in ordered])
     return replace(schema, sources=sources)
 
@@ -83,8 +85,16 @@ def _thrown(thrown: dict[str, Any], sources: Sources, location: Location | None)
         return Problem(f"Syntax error: {_sentence(what)}", "Mend the line and save.", location)
     unknown = re.search(r"\bv\.(\w+) is not a function", first)
     if unknown:
-        return Problem(f"There is no validator v.{unknown[1]}.", _VALIDATORS, location)
+        near = get_close_matches(unknown[1], _NAMES, n=1)
+        hint = f"Did you mean v.{near[0]}?" if near else _VALIDATORS
+        return Problem(f"There is no validator v.{unknown[1]}.", hint, location)
     hint = "schema.ts is run as a program: mend the line that throws."
+    undefined = re.search(r"\b(defineSchema|defineTable|v) is not defined", first)
+    if undefined:
+        hint = f"Import it: import {{ {undefined[1]} }} from 'valet-dev/server'."
+    chained = re.search(r"\.(optional|nullable|array|default)\b.* is not a function", first)
+    if chained:
+        hint = "Validators wrap each other: v.optional(v.string()), v.array(v.string())."
     first = re.sub(r"^((Type)?Error: )+(?=\w+(\.\w+)? is not available:)", "", first)
     if "is not available:" in first:
         hint = "Declare the schema from constants and the modules of the valet directory alone."

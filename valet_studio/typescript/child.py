@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import signal
 import threading
 import time
 import weakref
@@ -19,7 +20,7 @@ from subprocess import Popen
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
-from valet_studio.errors import Cancelled, Location, SandboxError
+from valet_studio.errors import Cancelled, Location, SandboxError, StudioError
 from valet_studio.typescript.deno import Workspace, make_workspace, refill, start
 from valet_studio.typescript.frames import read_frame, split_answer, write_frame
 from valet_studio.typescript.limits import Limits
@@ -239,7 +240,10 @@ class Child:
 
     def _stopped(self, what: str, index: int | None) -> ChildStopped:
         if self._chosen is None:
-            hint = "Look for an endless loop or a list that only grows, or raise the limit."
+            hint = (
+                "Look for an endless loop or a list that only grows, or raise the limit: "
+                "VALET_STUDIO_EVALUATE_SECONDS, VALET_STUDIO_HEAP_MB."
+            )
             return ChildStopped(f"schema.ts {what} and was stopped.", hint)
         return ChildStopped(
             f'Backfill "{self._chosen[1]}" {what} on one document and was stopped.',
@@ -248,13 +252,16 @@ class Child:
             index,
         )
 
-    def _died(self, end: _End, index: int | None) -> SandboxError:
+    def _died(self, end: _End, index: int | None) -> StudioError:
         """Say why the process is gone, as far as it told."""
         try:
             self._process.wait(timeout=5)
         finally:
             said = self._workspace.errors.read_text("utf-8", "replace")[-8192:]
             self.close()
+        if self._process.returncode == -signal.SIGINT:
+            # Ctrl-C came in the moment before the process had a session of its own.
+            return Cancelled()
         if end.broken:
             return self._stopped("wrote to the channel of its host", index)
         memory = ("out of memory", "OutOfMemory", "memory allocation", "Fatal process")

@@ -131,7 +131,9 @@ export class Recorder {
         this.problem(
           at,
           `Field "${names[i]}" of ${lower(owner)} is not a validator but ${what(field)}.`,
-          VALIDATORS,
+          typeof field === "function"
+            ? "Call it: v.string() and not v.string."
+            : VALIDATORS,
           names[i],
         );
         append(list, { name: names[i], validator: null });

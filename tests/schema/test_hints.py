@@ -1,0 +1,53 @@
+"""Slips that JavaScript would swallow or tell badly, and what is said of them."""
+
+from __future__ import annotations
+
+import pytest
+from support import Project, schema_of
+
+from valet_studio import pipeline
+
+
+@pytest.mark.parametrize(
+    ("tables", "place", "message", "hint"),
+    [
+        ("t: defineTable({ a: v.string(), a: v.number() }),", "3:33", "line 3 is lost", "rename"),
+        ("t: defineTable({}), t: defineTable({}),", "3:21", '"t" stands twice', "Remove"),
+        ("t: defineTable({ a: v.object({ b: v.any(), 'b': v.any() }) }),", "3:44", '"b"', "Remove"),
+        ("t: defineTable({ a: v.strng() }),", "3:23", "v.strng", "Did you mean v.string?"),
+        ("t: defineTable({ a: v.string().optional() }),", "3:32", "optional", "v.optional("),
+        ("t: defineTable({ a: v.string }),", "3:18", "not a validator", "v.string()"),
+        (
+            "t: defineTable({ _id: v.string() }),",
+            "3:18",
+            "every document has an id",
+            "Leave it out",
+        ),
+    ],
+)
+def test_a_slip_is_told_with_its_place_and_a_way_out(
+    project: Project, tables: str, place: str, message: str, hint: str
+) -> None:
+    project.write(schema_of(tables))
+    (problem,) = pipeline.look(project.settings).problems
+    assert str(problem.location).endswith(f"schema.ts:{place}")
+    assert message in problem.message
+    assert hint in (problem.hint or "")
+
+
+def test_a_missing_import_is_named(project: Project) -> None:
+    project.write(
+        "import { defineSchema } from 'valet-dev/server'\nexport default defineSchema({ t: defineTable({}) })\n"
+    )
+    (problem,) = pipeline.look(project.settings).problems
+    assert "defineTable is not defined" in problem.message
+    assert problem.hint == "Import it: import { defineTable } from 'valet-dev/server'."
+
+
+def test_a_spread_may_be_overridden(project: Project) -> None:
+    project.write(
+        "import { defineSchema, defineTable, v } from 'valet-dev/server'\n"
+        "const shared = { a: v.string(), b: v.string() }\n"
+        "export default defineSchema({ t: defineTable({ ...shared, a: v.number() }) })\n"
+    )
+    assert pipeline.look(project.settings).problems == ()
