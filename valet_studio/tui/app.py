@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -35,7 +35,7 @@ from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.engine import Engine, Saves
 from valet_studio.tui.facts import Facts, TourPlace, Work
 from valet_studio.tui.keys import bound
-from valet_studio.tui.log_pane import Entry, Mark
+from valet_studio.tui.log_pane import Entry, LogPane, Mark
 from valet_studio.tui.plan_pane import PlanPane
 from valet_studio.tui.progress import Progress, Told, advance, thinned
 from valet_studio.tui.receipt import receipt_sentence
@@ -107,6 +107,8 @@ class StudioApp(App[None]):
         self.leaving = False
         self.rereading = False
         """Whether the user asked for the look that runs, and waits for an answer."""
+        self.now: Callable[[], datetime] = datetime.now
+        """What the log's times are read from."""
         self.defect: Exception | None = None
         """What no handler expected; the app is ending."""
         self.window = Window(os.environ, self._to_terminal)
@@ -143,6 +145,11 @@ class StudioApp(App[None]):
         screen = self.screen_stack[0]
         assert isinstance(screen, MainScreen)
         return screen
+
+    @property
+    def closing(self) -> bool:
+        """Whether the panes are gone: what workers still tell is no longer shown."""
+        return not self.main.query(LogPane)
 
     def on_mount(self) -> None:
         """Paint first, then read."""
@@ -230,6 +237,8 @@ class StudioApp(App[None]):
 
     def draw(self) -> None:
         """Draw everything from the facts."""
+        if self.closing:
+            return
         self.main.show(self.facts, self.progress, self.types)
         self.window.show(self.facts, self.progress)
 
@@ -240,11 +249,14 @@ class StudioApp(App[None]):
 
     def say(self, text: str, tone: Tone = "plain") -> None:
         """Answer the user in the line above the keys."""
-        self.main.say(text, tone)
+        if not self.closing:
+            self.main.say(text, tone)
 
     def log_line(self, mark: Mark, *texts: str) -> None:
         """Append to the log."""
-        now = datetime.now()
+        if self.closing:
+            return
+        now = self.now()
         self.main.log_pane.add(*(Entry(now, mark, text) for text in texts))
 
     def action_perform(self, name: str) -> None:
@@ -412,7 +424,7 @@ class StudioApp(App[None]):
         events: list[Told] = []
         while self.waiting:
             events.append(self.waiting.popleft())
-        if self.progress is None or not events:
+        if self.progress is None or not events or self.closing:
             return
         statements = [event.sql for _, event in events if isinstance(event, StatementRun)]
         self.log_line("$", *statements)
