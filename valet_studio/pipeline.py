@@ -21,7 +21,7 @@ from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, Problem, StudioError
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import Event, IsCancelled, Report
-from valet_studio.migrate.history import HistoryEntry, schema_at
+from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.migrate.retry import failed_documents, rehearse_documents
@@ -261,9 +261,9 @@ def history_diff(settings: Settings, before: int | None, after: int) -> tuple[Sc
     Raises:
         StudioError: the history does not hold one of them.
     """
-    with open_target(settings.database).reading() as connection:
-        first = schema_at(connection, before) if before is not None else None
-        return schema_changes(first, schema_at(connection, after))
+    target = target_of(settings)
+    first = target.schema_at(before) if before is not None else None
+    return schema_changes(first, target.schema_at(after))
 
 
 def undo(settings: Settings, cancelled: IsCancelled = lambda: False) -> UndoReport:

@@ -12,7 +12,9 @@ from click.testing import CliRunner
 from serving import KEY, Served, serving
 from support import Project, fill_todos, schema_of, seed_blocks
 
+from valet_studio import pipeline
 from valet_studio.cli import cli
+from valet_studio.errors import StudioError
 
 BEFORE = schema_of(
     "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
@@ -103,6 +105,17 @@ def test_a_server_answers_as_the_file_does(
     remote = run(*command, "--db", served.url)
     assert comparable(remote.stdout) == comparable(local.stdout)
     assert remote.exit_code == local.exit_code
+
+
+def test_two_migrations_compare_as_on_the_file(todos: Project, served: Served) -> None:
+    remote = todos.with_(server=served.url, deploy_key=KEY)
+    remote.apply()
+    (todos.root / "served.db").rename(todos.database)
+    local = pipeline.history_diff(todos.settings, 1, 2)
+    todos.database.rename(todos.root / "served.db")
+    assert pipeline.history_diff(remote.settings, 1, 2) == local != ()
+    with pytest.raises(StudioError):
+        pipeline.history_diff(remote.settings, 1, 99)
 
 
 @pytest.mark.usefixtures("todos")

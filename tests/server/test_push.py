@@ -134,9 +134,7 @@ POSTS = ["/api/schema", "/api/schema/plan", "/api/schema/dry-run"]
 @pytest.mark.parametrize(
     "given", [None, "Bearer wrong", "Bearer", f"Basic {KEY}", f"Bearer {KEY}x"]
 )
-def test_only_the_deploy_key_opens(
-    todos: Project, served: Served, given: str | None
-) -> None:
+def test_only_the_deploy_key_opens(todos: Project, served: Served, given: str | None) -> None:
     before = todos.database.read_bytes()
     for path in POSTS:
         answer = served.post(path, document(BACKFILL), Authorization=given)

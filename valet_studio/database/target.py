@@ -109,6 +109,11 @@ def open_target(spec: str) -> FileTarget:
     """
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", spec)
     if spec == ":memory:" or "://" in spec or (scheme and scheme[1].lower() in ("file", "libsql")):
+        if scheme and scheme[1].lower() in ("http", "https"):
+            raise Unsupported(
+                f"{spec} is a server: this works on SQLite database files only.",
+                "Run it where the server's database file is, with --db FILE.",
+            )
         raise Unsupported(
             f"{spec} is not a file: this works on SQLite database files only.",
             "Name a path with --db, such as --db .valet/dev.db.",

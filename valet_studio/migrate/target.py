@@ -20,7 +20,7 @@ from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.apply import apply
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import Event, IsCancelled
-from valet_studio.migrate.history import HistoryEntry, entries
+from valet_studio.migrate.history import HistoryEntry, entries, schema_at
 from valet_studio.migrate.undo import UndoReport, undo
 from valet_studio.migrate.versions import Position, Versions
 from valet_studio.plan.changes import Plan
@@ -71,6 +71,9 @@ class Target(Protocol):
 
     def history(self) -> tuple[HistoryEntry, ...]:
         """What was applied, newest first."""
+
+    def schema_at(self, history_id: int) -> Schema:
+        """The schema that one of those migrations pushed."""
 
     def versions(self, position: Position) -> Versions:
         """The schemas that were pushed after a replica's position."""
@@ -132,6 +135,11 @@ class LocalTarget:
         """What was applied, newest first."""
         with self.file.reading() as connection:
             return entries(connection)
+
+    def schema_at(self, history_id: int) -> Schema:
+        """The schema that one of those migrations pushed."""
+        with self.file.reading() as connection:
+            return schema_at(connection, history_id)
 
     def versions(self, position: Position) -> Versions:
         """The schemas that were pushed after a replica's position."""

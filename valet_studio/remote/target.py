@@ -20,7 +20,7 @@ from valet_studio.migrate.versions import Position, Version, Versions
 from valet_studio.migrate.wire import decode, decode_error, decode_event
 from valet_studio.plan.changes import Plan
 from valet_studio.remote.http import AnswerLost, Server, not_ours
-from valet_studio.schema.document import to_document
+from valet_studio.schema.document import from_document, to_document
 from valet_studio.schema.model import Json, Schema
 from valet_studio.typescript.limits import Limits
 
@@ -137,6 +137,14 @@ class ServerTarget:
             self._decoded(HistoryEntry, {"type": "HistoryEntry", **self._mapping(entry)})
             for entry in told
         )
+
+    def schema_at(self, history_id: int) -> Schema:
+        """The schema that one of those migrations pushed."""
+        told = self._mapping(self.server.get("/api/history", _never, schema=str(history_id)))
+        try:
+            return from_document(told.get("schema"))
+        except (ValueError, RecursionError):
+            raise not_ours(self.label) from None
 
     def versions(self, position: Position) -> Versions:
         """The schemas that were pushed after a replica's position."""

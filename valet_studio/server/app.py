@@ -33,6 +33,7 @@ from valet_studio.migrate.history import as_json
 from valet_studio.migrate.versions import Position
 from valet_studio.migrate.wire import encode
 from valet_studio.report_json import report_json
+from valet_studio.schema.document import to_document
 from valet_studio.schema.model import Json, Schema
 from valet_studio.server.answers import error_json, plan_answer, push_json, versions_json
 from valet_studio.server.openapi import DOCUMENT
@@ -147,6 +148,12 @@ class PushServer:
 
     async def _history(self, request: Request) -> Response:
         self._authorize(request)
+        wanted = request.query_params.get("schema")
+        if wanted is not None:
+            if not (wanted.isdecimal() and len(wanted) < 18):
+                raise Refused(400, f"schema is {wanted!r}; it must be the id of a migration.")
+            schema = await asyncio.to_thread(self.service.target.schema_at, int(wanted))
+            return JSONResponse({"schema": to_document(schema)})
         entries = await asyncio.to_thread(self.service.target.history)
         return JSONResponse({"migrations": [dict(as_json(entry)) for entry in entries]})
 

@@ -135,8 +135,14 @@ DOCUMENT: dict[str, Any] = {
             "get": {
                 "summary": "What was applied, newest first.",
                 "security": _KEY,
+                "parameters": [
+                    _query("schema", "The id of a migration: give the schema that it pushed.")
+                ],
                 "responses": {
-                    "200": _answer("The history.", _object(migrations=_array(_ref("Migration"))))
+                    "200": _answer(
+                        "The history.",
+                        _object(migrations=_array(_ref("Migration")), schema=_ref("Schema")),
+                    )
                 },
             }
         },
