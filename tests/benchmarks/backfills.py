@@ -24,7 +24,7 @@ from . import peers
 from .data import PURE_SQL, Place, opened, schema_text
 from .table import Row, medians, timed
 
-BOA_ROWS = 20_000
+BOA_ROWS = 200_000
 
 
 def never() -> bool:
