@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,3 +126,37 @@ def test_a_wrong_key_is_a_sentence_and_shows_no_key(served: Served) -> None:
     assert done.exit_code == 1
     assert "refuses the deploy key" in done.stderr
     assert "not-the-key" not in done.output
+
+
+WITHOUT = """
+import sys
+sys.modules.update(dict.fromkeys(("starlette", "uvicorn", "websockets")))
+from valet_studio.cli import main
+sys.argv[1:] = {arguments}
+main()
+"""
+
+
+def without_the_extra(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command where only the base packages are installed."""
+    code = WITHOUT.format(arguments=list(arguments))
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.usefixtures("todos")
+def test_pushing_needs_no_more_than_the_base_install(served: Served) -> None:
+    done = without_the_extra("codegen", "--server", served.url)
+    assert done.returncode == 0, done.stderr
+    assert "142 rows updated" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("serve", "--port", "0"), ("replica", "connect", "a.db", "--server", "http://127.0.0.1:1")],
+)
+@pytest.mark.usefixtures("project")
+def test_what_needs_the_extra_says_how_to_get_it(arguments: tuple[str, ...]) -> None:
+    done = without_the_extra(*arguments)
+    assert done.returncode == 1
+    assert "pip install 'valet-studio[server]'" in done.stderr
+    assert "Traceback" not in done.stderr

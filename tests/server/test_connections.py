@@ -166,7 +166,7 @@ def test_a_push_that_outlasts_the_grace_of_a_stopping_server_is_rolled_back(
 
 
 def test_of_many_pushes_at_once_none_is_lost(project: Project) -> None:
-    count = 24
+    count = 50
     with serving(project.database, wait_seconds=120) as served:
 
         def push(number: int) -> Any:
