@@ -58,7 +58,9 @@ def plan_text(plan: Plan) -> str:
     for table, changes in groupby(plan.changes, key=lambda change: change.table):
         lines = [f"Table {json.dumps(table, ensure_ascii=False)}:"]
         for change in changes:
-            lines += [f"  {line}" for line in _change_lines(change)]
+            first, *rest = _change_lines(change)
+            mark = "!" if change.risk is Risk.WARNING and change.shown_sign != "!" else " "
+            lines += [f"{mark} {first}", *(f"  {line}" for line in rest)]
         blocks.append("\n".join(lines))
     return "\n\n".join([_headline(plan), *blocks, *_warnings_block(plan.warnings)]) + "\n"
 
@@ -187,7 +189,7 @@ def _headline(plan: Plan) -> str:
             return f"Blocked: {what} of {total}. The whole push is rejected."
         case "pending":
             risky = sum(change.risk is Risk.WARNING for change in plan.pending)
-            look = f", {risky} to look at" if risky else ""
+            look = f", {risky} to look at (!)" if risky else ""
             if not total:
                 return "Pending: no change to the database; only the schema will be recorded."
             return f"Pending: {changes}{look}."

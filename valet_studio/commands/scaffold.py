@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from valet_studio import pipeline, report, scaffold
@@ -32,9 +35,17 @@ def demo_made(folder: Path, made: bool) -> None:
         else f"{folder} is as you left it; remove the directory to begin anew.\n"
     )
     say(
-        f"\nNext:\n  cd {folder}\n  valet-studio plan\n  valet-studio dry-run\n"
-        "  valet-studio            (the studio, in a terminal)\n"
+        f"\nNext:\n  cd {folder}\n  {_program()} plan\n  {_program()} dry-run\n"
+        f"  {_program()}\n\nThe last one opens the studio; it needs a terminal.\n"
     )
+
+
+def _program() -> str:
+    """How this program is called from a directory below: by name only where the shell knows it."""
+    name = "valet-studio"
+    own = Path(sys.argv[0])
+    known = shutil.which(name) is not None or own.name != name
+    return name if known else shlex.quote(str(own.absolute()))
 
 
 def demo_shown(settings: Settings) -> None:
