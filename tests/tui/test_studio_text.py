@@ -20,7 +20,7 @@ from valet_studio.tui.commands import Commands
 from valet_studio.tui.diff import TypesView, side_by_side, types_view, unified
 from valet_studio.tui.editor import editor_call
 from valet_studio.tui.facts import Facts
-from valet_studio.tui.progress import Progress, advance, thinned
+from valet_studio.tui.progress import Progress, advance, advance_all, thinned
 from valet_studio.tui.status import keys_text, status_text
 from valet_studio.tui.text import path_shortened, shortened, size
 from valet_studio.tui.theme import starting_theme
@@ -86,9 +86,7 @@ def view_of(before: str | None, after: str, name: str = "types.ts") -> TypesView
     settings = Settings()
     schema = Schema((Table("todos", (Field("tags", Validator("string")),)),))
     files = (GeneratedFile(Path(name), before, after),)
-    state = StudioState(
-        settings, DatabaseInfo("dev.db", True), schema, plan_of(*changes()), files
-    )
+    state = StudioState(settings, DatabaseInfo("dev.db", True), schema, plan_of(*changes()), files)
     view = types_view(state)
     assert view is not None
     return view
@@ -179,7 +177,7 @@ def test_thinned_progress_ends_where_all_of_it_ends(told: list[Event]) -> None:
         full = advance(full, event, at)
     for at, event in thinned(timed):
         thin = advance(thin, event, at)
-    assert thin == full
+    assert thin == full == advance_all(start, timed)
 
 
 def test_phases_are_timed_from_their_start_to_the_next() -> None:

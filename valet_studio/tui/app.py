@@ -37,7 +37,7 @@ from valet_studio.tui.facts import Facts, TourPlace, Work
 from valet_studio.tui.keys import bound
 from valet_studio.tui.log_pane import Entry, LogPane, Mark
 from valet_studio.tui.plan_pane import PlanPane
-from valet_studio.tui.progress import Progress, Told, advance, thinned
+from valet_studio.tui.progress import Progress, Told, advance_all
 from valet_studio.tui.receipt import receipt_sentence
 from valet_studio.tui.remembered import memory_path, recall
 from valet_studio.tui.runs import look_and_measure, write_files
@@ -428,8 +428,7 @@ class StudioApp(App[None]):
             return
         statements = [event.sql for _, event in events if isinstance(event, StatementRun)]
         self.log_line("$", *statements)
-        for at, event in thinned(events):
-            self.progress = advance(self.progress, event, at)
+        self.progress = advance_all(self.progress, events)
         self.main.show_run(self.facts, self.progress)
         self.window.show(self.facts, self.progress)
 

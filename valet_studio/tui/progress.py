@@ -134,6 +134,16 @@ def _timed(progress: Progress, at: float) -> dict[Phase, float]:
     return {**progress.seconds, progress.phase: at - progress.phase_began}
 
 
+def advance_all(progress: Progress, events: list[Told]) -> Progress:
+    """The same run all these events later, in fewer steps than one an event."""
+    ran = [event for _, event in events if isinstance(event, StatementRun)]
+    for at, event in thinned([told for told in events if not isinstance(told[1], StatementRun)]):
+        progress = advance(progress, event, at)
+    if not ran:
+        return progress
+    return replace(progress, statements=progress.statements + len(ran), statement=ran[-1].sql)
+
+
 def thinned(events: list[Told]) -> tuple[Told, ...]:
     """The events without progress that a later one in the list supersedes."""
     newest: dict[object, int] = {}
