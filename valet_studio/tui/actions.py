@@ -56,6 +56,7 @@ class Action:
 
 _SHOWN = {
     "escape": "esc",
+    "plus": "+",
     "up": "↑",
     "down": "↓",
     "left": "←",

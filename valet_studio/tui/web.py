@@ -71,7 +71,16 @@ class StudioServer(Server):
     def initialize_logging(self) -> None:
         """Nothing is logged: what matters is printed."""
 
-    async def on_startup(self, app: web.Application) -> None:  # noqa: ARG002
+    async def on_startup(self, app: web.Application) -> None:
+        """Nothing to say yet: nobody can connect before `serve` has told the address."""
+
+    def serve(self, debug: bool = False) -> None:  # noqa: ARG002
+        """Serve until Ctrl-C."""
+        web.run_app(
+            self._make_app(), host=self.host, port=self.port, print=self._listening, access_log=None
+        )
+
+    def _listening(self, *_: object) -> None:
         """Say where it is, and what it may do."""
         may = "read-only" if self.settings.read_only else "with the right to write"
         self.tell(
