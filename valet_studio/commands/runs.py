@@ -45,7 +45,7 @@ def planned(settings: Settings) -> tuple[StudioState, Plan]:
 
 def plan(settings: Settings, form: str) -> int:
     """Print the plan as `text`, `json`, `sql` or `markdown`."""
-    _, found = planned(settings)
+    state, found = planned(settings)
     match form:
         case "json":
             say_json(report.plan_json(found))
@@ -54,6 +54,8 @@ def plan(settings: Settings, form: str) -> int:
         case "markdown":
             say(report.plan_markdown(found))
         case _:
+            if not state.database.exists:
+                say(f"There is no {state.database.label} yet; the first apply makes it.\n")
             say(report.plan_text(found))
     return 0
 
