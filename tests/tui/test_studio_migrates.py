@@ -199,7 +199,7 @@ async def test_a_file_that_is_no_database_is_said_and_left_alone(todos: Project)
     app = StudioApp(todos.settings)
     async with app.run_test(size=WIDE) as pilot:
         await until(pilot, lambda: app.facts.state is not None)
-        assert "✗ no database" in screen_text(app).split("\n")[0]
+        assert "✗ database unreadable" in screen_text(app).split("\n")[0]
         assert app.facts.problems
         await pilot.press("d", "a", "y")
         await pilot.pause()

@@ -205,7 +205,9 @@ class StudioApp(App[None]):
         if self.facts.running == "apply" or looking or resting or not self.facts.watching:
             return
         seen = watch.database_stamp(self.settings.database)
-        if seen != self.database_seen:
+        state = self.facts.state
+        unreadable = state is not None and state.plan is None and state.schema is not None
+        if seen != self.database_seen or unreadable:
             self.database_seen = seen
             self.look()
 
@@ -348,7 +350,8 @@ class StudioApp(App[None]):
     def _tell_look(self, before: Facts, state: StudioState, missing: bool) -> None:
         spent = duration(state.seconds)
         if state.plan is None:
-            for item in state.problems if not missing else ():
+            told = before.problems if before.broken else ()
+            for item in state.problems if not missing and state.problems != told else ():
                 self.log_line("✗", problem_plain(item))
             if not missing:
                 self.say(state.problems[0].message if state.problems else "No plan.", "bad")
@@ -457,7 +460,8 @@ class StudioApp(App[None]):
             facts = replace(facts, rehearsed=None)
             self.database_seen = watch.database_stamp(self.settings.database)
         self.learn(facts)
-        said, tone = run_sentence(run_)
+        read_only = run_.work == "dry run" and self._read_only
+        said, tone = run_sentence(run_, None if read_only else facts.key("apply"))
         marks: dict[Tone, Mark] = {"good": "✓", "warning": "!", "bad": "✗", "plain": "·"}
         self.log_line(marks[tone], said)
         receipt = receipt_sentence(run_) if message.work == "apply" else ""
@@ -511,6 +515,11 @@ class StudioApp(App[None]):
     def on_retried(self, message: messages.Retried) -> None:
         """Tell what became of the documents that failed."""
         self.background.retried(message)
+
+    @property
+    def _read_only(self) -> bool:
+        good = self.facts.good
+        return self.settings.read_only or (good is not None and good.database.read_only)
 
     def write_files(self, after: str = "") -> None:
         """Write the stale generated files on a worker; `after` is said first."""

@@ -37,8 +37,12 @@ def look_notice(before: Facts, now: Facts, *, asked: bool) -> tuple[str, Tone] |
     return (f"Read again: {said}.", "plain") if asked else None
 
 
-def run_sentence(progress: Progress) -> tuple[str, Tone]:
-    """How a run ended, for the notice and the log."""
+def run_sentence(progress: Progress, apply_key: str | None = "a") -> tuple[str, Tone]:
+    """How a run ended, for the notice and the log.
+
+    Args:
+        apply_key: the key that applies what was rehearsed; None where nothing may be applied.
+    """
     name = progress.work.capitalize()
     report = progress.report
     if progress.cancelled:
@@ -51,10 +55,8 @@ def run_sentence(progress: Progress) -> tuple[str, Tone]:
     spent = duration(report.seconds)
     match report.status:
         case "ok" if progress.work == "dry run":
-            return (
-                f"Dry run worked: {changes}, {rows}, {spent}. Press a to apply this plan.",
-                "good",
-            )
+            then = f" Press {apply_key} to apply this plan." if apply_key is not None else ""
+            return f"Dry run worked: {changes}, {rows}, {spent}.{then}", "good"
         case "ok":
             return f"Applied {changes}, {rows}, {spent}.", "good"
         case "noop":

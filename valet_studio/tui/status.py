@@ -92,7 +92,7 @@ def _plan_part(facts: Facts, whole: bool) -> Content:
     if facts.missing:
         return Content.styled("! no schema", "bold $warning")
     if facts.broken:
-        what = "✗ broken" if facts.state.schema is None else "✗ no database"
+        what = "✗ broken" if facts.state.schema is None else "✗ database unreadable"
         return Content.styled(what, "bold $error")
     if plan is None:
         return Content("")
