@@ -328,7 +328,8 @@ def test_what_a_killed_program_left_is_deleted(
         import os, signal
         from valet_studio.schema.model import Sources
         from valet_studio.typescript.child import Child
-        child = Child(Sources("schema.ts", {"schema.ts": ""}))
+        child = Child(Sources("schema.ts", {"schema.ts": "export default 1"}))
+        child.evaluate()  # or Deno, still starting, would go on to write its cache
         os.kill(os.getpid(), signal.SIGKILL)
         """
     )

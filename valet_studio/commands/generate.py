@@ -14,6 +14,7 @@ from valet_studio.errors import Cancelled, Problem, StudioError
 from valet_studio.migrate.events import IsCancelled, Report
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan, Risk
+from valet_studio.typescript import warm
 
 
 def codegen(settings: Settings, *, push: bool) -> int:
@@ -27,6 +28,7 @@ def codegen(settings: Settings, *, push: bool) -> int:
 
 def watching(settings: Settings, *, push: bool) -> int:
     """Do so now and on each save, until Ctrl-C or SIGTERM."""
+    warm.keep()
     asyncio.run(_watch(settings, push))
     say("Stopped watching.\n")
     return 0

@@ -48,6 +48,7 @@ from valet_studio.tui.status import Tone
 from valet_studio.tui.text import duration, problem_plain
 from valet_studio.tui.theme import DARK, LIGHT, starting_theme
 from valet_studio.tui.window import Window
+from valet_studio.typescript import warm
 from valet_studio.watch import Stamp
 
 DRAW_SECONDS = 0.05
@@ -64,6 +65,7 @@ def run(settings: Settings, tour: Tour | None = None) -> None:
         Exception: a defect ended it; the terminal is as it was before.
     """
     app = StudioApp(settings, memory=memory_path(), tour=tour)
+    warm.keep()
     # Collecting garbage among all that was imported would stop the keys for 50 ms now and then.
     gc.freeze()
     try:
