@@ -22,9 +22,9 @@ from valet_studio.errors import Cancelled, Problem, StudioError
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.retry import failed_documents, rehearse_documents
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Target
-from valet_studio.migrate.retry import failed_documents, rehearse_documents
 from valet_studio.migrate.touched import Touched
 from valet_studio.migrate.touched import documents as documents_of
 from valet_studio.migrate.touched import touched as touched_by
