@@ -83,9 +83,7 @@ def test_the_studio_needs_a_terminal(project: Project) -> None:
         ("plan", "--db", "http://a:b@127.0.0.1:1"),
     ],
 )
-def test_what_cannot_be_done_is_one_sentence(
-    project: Project, arguments: tuple[str, ...]
-) -> None:
+def test_what_cannot_be_done_is_one_sentence(project: Project, arguments: tuple[str, ...]) -> None:
     project.write(BACKFILL)
     done = run(*arguments)
     assert done.exit_code == 1

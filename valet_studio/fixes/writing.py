@@ -25,6 +25,8 @@ class Style:
     def string(self, text: str) -> str:
         """A string literal."""
         inner = json.dumps(text, ensure_ascii=False)[1:-1]
+        # To JavaScript these two end a line: as they are, they would shift every place below.
+        inner = inner.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
         if self.quote == "'":
             inner = inner.replace('\\"', '"').replace("'", "\\'")
         return f"{self.quote}{inner}{self.quote}"
