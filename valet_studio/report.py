@@ -289,7 +289,8 @@ def _backfill_block(backfill: BackfillReport) -> str:
     if backfill.failed or backfill.errors:
         lines = [f"{head}, {backfill.failed:,} failed, {backfill.seconds:.1f} s"]
         return "\n".join([*lines, *(f"  {line}" for line in _failure_lines(backfill))])
-    lines = [f"{head}, {backfill.seconds:.1f} s"]
+    same = f", {backfill.unchanged:,} unchanged" if backfill.unchanged else ""
+    lines = [f"{head}{same}, {backfill.seconds:.1f} s"]
     if backfill.distribution:
         shown = backfill.distribution[:SHOWN_VALUES]
         width = max(len(f"{counted.count:,}") for counted in shown)

@@ -43,3 +43,31 @@ def test_filling_a_column_that_stands_is_not_logged(project: Project, before: st
     project.sql("UPDATE todos SET completed = 1 WHERE _id = 't0000'")
     ((now,),), ((was,),) = project.sql("SELECT count(*) FROM _valet_changes"), logged
     assert now == was + 1
+
+
+def test_a_rehearsal_counts_what_stays_and_what_becomes_null(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ n: v.number(), m: v.optional(v.number()) }),"))
+    project.sql(
+        "INSERT INTO t (_id, n, m) VALUES ('a', 1, 1), ('b', 2, 7), ('c', 3, 3), ('d', 4, 4)"
+    )
+    project.write(
+        schema_of(
+            "t: defineTable({ n: v.number(), m: v.optional(v.number()) })"
+            ".backfill('m', (row) => row.n === 4 ? null : row.n),"
+        )
+    )
+    (backfill,) = project.dry_run().backfills
+    assert (backfill.updated, backfill.unchanged, backfill.nulls) == (4, 2, 1)
+
+
+def test_null_in_a_new_column_changes_nothing(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ n: v.number() }),"))
+    project.sql("INSERT INTO t (_id, n) VALUES ('a', 1), ('b', 2)")
+    project.write(
+        schema_of(
+            "t: defineTable({ n: v.number(), m: v.optional(v.number()) })"
+            ".backfill('m', (row) => row.n === 2 ? null : row.n),"
+        )
+    )
+    (backfill,) = project.dry_run().backfills
+    assert (backfill.updated, backfill.unchanged, backfill.nulls) == (2, 1, 1)

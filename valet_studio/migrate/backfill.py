@@ -93,10 +93,16 @@ class BackfillRun:
         yield self._progress()
         connection.execute("SAVEPOINT valet_backfill")
         known = self._written_by_input() if kept is None else None
+        # Counted in a rehearsal alone: an apply has a lock to give back.
+        counts = self._evaluators.twice
+        held = counts and self.documents.holds_values(self.backfill.column)
+        unchanged = 0
         put = self.documents.writer(self.backfill.column)
         updated = known or 0
         for batch, values in self._steps() if known is None else ():
             if not self._tally.failed:
+                if held:
+                    unchanged += self.documents.holding(self.backfill.column, batch.keys, values)
                 updated += put(batch.keys, values)
                 if kept is not None:
                     kept.add(batch, values)
@@ -104,10 +110,12 @@ class BackfillRun:
         if self._tally.failed:
             connection.execute("ROLLBACK TO valet_backfill")
             updated = 0
+        if not held:
+            unchanged = self._tally.picture.nulls
         connection.execute("RELEASE valet_backfill")
         if kept is not None:
             kept.settle(self._tally, self.documents.only)
-        yield self._report(updated)
+        yield self._report(updated, unchanged if counts and not self._tally.failed else None)
 
     def _written_by_input(self) -> int | None:
         """Write values by what the documents hold now, where every input's value is known.
@@ -181,7 +189,7 @@ class BackfillRun:
             time.perf_counter() - self._began,
         )
 
-    def _report(self, updated: int) -> BackfillReport:
+    def _report(self, updated: int, unchanged: int | None) -> BackfillReport:
         tally = self._tally
         return BackfillReport(
             table=self.documents.table.name,
@@ -196,5 +204,6 @@ class BackfillRun:
             deterministic=tally.same if self._evaluators.twice else None,
             impure=tuple(sorted(tally.impure)),
             nulls=tally.picture.nulls,
+            unchanged=unchanged,
             histogram=tally.picture.histogram(),
         )

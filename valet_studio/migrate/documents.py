@@ -229,6 +229,23 @@ class Documents:
 
         return write
 
+    def holds_values(self, column: str) -> bool:
+        """Whether any document holds something else than null in a column."""
+        name = quote(self.names.get(column, column))
+        find = f"SELECT 1 FROM {quote(self.state.name)} WHERE {name} IS NOT NULL LIMIT 1"
+        return self.connection.execute(find).fetchone() is not None
+
+    def holding(self, column: str, keys: Sequence[Key], stored: Sequence[apsw.SQLiteValue]) -> int:
+        """How many of neighbouring documents hold these very values in `column`."""
+        values = {key: _as_real(value) for key, value in zip(keys, stored, strict=True)}
+        lookup = cast("apsw.ScalarProtocol", values.__getitem__)
+        self.connection.create_scalar_function("valet_expected", lookup, 1)
+        count = (
+            f"SELECT count(*) FROM {quote(self.state.name)} WHERE {self.key} BETWEEN ? AND ? "
+            f"AND {quote(self.names.get(column, column))} IS valet_expected({self.key})"
+        )
+        return int(self.connection.execute(count, (keys[0], keys[-1])).get)
+
     def fill_by_input(
         self, column: str, read: str, values: Mapping[Any, apsw.SQLiteValue]
     ) -> int | None:

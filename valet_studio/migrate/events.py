@@ -116,6 +116,8 @@ class BackfillReport:
     """What made it differ, as far as known: `Date.now`, `Math.random`, …"""
     nulls: int = 0
     """Documents whose new value is null, in those that did not fail."""
+    unchanged: int | None = None
+    """Documents that held their value already; None where that was not counted (an apply)."""
     histogram: tuple[Bin, ...] = ()
     """How numbers spread, from a sample of them; empty where they are few or all equal."""
 

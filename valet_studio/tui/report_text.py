@@ -283,8 +283,10 @@ def _backfill(report: BackfillReport, width: int, source: str) -> list[Content]:
 def _counts(report: BackfillReport) -> Content:
     """Updated, null and failed documents; where one failed, nothing was updated."""
     null = f" · {report.nulls:,} of them null" if report.nulls and report.updated else ""
+    same = f" · {report.unchanged:,} unchanged" if report.unchanged else ""
     if not report.failed:
-        return Content(f"{report.updated:,} of {count(report.rows, 'row')} filled{null} · 0 failed")
+        filled = f"{report.updated:,} of {count(report.rows, 'row')} filled"
+        return Content(f"{filled}{same}{null} · 0 failed")
     worked = report.rows - report.failed
     others = f" · {worked:,} would work" if worked else ""
     return Content.assemble(
