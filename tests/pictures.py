@@ -41,6 +41,7 @@ from valet_studio.migrate.events import (
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.pipeline import StudioState
 from valet_studio.tour import Tour
+from valet_studio.tui import app as studio
 from valet_studio.tui import runs
 from valet_studio.tui.app import StudioApp
 from valet_studio.tui.engine import Engine
@@ -374,6 +375,8 @@ async def shot_of(state: State, size: tuple[int, int], theme: str) -> AsyncItera
         stack.enter_context(chdir(folder))
         os.environ.pop("NO_COLOR", None)
         stack.enter_context(patch.object(runs, "time", SimpleNamespace(perf_counter=lambda: 0.0)))
+        # Looks that come by themselves would come to some pictures and not to others.
+        stack.enter_context(patch.object(studio, "DATABASE_SECONDS", 3600.0))
         state.before()
         engine, saves = SteadyEngine(), Saves()
         tour = Tour(state.settings) if state.tour else None

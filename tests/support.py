@@ -138,14 +138,16 @@ def fill_todos(project: Project, count: int = 142) -> None:
     priorities = ("high", "medium", "low", "urgent")
     connection = apsw.Connection(str(project.database))
     connection.set_busy_timeout(5_000)
-    with connection:
-        connection.executemany(
-            "INSERT INTO todos (_id, title, completed, userId, priority) VALUES (?, ?, ?, ?, ?)",
-            (
-                (f"t{number:04d}", f"Todo {number}", number % 2, "u1", priorities[number % 4])
-                for number in range(count)
-            ),
-        )
+    # At once for writing: SQLite does not wait where a reader would become a writer.
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(
+        "INSERT INTO todos (_id, title, completed, userId, priority) VALUES (?, ?, ?, ?, ?)",
+        (
+            (f"t{number:04d}", f"Todo {number}", number % 2, "u1", priorities[number % 4])
+            for number in range(count)
+        ),
+    )
+    connection.execute("COMMIT")
     connection.close()
 
 
