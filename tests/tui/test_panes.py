@@ -369,7 +369,7 @@ def report_lines(backfill: BackfillReport, width: int = 60) -> str:
     plan = plan_of(*changes())
     report = Report("ok", plan, (), (backfill,), 0.1)
     progress = Progress("dry run", plan, "dev.db", report=report, ended=True)
-    return "\n".join(line.plain for line in run_lines(progress, width, False))
+    return "\n".join(line.plain for line in run_lines(progress, width, None))
 
 
 def test_many_numbers_are_drawn_as_a_histogram() -> None:

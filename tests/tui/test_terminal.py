@@ -114,3 +114,20 @@ def test_a_missing_schema_offers_to_make_one(project: Project) -> None:
         assert terminal.wait_for_end() == 0
     assert project.schema_path.exists()
     assert not project.database.exists()
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+def test_a_report_of_an_earlier_plan_says_so(todos: Project, size: tuple[int, int]) -> None:
+    todos.write(BACKFILL)
+    with Terminal(todos.root, columns=size[0], rows=size[1]) as terminal:
+        terminal.wait_for("3 changes")
+        terminal.press("d")
+        terminal.wait_for("Press a to apply")
+        todos.write(BACKFILL.replace("completed: v.number()", "completed: v.boolean()"))
+        terminal.wait_for("Of an earlier plan", "rejected")
+        todos.write(BACKFILL.replace("completed: v.number()", "completed: v.number("))
+        terminal.wait_for("Of an earlier plan", "schema.ts is broken now", "valet/schema.ts:7:")
+        todos.write(BACKFILL)
+        terminal.wait_for("Dry run worked", without="Of an earlier plan")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0

@@ -356,7 +356,7 @@ class StudioApp(App[None]):
             for item in state.problems if not missing and state.problems != told else ():
                 self.log_line("✗", problem_plain(item))
             if not missing:
-                self.say(state.problems[0].message if state.problems else "No plan.", "bad")
+                self.say(_first_problem(state), "bad")
             return
         said = plan_sentence(state.plan)
         self.log_line("·", f"Read schema and database: {said} ({spent})")
@@ -547,3 +547,11 @@ class StudioApp(App[None]):
         else:
             self.say(f"{message.after} {wrote}".strip(), "good")
         self.look()
+
+
+def _first_problem(state: StudioState) -> str:
+    """The sentence for the notice line: it names the place, since pane 1 may be out of sight."""
+    if not state.problems:
+        return "No plan."
+    first = state.problems[0]
+    return f"{first.location}: {first.message}" if first.location else first.message

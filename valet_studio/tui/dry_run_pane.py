@@ -136,14 +136,7 @@ class DryRunPane(Vertical):
         facts, progress = self.facts, self.progress
         if facts is None:
             return
-        plan = facts.plan
-        earlier = (
-            progress is not None
-            and progress.ended
-            and plan is not None
-            and plan.status == "pending"
-            and plan.fingerprint != progress.plan.fingerprint
-        )
+        earlier = _earlier(facts, progress)
         reason = why_no_dry_run(facts) if progress is None else None
         drawn = (progress, earlier, reason)
         if drawn == self._drawn:
@@ -151,7 +144,7 @@ class DryRunPane(Vertical):
         self._drawn = drawn
         self._draw_run(progress, earlier, reason)
 
-    def _draw_run(self, progress: Progress | None, earlier: bool, reason: str | None) -> None:
+    def _draw_run(self, progress: Progress | None, earlier: str | None, reason: str | None) -> None:
         width = max(20, self.report.scrollable_content_region.width - 1)
         if progress is not None:
             self.border_title = Content(f"3 {progress.work.capitalize()}")
@@ -188,3 +181,18 @@ class DryRunPane(Vertical):
             self.post_message(self.Selected(item.table, who))
         width = max(20, self.detail.scrollable_content_region.width - 1)
         self.detail.show(failure_lines(progress, item, progress.sources, document, width))
+
+
+def _earlier(facts: Facts, progress: Progress | None) -> str | None:
+    """That a report is not of the schema as it stands now, and what to do; None where it is."""
+    plan = facts.plan
+    if progress is None or not progress.ended:
+        return None
+    of = f"Of an earlier plan ({progress.plan.fingerprint[:8]})"
+    if facts.broken:
+        return f"{of}: schema.ts is broken now, see pane 1."
+    if plan is None or plan.fingerprint == progress.plan.fingerprint:
+        return None
+    if plan.status == "blocked":
+        return f"{of}: the one that holds now is rejected, see pane 1."
+    return f"{of}: d rehearses this one." if plan.status == "pending" else None

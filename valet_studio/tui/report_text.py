@@ -36,12 +36,11 @@ MOST_CELLS = 32
 """Cells of a sample's column; longer values are cut."""
 
 
-def run_lines(progress: Progress, width: int, earlier_plan: bool) -> list[Content]:
+def run_lines(progress: Progress, width: int, earlier: str | None) -> list[Content]:
     """All about one run, for a pane of that many cells; only samples may be wider."""
     parts = wrapped(_headline(progress), width)
-    if earlier_plan:
-        told = f"! Of an earlier plan ({progress.plan.fingerprint[:8]}): d rehearses this one."
-        parts += wrapped(Content.styled(told, "$warning"), width)
+    if earlier is not None:
+        parts += wrapped(Content.styled(f"! {earlier}", "$warning"), width)
     parts += _phases(progress, width)
     if not progress.ended:
         return [*parts, *_live(progress, width)]
