@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 from textual.app import App, SystemCommand
 from textual.binding import BindingType
+from textual.message import Message
 from textual.screen import Screen
 
 from valet_studio import pipeline, watch
@@ -232,6 +233,11 @@ class StudioApp(App[None]):
     def _fatal_error(self) -> None:
         """End without a traceback over the screen."""
         self._close_messages_no_wait()
+
+    async def _on_message(self, message: Message) -> None:
+        """Hear nothing from workers while the panes, which would show it, are taken down."""
+        if self.is_running or not isinstance(message, messages.Told):
+            await super()._on_message(message)
 
     def on_unmount(self) -> None:
         """Whatever ends the app ends its work."""

@@ -17,7 +17,11 @@ from valet_studio.tui.diff import TypesView
 from valet_studio.tui.facts import Work
 
 
-class Answered(Message):
+class Told(Message):
+    """What a worker tells the app. It is dropped once the app takes its panes down."""
+
+
+class Answered(Told):
     """A worker has what it was asked for; `call` takes it in where widgets may be touched."""
 
     def __init__(self, call: Callable[[], object]) -> None:
@@ -25,14 +29,14 @@ class Answered(Message):
         self.call = call
 
 
-class Saved(Message):
+class Saved(Told):
     """A file below the schema's directory was saved."""
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, Saved)
 
 
-class WatchFailed(Message):
+class WatchFailed(Told):
     """The directory can no longer be watched."""
 
     def __init__(self, reason: str) -> None:
@@ -40,7 +44,7 @@ class WatchFailed(Message):
         self.reason = reason
 
 
-class Looked(Message):
+class Looked(Told):
     """A look ended. Only the newest generation counts."""
 
     def __init__(
@@ -54,7 +58,7 @@ class Looked(Message):
         """The generated files and their differences; None where there is no plan."""
 
 
-class Measured(Message):
+class Measured(Told):
     """The counts of a look's plan were read."""
 
     def __init__(self, generation: int, state: StudioState) -> None:
@@ -63,7 +67,7 @@ class Measured(Message):
         self.state = state
 
 
-class LookFailed(Message):
+class LookFailed(Told):
     """A look, or its measuring, ended with an error."""
 
     def __init__(self, generation: int, problems: tuple[Problem, ...], measuring: bool) -> None:
@@ -73,7 +77,7 @@ class LookFailed(Message):
         self.measuring = measuring
 
 
-class RunEnded(Message):
+class RunEnded(Told):
     """The dry run or the apply is over; without problems its `Report` came before."""
 
     def __init__(
@@ -85,7 +89,7 @@ class RunEnded(Message):
         self.cancelled = cancelled
 
 
-class TypesChecked(Message):
+class TypesChecked(Told):
     """The type checker has spoken, or could not be run (`failed`)."""
 
     def __init__(self, number: int, found: tuple[Problem, ...], failed: bool = False) -> None:
@@ -95,7 +99,7 @@ class TypesChecked(Message):
         self.failed = failed
 
 
-class TouchedRead(Message):
+class TouchedRead(Told):
     """What the database holds where a change is; None where that is not known."""
 
     def __init__(self, change: AnyChange, found: Touched | None) -> None:
@@ -104,7 +108,7 @@ class TouchedRead(Message):
         self.found = found
 
 
-class DocumentRead(Message):
+class DocumentRead(Told):
     """A whole document of a table; None where it is gone or cannot be read."""
 
     def __init__(self, table: str, who: str, found: dict[str, Json] | None) -> None:
@@ -114,7 +118,7 @@ class DocumentRead(Message):
         self.found = found
 
 
-class Retried(Message):
+class Retried(Told):
     """The failed documents were tried again; without a report `problems` says why not."""
 
     def __init__(
@@ -129,7 +133,7 @@ class Retried(Message):
         self.cancelled = cancelled
 
 
-class FilesWritten(Message):
+class FilesWritten(Told):
     """The generated files were written, or could not be."""
 
     def __init__(
