@@ -41,8 +41,7 @@ from valet_studio.migrate.events import (
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.pipeline import StudioState
 from valet_studio.tour import Tour
-from valet_studio.tui import app as studio
-from valet_studio.tui import runs
+from valet_studio.tui import looking, runs
 from valet_studio.tui.app import StudioApp
 from valet_studio.tui.engine import Engine
 
@@ -376,7 +375,7 @@ async def shot_of(state: State, size: tuple[int, int], theme: str) -> AsyncItera
         os.environ.pop("NO_COLOR", None)
         stack.enter_context(patch.object(runs, "time", SimpleNamespace(perf_counter=lambda: 0.0)))
         # Looks that come by themselves would come to some pictures and not to others.
-        stack.enter_context(patch.object(studio, "DATABASE_SECONDS", 3600.0))
+        stack.enter_context(patch.object(looking, "DATABASE_SECONDS", 3600.0))
         state.before()
         engine, saves = SteadyEngine(), Saves()
         tour = Tour(state.settings) if state.tour else None

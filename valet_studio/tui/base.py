@@ -1,0 +1,133 @@
+"""What the parts of the studio share: the facts, the screen that they are drawn on, the log."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from textual.app import App
+
+from valet_studio import pipeline, watch
+from valet_studio.config import Settings
+from valet_studio.fixes.fix import Fix
+from valet_studio.tour import STEPS, Tour
+from valet_studio.tui import messages
+from valet_studio.tui.background import Background
+from valet_studio.tui.commands import Commands
+from valet_studio.tui.diff import TypesView
+from valet_studio.tui.engine import Engine, Saves
+from valet_studio.tui.facts import Facts, TourPlace
+from valet_studio.tui.keys import bound
+from valet_studio.tui.log_pane import Entry, LogPane, Mark
+from valet_studio.tui.progress import Progress, Told
+from valet_studio.tui.remembered import recall
+from valet_studio.tui.screen import MainScreen
+from valet_studio.tui.status import Tone
+from valet_studio.tui.window import Window
+from valet_studio.watch import Stamp
+
+
+class StudioBase(App[None]):
+    """Holds what is known, and draws it. Workers compute and post messages; only handlers draw."""
+
+    commands: Commands
+    """What the keys do."""
+    background: Background
+    """What begins by itself."""
+    window: Window
+    """The terminal's title and progress."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine = pipeline,
+        saves: Saves = watch.saves,
+        memory: Path | None = None,
+        tour: Tour | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.engine = engine
+        self.saves = saves
+        self.memory = memory
+        """Where options are remembered; None where they are not."""
+        self.facts = Facts(settings, live=memory is not None and recall(memory).live)
+        self.progress: Progress | None = None
+        """The newest dry run or apply."""
+        self.types: TypesView | None = None
+        self.generation = 0
+        """Counts looks; what an older one tells is dropped."""
+        self.waiting: deque[Told] = deque()
+        """What the run told and was not drawn yet; the worker appends."""
+        self.cancel = threading.Event()
+        self.leaving = False
+        self.rereading = False
+        """Whether the user asked for the look that runs, and waits for an answer."""
+        self.now: Callable[[], datetime] = datetime.now
+        """What the log's times are read from."""
+        self.defect: Exception | None = None
+        """What no handler expected; the app is ending."""
+        self.database_seen: Stamp | None = None
+        """The database's files as they were at the newest look."""
+        self.look_began = 0.0
+        self.rest_until = 0.0
+        """When the database may be looked at again unasked: a slow look is not repeated at once."""
+        self.fixed: list[Fix] = []
+        """Quick fixes that were written, oldest first."""
+        self.tour = tour
+        self.insisted = False
+        """Whether the tour's next step was asked for once, before this one was applied."""
+        keys, self.key_problems = bound(settings.keys)
+        self.facts = replace(self.facts, keys=keys, tour=self.tour_place())
+        self.set_keymap({name: ",".join(chosen) for name, chosen in keys.items()})
+
+    @property
+    def main(self) -> MainScreen:
+        """The screen with the panes, below any question."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, MainScreen)
+        return screen
+
+    @property
+    def closing(self) -> bool:
+        """Whether the panes are gone: what workers still tell is no longer shown."""
+        return not self.main.query(LogPane)
+
+    def tour_place(self) -> TourPlace | None:
+        """Where the tour is; None where there is none, or before its first step."""
+        if self.tour is None or self.tour.step is None:
+            return None
+        left = self.tour.left
+        return TourPlace(self.tour.step, len(STEPS) - left, left)
+
+    def draw(self) -> None:
+        """Draw everything from the facts."""
+        if self.closing:
+            return
+        self.main.show(self.facts, self.progress, self.types)
+        self.window.show(self.facts, self.progress)
+
+    def learn(self, facts: Facts) -> None:
+        """Know this from now on, and show it."""
+        self.facts = facts
+        self.draw()
+
+    def say(self, text: str, tone: Tone = "plain") -> None:
+        """Answer the user in the line above the keys."""
+        if not self.closing:
+            self.main.say(text, tone)
+
+    def log_line(self, mark: Mark, *texts: str) -> None:
+        """Append to the log."""
+        if self.closing:
+            return
+        now = self.now()
+        self.main.log_pane.add(*(Entry(now, mark, text) for text in texts))
+
+    def on_answered(self, message: messages.Answered) -> None:
+        """Take in what a worker was asked for."""
+        message.call()

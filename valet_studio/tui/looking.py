@@ -1,0 +1,194 @@
+"""Looking at schema and database: after a save, after another program's write, when asked."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+
+from valet_studio import pipeline, watch
+from valet_studio.config import Settings
+from valet_studio.pipeline import StudioState
+from valet_studio.tui import messages
+from valet_studio.tui.base import StudioBase
+from valet_studio.tui.confirm import Question
+from valet_studio.tui.dry_run_pane import DryRunPane
+from valet_studio.tui.facts import Facts
+from valet_studio.tui.plan_pane import PlanPane
+from valet_studio.tui.runs import look_and_measure
+from valet_studio.tui.sentences import look_notice, plan_sentence
+from valet_studio.tui.text import duration, problem_plain
+
+DATABASE_SECONDS = 2.0
+"""How often it is asked whether another program wrote the database."""
+
+
+class Looking(StudioBase):
+    """Only the newest look is shown; what an older one tells is dropped."""
+
+    def begin_watching(self) -> None:
+        """Watch the settings' schema and database, and look at them."""
+        self.run_worker(self._watch(), group="watch", exclusive=True, exit_on_error=False)
+        self.database_seen = watch.database_stamp(self.settings.database)
+        self.look()
+
+    def reopen(self, settings: Settings) -> None:
+        """Work on another schema and database from now on."""
+        self.settings = settings
+        self.progress = self.types = None
+        self.fixed.clear()
+        self.waiting.clear()
+        self.facts = Facts(settings, live=self.facts.live, keys=self.facts.keys)
+        self.log_line("·", f"Opened {settings.schema_path} and {settings.database}")
+        self.say(f"Opened {settings.schema_path} and {settings.database}.")
+        self.draw()
+        self.begin_watching()
+
+    async def _watch(self) -> None:
+        try:
+            async for _ in self.saves(self.settings.schema_path.parent):
+                self.post_message(messages.Saved())
+        except OSError as error:
+            self.post_message(messages.WatchFailed(str(error)))
+
+    def look(self) -> None:
+        """Read schema and database on a worker; only the newest look is shown."""
+        self.generation += 1
+        self.look_began = time.monotonic()
+        generation = self.generation
+        self.run_worker(
+            partial(
+                look_and_measure,
+                self.engine,
+                self.settings,
+                generation,
+                lambda: generation != self.generation,
+                self.post_message,
+            ),
+            group="look",
+            thread=True,
+            exit_on_error=False,
+        )
+
+    def look_at_database(self) -> None:
+        """Look again where another program wrote the database.
+
+        A look that takes long is followed by a rest ten times as long, so that a database that
+        is written all the time does not keep the studio busy.
+        """
+        looking = any(worker.group == "look" and worker.is_running for worker in self.workers)
+        resting = time.monotonic() < self.rest_until
+        if self.facts.running == "apply" or looking or resting or not self.facts.watching:
+            return
+        seen = watch.database_stamp(self.settings.database)
+        state = self.facts.state
+        unreadable = state is not None and state.plan is None and state.schema is not None
+        if seen != self.database_seen or unreadable:
+            self.database_seen = seen
+            self.look()
+
+    def on_saved(self, _: messages.Saved) -> None:
+        """A save: look again, unless watching is paused or an apply will look after itself."""
+        if not self.facts.watching:
+            self.log_line("·", "A save was not read: watching is paused. r reads it.")
+            return
+        self.log_line("·", f"Saved in {self.settings.schema_path.parent}/")
+        self.background.saved()
+        if self.facts.running != "apply":
+            self.look()
+
+    def on_watch_failed(self, message: messages.WatchFailed) -> None:
+        """Say it and go on: `r` still reads."""
+        self.log_line("✗", f"Watching failed: {message.reason}")
+        self.say(f"Watching failed: {message.reason}. r reads again.", "bad")
+
+    def on_looked(self, message: messages.Looked) -> None:
+        """Show the plan at once; its counts follow."""
+        if message.generation != self.generation:
+            return
+        before = self.facts
+        state = message.state
+        good = state if state.plan is not None else before.good
+        if state.plan is not None:
+            self.types = message.types
+        self.learn(replace(before, state=state, good=good, missing=message.missing))
+        self._tell_look(before, state, message.missing)
+        self._withdraw_question(before)
+        self.background.looked()
+
+    def _tell_look(self, before: Facts, state: StudioState, missing: bool) -> None:
+        spent = duration(state.seconds)
+        if state.plan is None:
+            told = before.problems if before.broken else ()
+            for item in state.problems if not missing and state.problems != told else ():
+                self.log_line("✗", problem_plain(item))
+            if not missing:
+                self.say(_first_problem(state), "bad")
+            return
+        said = plan_sentence(state.plan)
+        self.log_line("·", f"Read schema and database: {said} ({spent})")
+        notice = look_notice(before, self.facts, asked=self.rereading)
+        self.rereading = False
+        if notice is not None:
+            self.say(*notice)
+
+    def _withdraw_question(self, before: Facts) -> None:
+        """A question about a plan that is no longer the one on screen must not be answered."""
+        old = before.plan.fingerprint if before.plan is not None else None
+        new = self.facts.plan.fingerprint if self.facts.plan is not None else None
+        asking = isinstance(self.screen, Question) and self.facts.running is None
+        if asking and (old != new or self.facts.broken):
+            self.screen.dismiss(False)
+            self.say("The plan changed while you were asked: nothing was applied.", "warning")
+
+    def on_measured(self, message: messages.Measured) -> None:
+        """The same plan with its counts."""
+        if message.generation == self.generation:
+            now = time.monotonic()
+            self.rest_until = now + 10 * (now - self.look_began)
+            self.learn(replace(self.facts, state=message.state, good=message.state))
+
+    def on_look_failed(self, message: messages.LookFailed) -> None:
+        """The plan stays, without counts; or there is none."""
+        if message.generation != self.generation:
+            return
+        for item in message.problems:
+            self.log_line("✗", problem_plain(item))
+        self.say(message.problems[0].message, "bad")
+        if not message.measuring:
+            database = pipeline.DatabaseInfo(self.settings.database, exists=False)
+            state = StudioState(self.settings, database, problems=message.problems)
+            self.learn(replace(self.facts, state=state))
+
+    def on_types_checked(self, message: messages.TypesChecked) -> None:
+        """List what the type checker found."""
+        self.background.type_checked(message)
+
+    def on_plan_pane_selected(self, _: PlanPane.Selected) -> None:
+        """Read what the selected change touches."""
+        row = self.main.plan_pane.selected
+        self.background.selected(row)
+        fixes = len(self.commands.offered(row))
+        if fixes != self.facts.fixes:
+            self.facts = replace(self.facts, fixes=fixes)
+            self.main.show_keys(self.facts)
+
+    def on_touched_read(self, message: messages.TouchedRead) -> None:
+        """Show it beside the change."""
+        self.main.plan_pane.show_touched(message.change, message.found)
+
+    def on_dry_run_pane_selected(self, message: DryRunPane.Selected) -> None:
+        """Read the failed document under the cursor."""
+        self.background.failure_selected(message.table, message.who)
+
+    def on_document_read(self, message: messages.DocumentRead) -> None:
+        """Show it whole."""
+        self.main.dry_run_pane.show_document(message.table, message.who, message.found)
+
+
+def _first_problem(state: StudioState) -> str:
+    """The sentence for the notice line: it names the place, since pane 1 may be out of sight."""
+    if not state.problems:
+        return "No plan."
+    first = state.problems[0]
+    return f"{first.location}: {first.message}" if first.location else first.message

@@ -1,0 +1,159 @@
+"""Carrying out the plan on screen: dry run, apply, and writing the generated files."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+from valet_studio import watch
+from valet_studio.migrate.events import Event, StatementRun
+from valet_studio.tui import messages
+from valet_studio.tui.confirm import Question
+from valet_studio.tui.facts import Work
+from valet_studio.tui.log_pane import Mark
+from valet_studio.tui.looking import Looking
+from valet_studio.tui.progress import Progress, Told, advance_all
+from valet_studio.tui.receipt import receipt_sentence
+from valet_studio.tui.runs import run as run_events
+from valet_studio.tui.runs import write_files
+from valet_studio.tui.sentences import run_sentence
+from valet_studio.tui.status import Tone
+from valet_studio.tui.text import problem_plain
+
+LOGGED_FAILURES = 10
+
+
+class Running(Looking):
+    """One run at a time, on a worker thread; what it tells is drawn a few times a second."""
+
+    def start(self, work: Work, by_itself: bool = False) -> None:
+        """Carry out the plan on screen, on a worker thread."""
+        state = self.facts.good
+        if state is None or state.plan is None:
+            return
+        self.cancel = threading.Event()
+        self.progress = Progress(
+            work,
+            state.plan,
+            state.database.label,
+            state.schema.sources if state.schema is not None else None,
+        )
+        self.log_line("·", f"{work.capitalize()} of plan {state.plan.fingerprint[:8]} begins")
+        if not by_itself:
+            self.background.live_run = False
+            self.say(f"Running the {work}. x cancels it.")
+        self.learn(replace(self.facts, running=work))
+        doing = self.engine.dry_run if work == "dry run" else self.engine.apply
+
+        def begin() -> Iterator[Event]:
+            return doing(state, self.cancel.is_set)
+
+        self.run_worker(
+            partial(
+                run_events, work, begin, self.cancel.is_set, self.waiting.append, self.post_message
+            ),
+            group="run",
+            thread=True,
+            exit_on_error=False,
+        )
+
+    def advance_run(self) -> None:
+        """Fold in what the run told since the last time, and draw it."""
+        events: list[Told] = []
+        while self.waiting:
+            events.append(self.waiting.popleft())
+        if self.progress is None or not events or self.closing:
+            return
+        statements = [event.sql for _, event in events if isinstance(event, StatementRun)]
+        self.log_line("$", *statements)
+        self.progress = advance_all(self.progress, events)
+        self.main.show_run(self.facts, self.progress)
+        self.window.show(self.facts, self.progress)
+
+    def on_run_ended(self, message: messages.RunEnded) -> None:
+        """Say how it ended; after an apply write the types and look again."""
+        if not self.screen_stack:
+            return  # The app has ended meanwhile.
+        self.advance_run()
+        if self.progress is None:
+            return
+        self.progress = run_ = replace(
+            self.progress,
+            ended=True,
+            cancelled=message.cancelled,
+            problems=message.problems,
+        )
+        facts = replace(self.facts, running=None)
+        fingerprint = run_.plan.fingerprint
+        if message.work == "dry run" and run_.succeeded:
+            facts = replace(facts, rehearsed=fingerprint, failed=None, failures=0)
+        elif message.work == "dry run" and not run_.cancelled:
+            facts = replace(facts, failed=fingerprint, failures=len(run_.failures))
+            if facts.rehearsed == fingerprint:
+                facts = replace(facts, rehearsed=None)
+        elif message.work == "apply":
+            facts = replace(facts, rehearsed=None)
+            self.database_seen = watch.database_stamp(self.settings.database)
+        self.learn(facts)
+        read_only = run_.work == "dry run" and self._read_only
+        said, tone = run_sentence(run_, None if read_only else facts.key("apply"))
+        marks: dict[Tone, Mark] = {"good": "✓", "warning": "!", "bad": "✗", "plain": "·"}
+        self.log_line(marks[tone], said)
+        receipt = receipt_sentence(run_) if message.work == "apply" else ""
+        if receipt:
+            self.log_line("✓", receipt)
+        failures = [failure for report in run_.backfills for failure in report.errors]
+        for failure in failures[:LOGGED_FAILURES]:
+            self.log_line("✗", f"{failure.id}: {failure.message} ({failure.location})")
+        if len(failures) > LOGGED_FAILURES:
+            self.log_line("·", "Further failing documents are in pane 3.")
+        for item in message.problems if not run_.cancelled else ():
+            self.log_line("✗", problem_plain(item))
+        if not (run_.cancelled and self.background.live_run):
+            self.say(said, tone)
+        if isinstance(self.screen, Question):
+            self.screen.dismiss(False)
+        if self.leaving:
+            self.exit()
+        elif message.work == "apply" and run_.succeeded:
+            self.write_files(said)
+        elif message.work == "apply":
+            self.look()
+        else:
+            self.background.ended()
+
+    def on_retried(self, message: messages.Retried) -> None:
+        """Tell what became of the documents that failed."""
+        self.background.retried(message)
+
+    @property
+    def _read_only(self) -> bool:
+        good = self.facts.good
+        return self.settings.read_only or (good is not None and good.database.read_only)
+
+    def write_files(self, after: str = "") -> None:
+        """Write the stale generated files on a worker; `after` is said first."""
+        state = self.facts.good
+        if state is not None:
+            self.run_worker(
+                lambda: write_files(self.engine, state, after, self.post_message),
+                group="files",
+                thread=True,
+                exit_on_error=False,
+            )
+
+    def on_files_written(self, message: messages.FilesWritten) -> None:
+        """Say which, and look again."""
+        for item in message.problems:
+            self.log_line("✗", problem_plain(item))
+        names = ", ".join(path.name for path in message.paths)
+        if message.paths:
+            self.log_line("✓", *(f"Wrote {path}" for path in message.paths))
+        wrote = f"Wrote {names}." if names else ""
+        if message.problems:
+            self.say(f"{message.after} {message.problems[0].message}".strip(), "bad")
+        else:
+            self.say(f"{message.after} {wrote}".strip(), "good")
+        self.look()
