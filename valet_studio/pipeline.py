@@ -16,18 +16,15 @@ from pathlib import Path
 from valet_studio.codegen.files import render
 from valet_studio.config import Settings
 from valet_studio.config_file import CONFIG_FILE
-from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
-from valet_studio.errors import Cancelled, Problem, StudioError
+from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import HistoryEntry
-from valet_studio.migrate.retry import failed_documents, rehearse_documents
+from valet_studio.migrate.retry import failed_documents
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Target
-from valet_studio.migrate.touched import Touched
-from valet_studio.migrate.touched import documents as documents_of
-from valet_studio.migrate.touched import touched as touched_by
+from valet_studio.migrate.touched import Touched, wanted
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.migrate.written import written_since as writes_of
@@ -35,7 +32,7 @@ from valet_studio.plan.changes import AnyChange, Plan
 from valet_studio.plan.diff import SchemaChange, schema_changes
 from valet_studio.remote.target import ServerTarget, is_server
 from valet_studio.schema.evaluate import evaluate
-from valet_studio.schema.model import Json, Schema
+from valet_studio.schema.model import Json, Schema, Table
 from valet_studio.schema.sources import read_sources
 from valet_studio.typescript.check import check
 
@@ -167,19 +164,16 @@ def retry_failed(state: StudioState, report: Report, cancelled: IsCancelled) -> 
     Raises:
         PlanIsStale: the database's structure changed since the state was made.
         Cancelled, DatabaseError: nothing is left behind.
-        Unsupported: the database is not a file.
     """
     schema, plan = _ready(state)
     settings = state.settings
-    return rehearse_documents(
-        open_target(settings.database),
-        schema,
-        plan,
-        failed_documents(report),
-        cancelled,
-        limits=settings.limits,
-        strict=settings.strict,
-    )
+    documents = failed_documents(report)
+    for event in target_of(settings).retry(
+        schema, plan, documents, cancelled, limits=settings.limits, strict=settings.strict
+    ):
+        if isinstance(event, Report):
+            return event
+    raise MigrationFailed("The rehearsal of the failed documents ended without a report.")
 
 
 def touched(state: StudioState, change: AnyChange, cancelled: IsCancelled) -> Touched | None:
@@ -188,11 +182,9 @@ def touched(state: StudioState, change: AnyChange, cancelled: IsCancelled) -> To
     Raises:
         Cancelled: `cancelled` answered True.
         DatabaseError: the data could not be read.
-        Unsupported: the database is not a file.
     """
-    with open_target(state.settings.database).reading(cancelled) as connection:
-        table = state.schema.table_named(change.table) if state.schema is not None else None
-        return touched_by(connection, change, table)
+    asked = wanted(change.table, _declared(state, change.table), change.examples, change.column)
+    return target_of(state.settings).touched(asked, cancelled)
 
 
 def document(
@@ -203,15 +195,10 @@ def document(
     Raises:
         Cancelled: `cancelled` answered True.
         DatabaseError: the data could not be read.
-        Unsupported: the database is not a file.
     """
-    with open_target(state.settings.database).reading(cancelled) as connection:
-        held = inspect(connection).table_named(table)
-        if held is None:
-            return None
-        declared = state.schema.table_named(table) if state.schema is not None else None
-        found = documents_of(connection, held, declared, (who,))
-        return found[0] if found else None
+    asked = wanted(table, _declared(state, table), (who,))
+    found = target_of(state.settings).documents(asked, cancelled)
+    return found[0] if found else None
 
 
 def write_files(state: StudioState) -> tuple[Path, ...]:
@@ -266,6 +253,20 @@ def history_diff(settings: Settings, before: int | None, after: int) -> tuple[Sc
     return schema_changes(first, target.schema_at(after))
 
 
+def applied_schema(state: StudioState) -> Schema | None:
+    """The schema that the database was migrated to last; None where the history does not tell.
+
+    Raises:
+        StudioError: the history cannot be read.
+    """
+    applied = state.plan.applied_hash if state.plan is not None else None
+    if applied is None:
+        return None
+    target = target_of(state.settings)
+    found = next((entry.id for entry in target.history() if entry.hash_after == applied), None)
+    return target.schema_at(found) if found is not None else None
+
+
 def undo(settings: Settings, cancelled: IsCancelled = lambda: False) -> UndoReport:
     """Put the database back as it was before the last migration; see `migrate.undo`."""
     _refuse_read_only(settings)
@@ -308,6 +309,10 @@ def target_of(settings: Settings) -> Target:
     if is_server(settings.database):
         return ServerTarget.at(settings.database, settings.deploy_key)
     return LocalTarget(open_target(settings.database))
+
+
+def _declared(state: StudioState, table: str) -> Table | None:
+    return state.schema.table_named(table) if state.schema is not None else None
 
 
 def _ready(state: StudioState) -> tuple[Schema, Plan]:

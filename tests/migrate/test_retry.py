@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from support import Project, fill_todos, never, schema_of
+from support import EVERYWHERE, Project, fill_todos, never, schema_of
 
 from valet_studio import pipeline
 from valet_studio.errors import Cancelled, PlanIsStale
@@ -47,6 +47,7 @@ def digest(project: Project) -> str:
     return hashlib.sha256(project.database.read_bytes()).hexdigest()
 
 
+@EVERYWHERE
 def test_mended_documents_are_told_from_those_that_still_fail(
     failed: tuple[Project, Report],
 ) -> None:
@@ -62,6 +63,7 @@ def test_mended_documents_are_told_from_those_that_still_fail(
     assert (again.backfills[0].rows, again.backfills[0].failed) == (3, 2)
 
 
+@EVERYWHERE
 def test_a_backfill_sees_what_an_earlier_one_of_the_same_push_wrote(
     failed: tuple[Project, Report],
 ) -> None:
@@ -73,6 +75,7 @@ def test_a_backfill_sees_what_an_earlier_one_of_the_same_push_wrote(
     assert {sample.after for sample in again.backfills[1].samples} == {5}
 
 
+@EVERYWHERE
 def test_retrying_reads_only(failed: tuple[Project, Report]) -> None:
     project, report = failed
     before, files = digest(project), set(project.database.parent.iterdir())
@@ -81,12 +84,14 @@ def test_retrying_reads_only(failed: tuple[Project, Report]) -> None:
     assert set(project.database.parent.iterdir()) == files
 
 
+@EVERYWHERE
 def test_a_document_that_is_gone_is_left_out(failed: tuple[Project, Report]) -> None:
     project, report = failed
     project.sql("DELETE FROM todos WHERE _id = 't0003'")
     assert pipeline.retry_failed(project.look(), report, never).backfills[0].rows == 2
 
 
+@EVERYWHERE
 def test_a_plan_that_is_stale_is_not_tried(failed: tuple[Project, Report]) -> None:
     project, report = failed
     state = project.look()
@@ -95,12 +100,14 @@ def test_a_plan_that_is_stale_is_not_tried(failed: tuple[Project, Report]) -> No
         pipeline.retry_failed(state, report, never)
 
 
+@EVERYWHERE
 def test_cancelling_stops_it(failed: tuple[Project, Report]) -> None:
     project, report = failed
     with pytest.raises(Cancelled):
         pipeline.retry_failed(project.look(), report, lambda: True)
 
 
+@EVERYWHERE
 def test_a_narrowing_shows_its_offending_documents_whole(project: Project) -> None:
     project.push(schema_of(TABLES.replace("title: v.string()", "title: v.optional(v.string())")))
     fill_todos(project, 10)

@@ -129,6 +129,7 @@ def test_schema_and_history(todos: Project, served: Served) -> None:
 
 
 POSTS = ["/api/schema", "/api/schema/plan", "/api/schema/dry-run"]
+ASKING = ["/api/schema/retry", "/api/touched", "/api/documents"]
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,8 @@ def test_only_the_deploy_key_opens(todos: Project, served: Served, given: str | 
         answer = served.post(path, document(BACKFILL), Authorization=given)
         assert answer.status == 401
         assert answer.headers["www-authenticate"] == "Bearer"
+    for path in ASKING:
+        assert served.post(path, {"table": "todos"}, Authorization=given).status == 401
     assert served.get("/api/history", Authorization=given).status == 401
     assert served.get("/api/schema?push=x", Authorization=given).status == 401
     assert todos.database.read_bytes() == before
@@ -239,6 +242,39 @@ def test_the_openapi_document_lists_what_is_answered(served: Served) -> None:
         assert reference in described["components"]["schemas"]
     diff = served.post("/api/schema", document(BACKFILL)).json
     assert set(described["components"]["schemas"]["Diff"]["properties"]) == set(diff)
+
+
+def test_documents_are_read_by_their_ids(todos: Project, served: Served) -> None:
+    todos.sql("UPDATE todos SET title = '[1]', completed = NULL WHERE _id = 't0001'")
+    asked = {"table": "todos", "ids": ["t0001", "none"], "json": ["title"]}
+    (document,) = served.post("/api/documents", asked).json["documents"]
+    assert (document["_id"], document["title"], document["completed"]) == ("t0001", [1], None)
+    found = served.post("/api/touched", asked | {"column": "completed"}).json["touched"]
+    assert (found["rows"], found["nulls"], found["documents"]) == (142, 1, [document])
+    assert served.post("/api/touched", {"table": "none"}).json == {"touched": None}
+    assert served.post("/api/documents", {"table": "none", "ids": ["a"]}).json["documents"] == []
+
+
+ODD_QUESTIONS: dict[str, list[Any]] = {
+    "/api/documents": [b"", b"[]", {}, {"table": 1}, {"table": "todos", "ids": ["a"] * 6}],
+    "/api/touched": [b"{", {"table": "todos", "column": []}, {"table": "todos", "ids": [1]}],
+    "/api/schema/retry": [
+        {},
+        {"documents": {"todos": "t1"}},
+        {"documents": {"todos": [1]}},
+        {"documents": {"todos": ["t1"]}},
+        {"documents": {"todos": ["t1"] * 100_001}},
+    ],
+}
+
+
+@pytest.mark.parametrize("path", ODD_QUESTIONS)
+def test_a_malformed_question_is_400_with_a_sentence(served: Served, path: str) -> None:
+    for body in ODD_QUESTIONS[path]:
+        answer = served.post(path, body)
+        assert answer.status == 400, body
+        assert answer.json["errors"][0]["message"].endswith(".")
+    assert served.post(path, {"table": "todos"}, Content_Type="text/plain").status == 415
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/schemas"])

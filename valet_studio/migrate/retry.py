@@ -8,16 +8,15 @@ the time of a few documents.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import apsw
 
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import MigrationFailed
 from valet_studio.migrate.dry_run import dry_run
-from valet_studio.migrate.events import IsCancelled, Report
+from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.plan.changes import Plan
 from valet_studio.plan.sql import quote
 from valet_studio.schema.model import Schema
@@ -46,8 +45,9 @@ def rehearse_documents(
     *,
     limits: Limits,
     strict: bool = False,
-) -> Report:
-    """What the plan makes of these documents alone; `documents` are `_id`s by table.
+) -> Iterator[Event]:
+    """Rehearse the plan on these documents alone, which are `_id`s by table; the last event is
+    the report.
 
     A document that is no longer there is left out.
 
@@ -65,11 +65,7 @@ def rehearse_documents(
             finally:
                 few.close()
         small = FileTarget(target.label, path)
-        run = dry_run(small, schema, plan, cancelled, limits=limits, strict=strict)
-        for event in run:
-            if isinstance(event, Report):
-                return event
-    raise MigrationFailed("The rehearsal of the failed documents ended without a report.")
+        yield from dry_run(small, schema, plan, cancelled, limits=limits, strict=strict)
 
 
 def _copy_some(

@@ -7,9 +7,9 @@ a file behind a push server.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from valet_studio.database.ask import ask
 from valet_studio.database.errors import database_errors
@@ -21,14 +21,19 @@ from valet_studio.migrate.apply import apply
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import Event, IsCancelled
 from valet_studio.migrate.history import HistoryEntry, entries, schema_at
+from valet_studio.migrate.retry import rehearse_documents
+from valet_studio.migrate.touched import Touched, Wanted, documents, touched
 from valet_studio.migrate.undo import UndoReport, undo
 from valet_studio.migrate.versions import Position, Versions
 from valet_studio.plan.changes import Plan
 from valet_studio.plan.compare import compare
 from valet_studio.plan.measure import answered, questions
-from valet_studio.schema.model import Schema
+from valet_studio.schema.model import Json, Schema
 from valet_studio.schema.state import backfill_key
 from valet_studio.typescript.limits import Limits
+
+Documents: TypeAlias = Mapping[str, Sequence[str]]
+"""Some documents: `_id`s by table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,24 @@ class Target(Protocol):
         self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
     ) -> Iterator[Event]:
         """Carry out exactly this plan; the last event is the report."""
+
+    def retry(
+        self,
+        schema: Schema,
+        plan: Plan,
+        documents: Documents,
+        cancelled: IsCancelled,
+        *,
+        limits: Limits,
+        strict: bool,
+    ) -> Iterator[Event]:
+        """Rehearse a plan on these documents alone; the last event is the report. Reads only."""
+
+    def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
+        """How much a table holds, and some of its documents; None where there is no such table."""
+
+    def documents(self, asked: Wanted, cancelled: IsCancelled) -> tuple[dict[str, Json], ...]:
+        """Whole documents, decoded to be shown; those that are not there are left out."""
 
     def history(self) -> tuple[HistoryEntry, ...]:
         """What was applied, newest first."""
@@ -130,6 +153,31 @@ class LocalTarget:
             )
         finally:
             rehearsal.close(values)
+
+    def retry(
+        self,
+        schema: Schema,
+        plan: Plan,
+        documents: Documents,
+        cancelled: IsCancelled,
+        *,
+        limits: Limits,
+        strict: bool,
+    ) -> Iterator[Event]:
+        """Rehearse a plan on these documents alone; see `migrate.retry`."""
+        yield from rehearse_documents(
+            self.file, schema, plan, documents, cancelled, limits=limits, strict=strict
+        )
+
+    def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
+        """How much a table holds, and some of its documents; None where there is no such table."""
+        with self.file.reading(cancelled) as connection:
+            return touched(connection, asked)
+
+    def documents(self, asked: Wanted, cancelled: IsCancelled) -> tuple[dict[str, Json], ...]:
+        """Whole documents, decoded to be shown; those that are not there are left out."""
+        with self.file.reading(cancelled) as connection:
+            return documents(connection, asked)
 
     def history(self) -> tuple[HistoryEntry, ...]:
         """What was applied, newest first."""

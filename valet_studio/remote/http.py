@@ -105,11 +105,11 @@ class _Call:
     def lines(self, cancelled: Callable[[], bool]) -> Iterator[bytes]:
         """The lines of the answer's body."""
         while True:
+            if cancelled():
+                raise Cancelled
             try:
                 item = self._incoming.get(timeout=_POLL_SECONDS)
             except queue.Empty:
-                if cancelled():
-                    raise Cancelled from None
                 continue
             if item is None:
                 return

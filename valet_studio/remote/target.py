@@ -14,10 +14,11 @@ from uuid import uuid4
 from valet_studio.errors import Cancelled, ServerError, StudioError, Unsupported
 from valet_studio.migrate.events import Event, IsCancelled, Outcome, Report
 from valet_studio.migrate.history import HistoryEntry
-from valet_studio.migrate.target import DatabaseInfo
+from valet_studio.migrate.target import DatabaseInfo, Documents
+from valet_studio.migrate.touched import Touched, Wanted
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Position, Version, Versions
-from valet_studio.migrate.wire import decode, decode_error, decode_event
+from valet_studio.migrate.wire import decode, decode_error, decode_event, encode
 from valet_studio.plan.changes import Plan
 from valet_studio.remote.http import AnswerLost, Server, not_ours
 from valet_studio.schema.document import from_document, to_document
@@ -95,7 +96,7 @@ class ServerTarget:
         """Let the server rehearse the plan, under its own limits; the last event is the report."""
         return self._events(
             "/api/schema/dry-run",
-            schema,
+            to_document(schema),
             cancelled,
             fingerprint=plan.fingerprint,
             strict=_flag(strict),
@@ -119,7 +120,7 @@ class ServerTarget:
         try:
             yield from self._events(
                 "/api/schema",
-                schema,
+                to_document(schema),
                 cancelled,
                 fingerprint=plan.fingerprint,
                 strict=_flag(strict),
@@ -127,6 +128,41 @@ class ServerTarget:
             )
         except (AnswerLost, Cancelled) as reason:
             yield self._became(push, plan, reason)
+
+    def retry(
+        self,
+        schema: Schema,
+        plan: Plan,
+        documents: Documents,
+        cancelled: IsCancelled,
+        *,
+        limits: Limits,  # noqa: ARG002
+        strict: bool,
+    ) -> Iterator[Event]:
+        """Let the server rehearse the plan on these documents alone; the last event is the
+        report."""
+        few: dict[str, Json] = {table: list(ids) for table, ids in documents.items()}
+        return self._events(
+            "/api/schema/retry",
+            {"schema": to_document(schema), "documents": few},
+            cancelled,
+            fingerprint=plan.fingerprint,
+            strict=_flag(strict),
+        )
+
+    def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
+        """How much a table holds, and some of its documents; None where there is no such table."""
+        told = self._mapping(self.server.post("/api/touched", _body(encode(asked)), cancelled))
+        found = told.get("touched")
+        return self._decoded(Touched, found) if found is not None else None
+
+    def documents(self, asked: Wanted, cancelled: IsCancelled) -> tuple[dict[str, Json], ...]:
+        """Whole documents, decoded to be shown; those that are not there are left out."""
+        told = self._mapping(self.server.post("/api/documents", _body(encode(asked)), cancelled))
+        found = told.get("documents")
+        if not isinstance(found, list):
+            raise not_ours(self.label)
+        return tuple(self._mapping(each) for each in found)
 
     def history(self) -> tuple[HistoryEntry, ...]:
         """What was applied, newest first."""
@@ -177,13 +213,13 @@ class ServerTarget:
         )
 
     def _plan(self, schema: Schema, cancelled: IsCancelled, **query: str) -> Plan:
-        told = self.server.post("/api/schema/plan", _body(schema), cancelled, **query)
+        told = self.server.post("/api/schema/plan", _body(to_document(schema)), cancelled, **query)
         return self._decoded(Plan, self._mapping(told).get("plan"))
 
     def _events(
-        self, path: str, schema: Schema, cancelled: IsCancelled, **query: str
+        self, path: str, document: Json, cancelled: IsCancelled, **query: str
     ) -> Iterator[Event]:
-        lines = self.server.stream(path, _body(schema), cancelled, **query)
+        lines = self.server.stream(path, _body(document), cancelled, **query)
         with closing(cast("Any", lines)):
             for line in lines:
                 event = self._event(line)
@@ -262,8 +298,8 @@ class ServerTarget:
         return document
 
 
-def _body(schema: Schema) -> bytes:
-    return json.dumps(to_document(schema)).encode()
+def _body(document: Json) -> bytes:
+    return json.dumps(document).encode()
 
 
 def _flag(value: bool) -> str:

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
-import json
-import sys
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from valet_studio import __version__
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import (
-    Cancelled,
-    DatabaseBusy,
-    PlanIsStale,
-    Problem,
-    SchemaError,
-    ServerError,
-    StudioError,
-)
-from valet_studio.migrate.events import Event, Report
+from valet_studio.errors import Problem, ServerError, StudioError
+from valet_studio.migrate.events import MAX_FAILURES, IsCancelled, Report
 from valet_studio.migrate.history import as_json
+from valet_studio.migrate.target import Documents
+from valet_studio.migrate.touched import SHOWN_DOCUMENTS, Wanted
 from valet_studio.migrate.versions import Position
 from valet_studio.migrate.wire import encode
 from valet_studio.report_json import report_json
 from valet_studio.schema.document import to_document
 from valet_studio.schema.model import Json, Schema
 from valet_studio.server.answers import error_json, plan_answer, push_json, versions_json
+from valet_studio.server.gate import Gate, Refused, flag, number, push_id
 from valet_studio.server.openapi import DOCUMENT
 from valet_studio.server.runs import Run
 from valet_studio.server.service import Order, Service
 from valet_studio.server.sync import Hub
+from valet_studio.server.working import NDJSON, Working, failed, until_gone
 from valet_studio.typescript.limits import Limits
 
-NDJSON = "application/x-ndjson"
-PULSE_SECONDS = 5.0
-"""How long a stream of events is silent before an empty line says that work goes on."""
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +45,11 @@ class Options:
     deploy_key: str | None = field(default=None, repr=False)
     """None lets everybody in who reaches it, which must be this machine alone."""
     max_body: int = 8 * 1024 * 1024
-    """Bytes of schema.json."""
+    """Bytes of schema.json, or of another body."""
     wait_seconds: float = 30.0
     """How long a push waits for another one to end."""
     pushed: Callable[[Report], None] = lambda _report: None
     """Told of the report of each push, on the thread that made it."""
-
-
-class Refused(ServerError):
-    """A request that is turned away before it is looked into."""
-
-    def __init__(self, status: int, message: str, hint: str | None = None):
-        super().__init__(message, hint)
-        self.status = status
 
 
 class PushServer:
@@ -77,6 +58,7 @@ class PushServer:
     def __init__(self, file: FileTarget, options: Options):
         self._file = file
         self._options = options
+        self._gate = Gate(options.deploy_key, options.max_body)
         self._service: Service | None = None
         self._hub: Hub | None = None
         self.asgi = Starlette(
@@ -87,6 +69,9 @@ class PushServer:
                 Route("/api/schema", self._guarded(self._push), methods=["POST"]),
                 Route("/api/schema/plan", self._guarded(self._plan), methods=["POST"]),
                 Route("/api/schema/dry-run", self._guarded(self._dry_run), methods=["POST"]),
+                Route("/api/schema/retry", self._guarded(self._retry), methods=["POST"]),
+                Route("/api/touched", self._guarded(self._touched), methods=["POST"]),
+                Route("/api/documents", self._guarded(self._documents), methods=["POST"]),
                 Route("/api/history", self._guarded(self._history), methods=["GET"]),
                 WebSocketRoute("/api/sync", self._sync),
             ],
@@ -125,7 +110,7 @@ class PushServer:
         query = request.query_params
         told: dict[str, Json] = {}
         if "brief" in query or "push" in query:
-            self._authorize(request)
+            self._gate.authorize(request)
             info = await asyncio.to_thread(self.service.target.info)
             told["database"] = encode(info)
         if push := query.get("push"):
@@ -147,53 +132,66 @@ class PushServer:
         return JSONResponse(told)
 
     async def _history(self, request: Request) -> Response:
-        self._authorize(request)
-        wanted = request.query_params.get("schema")
+        self._gate.authorize(request)
+        wanted = number(request, "schema")
         if wanted is not None:
-            if not (wanted.isdecimal() and len(wanted) < 18):
-                raise Refused(400, f"schema is {wanted!r}; it must be the id of a migration.")
-            schema = await asyncio.to_thread(self.service.target.schema_at, int(wanted))
+            schema = await asyncio.to_thread(self.service.target.schema_at, wanted)
             return JSONResponse({"schema": to_document(schema)})
         entries = await asyncio.to_thread(self.service.target.history)
         return JSONResponse({"migrations": [dict(as_json(entry)) for entry in entries]})
 
     async def _plan(self, request: Request) -> Response:
         schema = await self._pushed(request)
-        strict = _flag(request, "strict")
-        if _flag(request, "measured", default=True):
-            return await self._measured(request, schema, strict)
-        plan = await asyncio.to_thread(self.service.target.plan, schema, strict=strict)
+        strict = flag(request, "strict")
+        target = self.service.target
+        if not flag(request, "measured", default=True):
+            plan = await asyncio.to_thread(target.plan, schema, strict=strict)
+        else:
+            plan = await self._while_there(
+                request, lambda gone: target.measure(schema, gone, strict=strict)
+            )
         return JSONResponse(plan_answer(plan))
 
-    async def _measured(self, request: Request, schema: Schema, strict: bool) -> Response:
-        gone = asyncio.Event()
-        watch = asyncio.ensure_future(_until_gone(request.receive, gone))
-        try:
-            plan = await asyncio.to_thread(
-                self.service.target.measure, schema, gone.is_set, strict=strict
-            )
-        finally:
-            watch.cancel()
-        return JSONResponse(plan_answer(plan))
+    async def _touched(self, request: Request) -> Response:
+        asked = await self._wanted(request)
+        found = await self._while_there(
+            request, lambda gone: self.service.target.touched(asked, gone)
+        )
+        return JSONResponse({"touched": encode(found)})
+
+    async def _documents(self, request: Request) -> Response:
+        asked = await self._wanted(request)
+        found = await self._while_there(
+            request, lambda gone: self.service.target.documents(asked, gone)
+        )
+        return JSONResponse({"documents": found})
 
     async def _dry_run(self, request: Request) -> Response:
         schema = await self._pushed(request)
-        order = Order(request.query_params.get("fingerprint"), _flag(request, "strict"))
-        return _Working(
-            lambda: self.service.dry_run(schema, order),
+        return self._rehearsing(request, schema)
+
+    async def _retry(self, request: Request) -> Response:
+        told = await self._gate.document(request)
+        documents = failed_documents(told.get("documents"))
+        schema = await asyncio.to_thread(self.service.schemas.judge, told.get("schema"))
+        return self._rehearsing(request, schema, documents)
+
+    def _rehearsing(
+        self, request: Request, schema: Schema, documents: Documents | None = None
+    ) -> Response:
+        order = Order(request.query_params.get("fingerprint"), flag(request, "strict"))
+        return Working(
+            lambda: self.service.dry_run(schema, order, documents),
             as_lines=request.headers.get("accept") != "application/json",
             finished=report_json,
         )
 
     async def _push(self, request: Request) -> Response:
-        query = request.query_params
-        push = query.get("push")
-        if push is not None and not (0 < len(push) <= 64 and push.isprintable()):
-            raise Refused(400, "push is no id: it must have 1 to 64 printable characters.")
-        order = Order(query.get("fingerprint"), _flag(request, "strict"), push)
+        push = push_id(request)
+        order = Order(request.query_params.get("fingerprint"), flag(request, "strict"), push)
 
         @asynccontextmanager
-        async def pushing() -> AsyncIterator[Run]:
+        async def pushing() -> AsyncIterator[Run[Report]]:
             with self.service.under_way(push):
                 schema = await self._pushed(request)
                 async with self.service.push(schema, order, request.is_disconnected) as run:
@@ -201,9 +199,9 @@ class PushServer:
             if self._hub is not None:
                 self._hub.look()
 
-        self._authorize(request)
+        self._gate.authorize(request)
         as_lines = request.headers.get("accept") == NDJSON
-        return _Working(pushing, as_lines=as_lines, finished=push_json)
+        return Working(pushing, as_lines=as_lines, finished=push_json)
 
     async def _pushed(self, request: Request) -> Schema:
         """The schema of a request's body.
@@ -212,34 +210,23 @@ class PushServer:
             Refused: who sends it may not, or it is too large.
             SchemaError: it is wrong.
         """
-        self._authorize(request)
-        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            # A web page can send other types here without being asked, this one it cannot.
-            raise Refused(415, "The body must be schema.json, sent as application/json.")
-        limit = self._options.max_body
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limit:
-                raise Refused(413, f"The body is larger than {limit:,} bytes.")
-        return await asyncio.to_thread(self.service.schemas.read, bytes(body))
+        body = await self._gate.body(request)
+        return await asyncio.to_thread(self.service.schemas.read, body)
 
-    def _authorize(self, request: Request) -> None:
-        key = self._options.deploy_key
-        if key is None:
-            # A name that resolves to this machine can belong to anybody's web page.
-            if request.url.hostname not in LOOPBACK:
-                raise Refused(403, "Without a deploy key this server answers to localhost only.")
-            return
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        same = hmac.compare_digest(given.strip().encode(), key.encode())
-        if scheme.lower() != "bearer" or not same:
-            raise Refused(
-                401,
-                "The server refuses the deploy key." if given else "The server asks for a key.",
-                "Give the server's deploy key with --deploy-key or VALET_DEPLOY_KEY.",
-            )
+    async def _wanted(self, request: Request) -> Wanted:
+        asked = await self._gate.asked(request, Wanted)
+        if len(asked.ids) > SHOWN_DOCUMENTS:
+            raise Refused(400, f"{len(asked.ids):,} documents are too many at once.")
+        return asked
+
+    async def _while_there(self, request: Request, read: Callable[[IsCancelled], T]) -> T:
+        """What is read, unless the client goes away meanwhile."""
+        gone = asyncio.Event()
+        watch = asyncio.ensure_future(until_gone(request.receive, gone))
+        try:
+            return await asyncio.to_thread(read, gone.is_set)
+        finally:
+            watch.cancel()
 
     def _guarded(
         self, handler: Callable[[Request], Awaitable[Response]]
@@ -248,165 +235,25 @@ class PushServer:
             try:
                 return await handler(request)
             except (StudioError, ClientDisconnect) as error:
-                return _failed(error)
+                return failed(error)
 
         return guarded
 
 
-class _Working(Response):
-    """The answer to work that takes its time; a client that goes away cancels it.
-
-    As lines, each event is sent as it happens; else the report alone, in one JSON document.
-    """
-
-    def __init__(
-        self,
-        begin: Callable[[], AbstractAsyncContextManager[Run]],
-        *,
-        as_lines: bool,
-        finished: Callable[[Report], dict[str, Json]],
-    ):
-        self._begin = begin
-        self._as_lines = as_lines
-        self._finished = finished
-        self.background = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Do the work and answer."""
-        gone = asyncio.Event()
-        watch: asyncio.Future[None] | None = None
-        lines = _Lines(send)
-        run: Run | None = None
-        try:
-            async with self._begin() as run:
-                watch = asyncio.ensure_future(_until_gone(receive, gone, run.cancel))
-                async for event in run.events(PULSE_SECONDS):
-                    if self._as_lines:
-                        await lines.put(event)
-        except asyncio.CancelledError:
-            # The server stops. The run has ended by now, whole or rolled back.
-            await self._cut_short(run, lines)(scope, receive, send)
-            return
-        except Exception as error:
-            if lines.begun:
-                await lines.fail(_told(error))
-            else:
-                await _failed(error)(scope, receive, send)
-            return
-        finally:
-            if watch is not None:
-                watch.cancel()
-        if self._as_lines:
-            await lines.end()
-        elif run.report is not None:
-            await self._told_whole(run.report)(scope, receive, send)
-
-    def _told_whole(self, report: Report) -> Response:
-        return JSONResponse(self._finished(report), _status(report))
-
-    def _cut_short(self, run: Run | None, lines: _Lines) -> ASGIApp:
-        report = run.report if run is not None else None
-        stopped = ServerError(
-            "The server was stopped, and this was rolled back. Nothing was changed.",
-            "Try again once the server runs.",
-        )
-
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-            if lines.begun and report is not None:
-                await lines.put(report)
-                await lines.end()
-            elif lines.begun:
-                await lines.fail(stopped)
-            elif report is not None and not self._as_lines:
-                await self._told_whole(report)(scope, receive, send)
-            else:
-                await JSONResponse(error_json(stopped), 503)(scope, receive, send)
-
-        return answer
-
-
-class _Lines:
-    """A body of JSON lines, whose status is told by the first of them."""
-
-    def __init__(self, send: Send):
-        self._send = send
-        self.begun = False
-
-    async def put(self, event: Event | None) -> None:
-        """Send an event; None says that work goes on."""
-        if not self.begun:
-            self.begun = True
-            status = _status(event) if isinstance(event, Report) else 200
-            headers = [(b"content-type", NDJSON.encode()), (b"cache-control", b"no-store")]
-            await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        text = json.dumps(encode(event)) if event is not None else ""
-        await self._body(f"{text}\n".encode())
-
-    async def fail(self, error: StudioError) -> None:
-        """Say what went wrong, and end."""
-        await self._body(json.dumps(error_json(error)).encode() + b"\n")
-        await self.end()
-
-    async def end(self) -> None:
-        """End the body."""
-        await self._body(b"", more=False)
-
-    async def _body(self, text: bytes, *, more: bool = True) -> None:
-        await self._send({"type": "http.response.body", "body": text, "more_body": more})
-
-
-async def _until_gone(
-    receive: Receive, gone: asyncio.Event, then: Callable[[], None] = lambda: None
-) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    gone.set()
-    then()
-
-
-def _flag(request: Request, name: str, *, default: bool = False) -> bool:
-    """A yes or no of the query.
+def failed_documents(told: Json) -> Documents:
+    """The documents that a client wants to be tried again: `_id`s by table.
 
     Raises:
-        Refused: it is neither.
+        Refused: they are no such thing, or too many.
     """
-    text = request.query_params.get(name)
-    if text not in (None, "0", "1"):
-        raise Refused(400, f"{name} is {text!r}; it must be 0 or 1.")
-    return default if text is None else text == "1"
-
-
-def _status(report: Report) -> int:
-    return 409 if report.status == "rejected" else 200
-
-
-def _failed(error: Exception) -> Response:
-    told = _told(error)
-    match told:
-        case Refused():
-            status = told.status
-        case SchemaError():
-            status = 400
-        case PlanIsStale() | DatabaseBusy() | ServerError():
-            status = 409
-        case Cancelled():
-            status = 503
-        case _:
-            status = 500
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-    return JSONResponse(error_json(told), status, headers)
-
-
-def _told(error: Exception) -> StudioError:
-    """An error as sentences; a defect is shown where the server runs, and nowhere else."""
-    if isinstance(error, StudioError):
-        return error
-    if isinstance(error, ClientDisconnect):
-        return Cancelled()
-    traceback.print_exception(error, file=sys.stderr)
-    return StudioError(
-        "Something went wrong in the server that should not.", "Its own output tells more."
-    )
+    found: dict[str, tuple[str, ...]] = {}
+    for table, ids in (told if isinstance(told, dict) else {"": None}).items():
+        if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+            raise Refused(400, "documents is not an object of lists of _ids by table.")
+        found[table] = tuple(str(each) for each in ids)
+    if sum(map(len, found.values())) > MAX_FAILURES * 100:
+        raise Refused(400, "These are too many documents to be tried again at once.")
+    return found
 
 
 async def _not_found(request: Request, error: Exception) -> Response:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from valet_studio.migrate.touched import SHOWN_DOCUMENTS
+
 
 def _object(**properties: Any) -> dict[str, Any]:
     return {"type": "object", "properties": properties}
@@ -31,6 +33,10 @@ def _answer(description: str, schema: dict[str, Any], lines: bool = False) -> di
     return {"description": description, "content": content}
 
 
+def _body(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
 _TEXT = {"type": "string"}
 _MAYBE_TEXT = {"type": ["string", "null"]}
 _COUNT = {"type": "integer"}
@@ -39,7 +45,8 @@ _COLUMN = _object(table=_TEXT, column=_TEXT)
 _KEY: list[dict[str, list[str]]] = [{"deployKey": []}]
 _STRICT = _query("strict", "Refuse backfills that vary by run.", "flag")
 _FINGERPRINT = _query("fingerprint", "The plan that was reviewed; any other is refused.")
-_BODY = {"required": True, "content": {"application/json": {"schema": _ref("Schema")}}}
+_BODY = _body(_ref("Schema"))
+_DOCUMENTS = _array({"type": "object"})
 _ERRORS = {
     "400": _answer("Malformed: each error has a place.", _ref("Errors")),
     "401": _answer("The deploy key is missing or wrong.", _ref("Errors")),
@@ -127,6 +134,59 @@ DOCUMENT: dict[str, Any] = {
                 "responses": {
                     "200": _answer("The events.", _object(), lines=True),
                     "409": _answer("Rejected, or the plan is stale.", _ref("Errors"), lines=True),
+                    **_ERRORS,
+                },
+            }
+        },
+        "/api/schema/retry": {
+            "post": {
+                "summary": "Rehearse a push on the documents alone that failed, without a copy of "
+                "the database. Answers as /api/schema/dry-run.",
+                "security": _KEY,
+                "parameters": [_FINGERPRINT, _STRICT],
+                "requestBody": _body(
+                    _object(
+                        schema=_ref("Schema"),
+                        documents={"type": "object", "additionalProperties": _array(_TEXT)},
+                    )
+                ),
+                "responses": {
+                    "200": _answer("The events.", _object(), lines=True),
+                    "409": _answer("The plan is stale.", _ref("Errors"), lines=True),
+                    **_ERRORS,
+                },
+            }
+        },
+        "/api/touched": {
+            "post": {
+                "summary": "How many documents a table holds, in how many of them a column is "
+                "null, and some of them whole. Reads only.",
+                "security": _KEY,
+                "requestBody": _body(_ref("Wanted")),
+                "responses": {
+                    "200": _answer(
+                        "The counts; null where there is no such table.",
+                        _object(
+                            touched={
+                                "anyOf": [
+                                    _object(rows=_COUNT, nulls=_MAYBE_COUNT, documents=_DOCUMENTS),
+                                    {"type": "null"},
+                                ]
+                            }
+                        ),
+                    ),
+                    **_ERRORS,
+                },
+            }
+        },
+        "/api/documents": {
+            "post": {
+                "summary": "Whole documents by _id, decoded to be shown; those that are not there "
+                "are left out. Reads only.",
+                "security": _KEY,
+                "requestBody": _body(_ref("Wanted")),
+                "responses": {
+                    "200": _answer("The documents.", _object(documents=_DOCUMENTS)),
                     **_ERRORS,
                 },
             }
@@ -219,6 +279,18 @@ DOCUMENT: dict[str, Any] = {
                     report={"type": ["object", "null"]},
                 ),
             ),
+            "Wanted": {
+                **_object(
+                    table=_TEXT,
+                    column=_MAYBE_TEXT,
+                    ids={**_array(_TEXT), "maxItems": SHOWN_DOCUMENTS},
+                    booleans=_array(_TEXT),
+                    json=_array(_TEXT),
+                ),
+                "description": "What of a table is read; `booleans` and `json` name the columns "
+                "that are shown as such.",
+                "required": ["table"],
+            },
             "Migration": _object(
                 id=_COUNT,
                 applied_at=_TEXT,

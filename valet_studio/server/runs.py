@@ -6,28 +6,34 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
-from typing import cast
+from typing import Generic, TypeVar
 
-from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.events import IsCancelled
+
+E = TypeVar("E")
 
 
-class Run:
+class Run(Generic[E]):
     """One generator of events on a thread of its own, which can be cancelled at any time.
 
     Make it within a running event loop. Whoever makes it must await `end`, so that nothing is
     left half done when the program ends.
+
+    Args:
+        ending: the class of the last event.
     """
 
     _END = object()
 
-    def __init__(self, work: Callable[[IsCancelled], Iterator[Event]]):
+    def __init__(self, work: Callable[[IsCancelled], Iterator[object]], ending: type[E]):
         self._work = work
+        self._ending = ending
         self._loop = asyncio.get_running_loop()
         self._cancelled = threading.Event()
         self._incoming: asyncio.Queue[object] = asyncio.Queue()
         self._ended = asyncio.Event()
         self.begun = False
-        self.report: Report | None = None
+        self.report: E | None = None
         """The last event, once there is one; set before anybody waiting for it is told."""
         self._thread = threading.Thread(target=self._run, name="valet-run")
 
@@ -35,7 +41,7 @@ class Run:
         """Ask it to stop and to roll back."""
         self._cancelled.set()
 
-    async def events(self, pulse: float) -> AsyncIterator[Event | None]:
+    async def events(self, pulse: float) -> AsyncIterator[object | None]:
         """The events as they happen, None after each `pulse` seconds without one; raises what
         the work raised."""
         self.begun = True
@@ -50,7 +56,7 @@ class Run:
                 return
             if isinstance(item, BaseException):
                 raise item
-            yield cast("Event", item)
+            yield item
 
     async def end(self) -> None:
         """Cancel what still runs, and wait until it has rolled back."""
@@ -59,11 +65,11 @@ class Run:
             await self._ended.wait()
 
     def _run(self) -> None:
-        events: Iterator[Event] | None = None
+        events: Iterator[object] | None = None
         try:
             events = self._work(self._cancelled.is_set)
             for event in events:
-                if isinstance(event, Report):
+                if isinstance(event, self._ending):
                     self.report = event
                 self._put(event)
             self._put(self._END)

@@ -13,7 +13,8 @@ import uvicorn
 
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import StudioError
-from valet_studio.server.app import LOOPBACK, Options, PushServer
+from valet_studio.server.app import Options, PushServer
+from valet_studio.server.gate import LOOPBACK
 
 GRACE_SECONDS = 10
 """How long running pushes may take to end after SIGTERM, before they are rolled back."""

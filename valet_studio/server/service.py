@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import apsw
 
@@ -23,7 +23,7 @@ from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerErro
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import next_id
 from valet_studio.migrate.noted import apply_noting
-from valet_studio.migrate.target import LocalTarget
+from valet_studio.migrate.target import Documents, LocalTarget
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Json, Schema
 from valet_studio.schema.received import ReceivedSchemas
@@ -35,6 +35,8 @@ PUSHES = "pushes"
 KEPT_PUSHES = 100
 DRY_RUNS_AT_ONCE = 4
 _LOOK_SECONDS = 0.25
+
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,8 @@ class Service:
         self._pushed = pushed
         self._turn = asyncio.Lock()
         self._room = asyncio.Semaphore(DRY_RUNS_AT_ONCE)
-        self._pushes: set[Run] = set()
-        self._dry_runs: set[Run] = set()
+        self._pushes: set[Run[Any]] = set()
+        self._dry_runs: set[Run[Any]] = set()
         self._under_way: set[str] = set()
         self._reports: OrderedDict[str, Report] = OrderedDict()
         self._abandoned: OrderedDict[str, None] = OrderedDict()
@@ -96,7 +98,7 @@ class Service:
             run.cancel()
 
     @property
-    def runs(self) -> frozenset[Run]:
+    def runs(self) -> frozenset[Run[Any]]:
         """All that is under way."""
         return frozenset(self._pushes | self._dry_runs)
 
@@ -111,8 +113,10 @@ class Service:
             await run.end()
 
     @asynccontextmanager
-    async def dry_run(self, schema: Schema, order: Order) -> AsyncIterator[Run]:
-        """A rehearsal, to be consumed within the block.
+    async def dry_run(
+        self, schema: Schema, order: Order, documents: Documents | None = None
+    ) -> AsyncIterator[Run[Report]]:
+        """A rehearsal, to be consumed within the block; with `documents`, on these alone.
 
         Raises:
             PlanIsStale: the plan that was reviewed no longer holds.
@@ -121,17 +125,22 @@ class Service:
             plan = await self._reviewed(schema, order)
 
             def work(cancelled: IsCancelled) -> Iterator[Event]:
-                return self.target.dry_run(
-                    schema, plan, cancelled, limits=self._limits, strict=order.strict
+                limits, strict = self._limits, order.strict
+                if documents is None:
+                    return self.target.dry_run(
+                        schema, plan, cancelled, limits=limits, strict=strict
+                    )
+                return self.target.retry(
+                    schema, plan, documents, cancelled, limits=limits, strict=strict
                 )
 
-            async with self._running(Run(work), self._dry_runs) as run:
+            async with self._running(Run(work, Report), self._dry_runs) as run:
                 yield run
 
     @asynccontextmanager
     async def push(
         self, schema: Schema, order: Order, gone: Callable[[], Awaitable[bool]]
-    ) -> AsyncIterator[Run]:
+    ) -> AsyncIterator[Run[Report]]:
         """A push, to be consumed within the block. One runs at a time.
 
         Args:
@@ -164,7 +173,7 @@ class Service:
                         self._remember(order.push, event)
                     yield event
 
-            async with self._running(Run(work), self._pushes) as run:
+            async with self._running(Run(work, Report), self._pushes) as run:
                 yield run
 
     @contextmanager
@@ -249,7 +258,7 @@ class Service:
                 self._turn.release()
 
     @asynccontextmanager
-    async def _running(self, run: Run, among: set[Run]) -> AsyncIterator[Run]:
+    async def _running(self, run: Run[E], among: set[Run[Any]]) -> AsyncIterator[Run[E]]:
         if self._stopping:
             raise Cancelled("The server is stopping. Nothing was changed.")
         among.add(run)

@@ -1,0 +1,124 @@
+"""Who may ask, and what a request says: its key, its body, its query."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from starlette.requests import Request
+
+from valet_studio.errors import ServerError
+from valet_studio.migrate.wire import TAG, decode
+from valet_studio.schema.model import Json
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+T = TypeVar("T")
+
+
+class Refused(ServerError):
+    """A request that is turned away before it is looked into."""
+
+    def __init__(self, status: int, message: str, hint: str | None = None):
+        super().__init__(message, hint)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What every request has to pass; raises `Refused` where it does not."""
+
+    deploy_key: str | None = field(repr=False)
+    """None lets everybody in who reaches the server, which must be this machine alone."""
+    max_body: int
+    """Bytes of a body."""
+
+    def authorize(self, request: Request) -> None:
+        """See that a request may be answered."""
+        key = self.deploy_key
+        if key is None:
+            # A name that resolves to this machine can belong to anybody's web page.
+            if request.url.hostname not in LOOPBACK:
+                raise Refused(403, "Without a deploy key this server answers to localhost only.")
+            return
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        same = hmac.compare_digest(given.strip().encode(), key.encode())
+        if scheme.lower() != "bearer" or not same:
+            raise Refused(
+                401,
+                "The server refuses the deploy key." if given else "The server asks for a key.",
+                "Give the server's deploy key with --deploy-key or VALET_DEPLOY_KEY.",
+            )
+
+    async def body(self, request: Request) -> bytes:
+        """The JSON text of a request that may be answered."""
+        self.authorize(request)
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "application/json":
+            # A web page can send other types here without being asked, this one it cannot.
+            raise Refused(415, "The body must be JSON, sent as application/json.")
+        body = bytearray()
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > self.max_body:
+                raise Refused(413, f"The body is larger than {self.max_body:,} bytes.")
+        return bytes(body)
+
+    async def document(self, request: Request) -> dict[str, Json]:
+        """The JSON object that a request holds."""
+        text = await self.body(request)
+        try:
+            document: Json = json.loads(text)
+        except (ValueError, RecursionError):
+            raise Refused(400, "The body is not JSON.") from None
+        if not isinstance(document, dict):
+            raise Refused(400, "The body is not a JSON object.")
+        return document
+
+    async def asked(self, request: Request, kind: type[T]) -> T:
+        """The dataclass whose fields a request's body holds."""
+        document = await self.document(request)
+        try:
+            return decode(kind, {**document, TAG: kind.__name__})
+        except ValueError as error:
+            raise Refused(400, f"The body cannot be used: {error}") from None
+
+
+def flag(request: Request, name: str, *, default: bool = False) -> bool:
+    """A yes or no of the query.
+
+    Raises:
+        Refused: it is neither.
+    """
+    text = request.query_params.get(name)
+    if text not in (None, "0", "1"):
+        raise Refused(400, f"{name} is {text!r}; it must be 0 or 1.")
+    return default if text is None else text == "1"
+
+
+def number(request: Request, name: str) -> int | None:
+    """A whole number of the query; None where it is not there.
+
+    Raises:
+        Refused: it is none.
+    """
+    text = request.query_params.get(name)
+    if text is None:
+        return None
+    if not (text.isdecimal() and text.isascii() and len(text) < 18):
+        raise Refused(400, f"{name} is {text!r}; it must be the id of a migration.")
+    return int(text)
+
+
+def push_id(request: Request) -> str | None:
+    """The client's own id for what it asks for; None where it gives none.
+
+    Raises:
+        Refused: it is too long, or cannot be printed.
+    """
+    push = request.query_params.get("push")
+    if push is not None and not (0 < len(push) <= 64 and push.isprintable()):
+        raise Refused(400, "push is no id: it must have 1 to 64 printable characters.")
+    return push
