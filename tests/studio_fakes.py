@@ -6,6 +6,7 @@ What a migration really does is told by the tests that drive the real pipeline.
 from __future__ import annotations
 
 import asyncio
+import textwrap
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
@@ -44,6 +45,7 @@ from valet_studio.plan.changes import (
     RunBackfill,
 )
 from valet_studio.plan.diff import SchemaChange
+from valet_studio.scaffold import DEMO_AFTER
 from valet_studio.schema.model import (
     Backfill,
     Field,
@@ -55,40 +57,8 @@ from valet_studio.schema.model import (
 )
 
 FILE = "valet/schema.ts"
-SOURCE = """\
-import { defineSchema, defineTable, v } from 'valet-dev/server'
-
-export default defineSchema({
-    todos: defineTable({
-        title: v.string(),
-        completed: v.number(),
-        userId: v.string(),
-        priority: v.string().deprecated(),
-        priorityNum: v.number(),
-    })
-        .sync({
-            filter: (q, ctx) => q.eq('userId', ctx.auth.userId),
-            mode: 'full',
-        })
-        .backfill('priorityNum', (row) => {
-            const mapping: Record<string, number> = {
-                high: 3,
-                medium: 2,
-                low: 1,
-            }
-            return mapping[row.priority as string] ?? 1
-        }),
-})
-"""
-CODE = """\
-(row) => {
-    const mapping: Record<string, number> = {
-        high: 3,
-        medium: 2,
-        low: 1,
-    }
-    return mapping[row.priority as string] ?? 1
-}"""
+SOURCE = DEMO_AFTER
+CODE = textwrap.dedent("        " + SOURCE[SOURCE.index("(row) =>") : SOURCE.index("),\n})")])
 TYPES_BEFORE = """\
 import type { Id } from "./ids";
 
@@ -200,6 +170,8 @@ class FakeEngine:
     documents: dict[str, dict[str, Json]] = field(default_factory=dict)
     """Whole documents by `_id`."""
     touches: Touched | None = None
+    applied_before: Schema | None = None
+    """The schema that the database was migrated to last."""
     still_failing: int = 0
     """Documents that fail again when the failed ones are retried."""
     entries: tuple[HistoryEntry, ...] = ()
@@ -285,6 +257,9 @@ class FakeEngine:
             raise StudioError(f"{fix.file} was edited since this fix was made.")
         path.write_text(edited, encoding="utf-8")
         return Path(fix.file)
+
+    def applied_schema(self, state: StudioState) -> Schema | None:  # noqa: ARG002
+        return self.applied_before
 
     def history(self, settings: Settings) -> tuple[HistoryEntry, ...]:  # noqa: ARG002
         return self.entries

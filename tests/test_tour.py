@@ -104,6 +104,31 @@ def test_each_step_saves_the_whole_file_at_once(demo: Settings) -> None:
     assert tour.step is STEPS[-1]
 
 
+def test_the_tour_goes_back_as_far_as_its_first_step(demo: Settings) -> None:
+    tour = Tour(demo)
+    assert tour.back() is None
+    for _ in STEPS:
+        tour.next()
+    for expected in reversed(STEPS[:-1]):
+        assert tour.back() is expected
+        assert tour.step is expected
+        assert demo.schema_path.read_text(encoding="utf-8") == expected.schema_text
+    assert tour.back() is None
+    assert tour.step is STEPS[0]
+    assert tour.next() is STEPS[1]
+
+
+def test_going_back_plans_nothing_that_loses_data(demo: Settings) -> None:
+    tour = Tour(demo)
+    while (step := tour.next()) is not None:
+        if step.then == "apply":
+            state, _ = planned(demo)
+            assert last(pipeline.apply(state, never)).status == "ok"
+    while (step := tour.back()) is not None:
+        _, plan = planned(demo)
+        assert not any("DROP" in sql for change in plan.changes for sql in change.sql)
+
+
 def test_a_step_that_cannot_be_saved_is_tried_again(demo: Settings) -> None:
     tour = Tour(demo)
     tour.next()
@@ -113,3 +138,8 @@ def test_a_step_that_cannot_be_saved_is_tried_again(demo: Settings) -> None:
         tour.next()
     demo.schema_path.rmdir()
     assert tour.next() is STEPS[1]
+    demo.schema_path.unlink()
+    demo.schema_path.mkdir()
+    with pytest.raises(StudioError):
+        tour.back()
+    assert tour.step is STEPS[1]

@@ -159,6 +159,19 @@ class Tour:
         """How many steps are still to come."""
         return len(STEPS) - self._taken
 
+    def back(self) -> Step | None:
+        """Save the schema of the step before; None where there is none. The database stays.
+
+        Raises:
+            StudioError: schema.ts cannot be written; the tour stays where it is.
+        """
+        if self._taken < 2:
+            return None
+        step = STEPS[self._taken - 2]
+        pipeline.write_atomically(self.settings.schema_path, step.schema_text)
+        self._taken -= 1
+        return step
+
     def next(self) -> Step | None:
         """Save the next step's schema; None where the tour is over.
 

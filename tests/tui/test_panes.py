@@ -21,12 +21,14 @@ from studio_fakes import (
     state_of,
 )
 
+from valet_studio.config import Settings
 from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillReport, Bin, Report
 from valet_studio.migrate.touched import Touched
 from valet_studio.plan.changes import NarrowField, Risk
 from valet_studio.schema.model import Field, Json, Storage, Validator
 from valet_studio.tui.app import StudioApp
+from valet_studio.tui.facts import Facts
 from valet_studio.tui.plan_tree import PlanTree, row_content
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.remembered import memory_path, recall
@@ -369,7 +371,7 @@ def report_lines(backfill: BackfillReport, width: int = 60) -> str:
     plan = plan_of(*changes())
     report = Report("ok", plan, (), (backfill,), 0.1)
     progress = Progress("dry run", plan, "dev.db", report=report, ended=True)
-    return "\n".join(line.plain for line in run_lines(progress, width, None))
+    return "\n".join(line.plain for line in run_lines(progress, width, None, Facts(Settings()).key))
 
 
 def test_many_numbers_are_drawn_as_a_histogram() -> None:

@@ -488,18 +488,6 @@ async def test_keys_and_tabs_can_be_clicked(tmp_path: Path) -> None:
         assert opened.engine.rehearsed == ["3fa9c1d27e5b"]
 
 
-async def test_the_palette_offers_what_works_now(tmp_path: Path) -> None:
-    async with studio(tmp_path, plan_of(*changes())) as opened:
-        await opened.press("ctrl+p", *"dry")
-        await opened.until(lambda: "Rehearse the plan" in opened.screen)
-        await opened.press("enter")
-        await opened.until(opened.idle)
-        assert opened.engine.rehearsed == ["3fa9c1d27e5b"]
-        await opened.press("ctrl+p", *"init")
-        await opened.pilot.pause()
-        assert "Make a starting" not in opened.screen
-
-
 async def test_a_read_only_database_is_rehearsed_and_not_applied(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
         state = opened.engine.state

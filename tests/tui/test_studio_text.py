@@ -134,6 +134,38 @@ def test_python_and_sql_can_be_read_where_neither_is_written() -> None:
     assert places == sorted(places)
 
 
+def test_a_text_that_no_file_holds_is_compared_with_the_applied_schemas() -> None:
+    before = Schema((Table("todos", (Field("tags", Validator("number")),)),))
+    state = StudioState(
+        Settings(),
+        DatabaseInfo("dev.db", True),
+        Schema((Table("todos", (Field("tags", Validator("string")),)),)),
+        plan_of(*changes()),
+    )
+    view = types_view(state, before)
+    assert view is not None
+    for tab in view.tabs:
+        if tab.title == "SQL":
+            continue
+        drawn, begins = unified(tab)
+        assert begins, tab.title
+        assert any(line.plain.startswith("- ") for line in drawn), tab.title
+        assert any(line.plain.startswith("+ ") for line in drawn), tab.title
+        assert "not written" in drawn[0].plain
+        sides, _ = side_by_side(tab, 100)
+        paired = [line.plain for line in sides if line.plain.startswith("- ")]
+        assert any("│+ " in line for line in paired), tab.title
+    same = types_view(state, state.schema)
+    assert same is not None
+    assert all(not tab.hunks for tab in same.tabs)
+
+
+def test_the_statements_of_each_change_can_be_jumped_to() -> None:
+    view = view_of("a\n", "a\n")
+    drawn, begins = unified(view.tabs[2])
+    assert [drawn[at].plain[:3] for at in begins] == ["-- ", "-- "]
+
+
 def test_hunks_far_from_each_other_are_separate() -> None:
     lines = [f"line {at}" for at in range(60)]
     changed = lines.copy()

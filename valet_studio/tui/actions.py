@@ -111,6 +111,14 @@ ACTIONS: tuple[Action, ...] = (
         why.why_no_step,
     ),
     Action(
+        "last_step",
+        ("p",),
+        "step back",
+        "Save the tour's step before this one into the demo's schema.ts; the database stays.",
+        why.why_no_step_back,
+        in_footer=False,
+    ),
+    Action(
         "write_files",
         ("g",),
         "write types",
@@ -148,7 +156,13 @@ ACTIONS: tuple[Action, ...] = (
         why.why_no_history,
         wanted=_settled,
     ),
-    Action("edit", ("e",), "edit", "Open $VISUAL or $EDITOR at the selected change's line."),
+    Action(
+        "edit",
+        ("e",),
+        "edit",
+        "Open $VISUAL or $EDITOR at the selected change's line.",
+        why.why_no_edit,
+    ),
     Action("copy", ("c",), "copy", "Copy the selected change's SQL, the error, or the log line."),
     Action(
         "live",

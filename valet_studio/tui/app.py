@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from textual.app import SystemCommand
 from textual.binding import BindingType
+from textual.command import Provider
 from textual.message import Message
 from textual.screen import Screen
 
@@ -19,10 +19,11 @@ from valet_studio import pipeline, watch
 from valet_studio.config import Settings
 from valet_studio.tour import Tour
 from valet_studio.tui import looking, messages
-from valet_studio.tui.actions import ACTIONS, action_named
+from valet_studio.tui.actions import action_named
 from valet_studio.tui.background import Background
 from valet_studio.tui.commands import Commands
 from valet_studio.tui.engine import Engine, Saves
+from valet_studio.tui.palette import ActionsProvider
 from valet_studio.tui.remembered import memory_path
 from valet_studio.tui.running import Running
 from valet_studio.tui.screen import MainScreen
@@ -59,6 +60,7 @@ class StudioApp(Running):
     TITLE = "Valet Studio"
     CSS_PATH = "studio.tcss"
     BINDINGS: ClassVar[list[BindingType]] = []
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {ActionsProvider}
 
     def __init__(
         self,
@@ -89,6 +91,7 @@ class StudioApp(Running):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        self.facts = replace(self.facts, in_browser=self.is_web)
         self.draw()
         for item in self.key_problems:
             self.log_line("!", problem_plain(item))
@@ -130,14 +133,18 @@ class StudioApp(Running):
         self.background.leave()
 
     def action_perform(self, name: str) -> None:
+        """Do what a key of the registry stands for, or say why it is off."""
+        reason = action_named(name).reason(self.facts)
+        if reason is None or name != "cancel":
+            self.choose(name)
+
+    def choose(self, name: str) -> None:
         """Do an action of the registry, or say why it is off."""
-        action = action_named(name)
-        reason = action.reason(self.facts)
-        if reason is not None:
-            if name != "cancel":
-                self.say(reason, "warning")
-            return
-        self.commands.do(name)
+        reason = action_named(name).reason(self.facts)
+        if reason is None:
+            self.commands.do(name)
+        else:
+            self.say(reason, "warning")
 
     async def action_quit(self) -> None:
         """Textual's own ways to quit ask as `q` does."""
@@ -145,17 +152,4 @@ class StudioApp(Running):
 
     def action_help_quit(self) -> None:
         """Ctrl-C is for copying in many terminals: say how to leave."""
-        self.say("q leaves the studio.")
-
-    def get_system_commands(
-        self,
-        screen: Screen[Any],  # noqa: ARG002
-    ) -> Iterable[SystemCommand]:
-        """The registry's actions that work now."""
-        for action in ACTIONS:
-            if action.reason(self.facts) is None:
-                yield SystemCommand(
-                    f"{action.label.capitalize()}  ({action.shown(self.facts)})",
-                    action.help,
-                    partial(self.action_perform, action.id),
-                )
+        self.say(f"{self.facts.key('quit')} leaves the studio.")

@@ -104,7 +104,8 @@ class Background:
         if app.memory is not None:
             remember(app.memory, Remembered(live=live))
         if live:
-            app.say("Live rehearsal is on: each save is dry-run by itself. r turns it off.")
+            key = app.facts.key("live")
+            app.say(f"Live rehearsal is on: each save is dry-run by itself. {key} turns it off.")
             self.rehearse()
         else:
             if self.live_run and app.facts.running == "dry run":
@@ -220,7 +221,7 @@ class Background:
             else:
                 app.say(
                     f"{count(tried, 'failed document')} tried again, all work now. "
-                    "d rehearses the whole plan.",
+                    f"{app.facts.key('dry_run')} rehearses the whole plan.",
                     "good",
                 )
             app.log_line("✗" if left else "✓", app.main.notice)

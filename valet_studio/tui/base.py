@@ -69,6 +69,10 @@ class StudioBase(App[None]):
         """Whether the user asked for the look that runs, and waits for an answer."""
         self.now: Callable[[], datetime] = datetime.now
         """What the log's times are read from."""
+        self.notice_holds = False
+        """Whether what was said last speaks of the next plan."""
+        self.not_measured: str | None = None
+        """What was said of counts that could not be read, until they can."""
         self.defect: Exception | None = None
         """What no handler expected; the app is ending."""
         self.database_seen: Stamp | None = None
@@ -116,10 +120,22 @@ class StudioBase(App[None]):
         self.facts = facts
         self.draw()
 
-    def say(self, text: str, tone: Tone = "plain") -> None:
-        """Answer the user in the line above the keys."""
+    def say(self, text: str, tone: Tone = "plain", *, holds: bool = False) -> None:
+        """Answer the user in the line above the keys.
+
+        It stands until there is something else to say, or another plan; with `holds` the next
+        plan is what it speaks of, and only the one after that takes it away.
+        """
+        self.notice_holds = holds
         if not self.closing:
             self.main.say(text, tone)
+
+    def hush(self) -> None:
+        """There is another plan: what was said of the old one is of no use."""
+        if self.notice_holds:
+            self.notice_holds = False
+        else:
+            self.say("")
 
     def log_line(self, mark: Mark, *texts: str) -> None:
         """Append to the log."""

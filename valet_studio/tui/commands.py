@@ -11,7 +11,7 @@ from textual.app import SuspendNotSupported
 
 from valet_studio.errors import Location, StudioError
 from valet_studio.tui.actions import PANES
-from valet_studio.tui.confirm import apply_question, quit_question
+from valet_studio.tui.confirm import QuitQuestion, apply_question
 from valet_studio.tui.editor import editor_call
 from valet_studio.tui.facts import why_no_apply
 from valet_studio.tui.help import HelpScreen
@@ -180,7 +180,8 @@ class Commands(ScreenCommands):
     def do_sides(self) -> None:
         """Side by side, or below each other."""
         if not self.app.main.types_pane.toggle_sides():
-            self.app.say("Pane 2 is too narrow for two sides; z shows it alone.", "warning")
+            key = self.app.facts.key("zoom")
+            self.app.say(f"Pane 2 is too narrow for two sides; {key} shows it alone.", "warning")
 
     def do_next_hunk(self) -> None:
         """The next difference."""
@@ -219,6 +220,13 @@ class Commands(ScreenCommands):
                 app.cancel.set()
                 app.say("Leaving once the undo is done or given up…", "warning")
             case "apply":
+                app.leaving = False
+
+                def later() -> None:
+                    app.leaving = True
+                    app.say("The studio leaves when the apply is done.")
+                    if app.facts.running is None:
+                        app.exit()
 
                 def answered(yes: bool | None) -> None:
                     if yes and app.facts.running is None:
@@ -228,7 +236,7 @@ class Commands(ScreenCommands):
                         app.cancel.set()
                         app.say("Stopping the apply and rolling it back…", "warning")
 
-                app.push_screen(quit_question(), answered)
+                app.push_screen(QuitQuestion(later), answered)
 
     def do_next_pane(self) -> None:
         """Round the panes."""

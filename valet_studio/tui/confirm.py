@@ -5,6 +5,7 @@ What could do harm that an undo does not mend asks for the database's name inste
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import events
@@ -208,12 +209,29 @@ def apply_question(
     return Question("Apply to the database?", lines(parts), "Apply", "Cancel", typed)
 
 
-def quit_question() -> Question:
-    """Leaving while an apply runs."""
-    body = lines(
-        (
-            Content("An apply is running. Leaving stops it, and everything is rolled back."),
-            Content.styled("Staying lets it finish.", "$muted"),
+class QuitQuestion(Question):
+    """Leaving while an apply runs: at once, when it is done, or not. It is never left half done.
+
+    Args:
+        later: is called for "when it is done"; the question is then closed as with "no".
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "later", show=False)]
+
+    def __init__(self, later: Callable[[], object]) -> None:
+        body = lines(
+            (
+                Content(
+                    "An apply is running. Leaving now stops it, and everything is rolled back."
+                ),
+                Content.assemble(("q", "bold $primary"), "  lets it finish, then leaves."),
+                Content.assemble(("esc", "bold $primary"), "  stays."),
+            )
         )
-    )
-    return Question("Leave during the apply?", body, "Stop and leave", "Stay")
+        super().__init__("Leave during the apply?", body, "Stop and leave", "Stay")
+        self.later = later
+
+    def action_later(self) -> None:
+        """Leave when it is done."""
+        self.dismiss(False)
+        self.later()

@@ -142,13 +142,16 @@ def empty_detail(facts: Facts) -> Content:
             (
                 Content.styled(f"There is no {path} yet.", "bold"),
                 BLANK,
-                Content.assemble(("i", "bold $primary"), "  makes a starting schema there."),
+                Content.assemble(
+                    (facts.key("init"), "bold $primary"), "  makes a starting schema there."
+                ),
                 Content.styled("Or write one: it is read as soon as it is saved.", "$muted"),
             )
         )
     if facts.state is None:
         return Content.styled(f"Reading {path}…", "$muted")
-    watching = f"Watching {path}." if facts.watching else "Watching is paused; w resumes it."
+    paused = f"Watching is paused; {facts.key('watch')} resumes it."
+    watching = f"Watching {path}." if facts.watching else paused
     parts = [
         Content.assemble(("✓ ", "bold $success"), ("Schema and database agree.", "bold")),
         Content.styled(watching, "$muted"),
@@ -157,7 +160,7 @@ def empty_detail(facts: Facts) -> Content:
         parts += [
             BLANK,
             Content("The generated types are out of date."),
-            Content.assemble(("g", "bold $primary"), "  writes them."),
+            Content.assemble((facts.key("write_files"), "bold $primary"), "  writes them."),
         ]
     tables = facts.good.schema.tables if facts.good and facts.good.schema else ()
     if tables:

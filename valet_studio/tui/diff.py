@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TypeAlias
 
 from textual.content import Content
 
 from valet_studio.codegen.files import render
+from valet_studio.config import Language
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan
+from valet_studio.schema.model import Schema
 from valet_studio.tui.text import code, count, one_line
 
 CONTEXT = 3
@@ -37,6 +39,8 @@ class Tab:
     hunks: tuple[tuple[Block, ...], ...] = ()
     """What differs, each with its neighbours; empty where `body` is the whole text."""
     body: tuple[Content, ...] = ()
+    stops: tuple[int, ...] = ()
+    """Lines of `body` that can be jumped to as hunks can."""
     tail: Content | None = None
     counted: str = ""
     """ "+2 -1", or nothing."""
@@ -51,6 +55,7 @@ class TypesView:
     """Files that are to be written."""
 
 
+LANGUAGES: tuple[Language, ...] = ("ts", "python")
 TITLES = (
     ("TypeScript", "types.ts", "typescript"),
     ("Python", "types.py", "python"),
@@ -58,20 +63,27 @@ TITLES = (
 )
 
 
-def types_view(state: StudioState) -> TypesView | None:
-    """Tabs for TypeScript, Python, SQL and schema.json; None where there is no schema."""
+def all_written(state: StudioState) -> bool:
+    """Whether the settings ask for a file of every kind, so that each has a text on disk."""
+    names = {file.path.name for file in state.files}
+    return all(name in names for _, name, _ in TITLES)
+
+
+def types_view(state: StudioState, applied: Schema | None = None) -> TypesView | None:
+    """Tabs for TypeScript, Python, SQL and schema.json; None where there is no schema.
+
+    A text that no file holds is compared with the one that the `applied` schema would give.
+    """
     if state.schema is None:
         return None
-    wanted = render(state.schema, ("ts", "python"))
+    wanted = render(state.schema, LANGUAGES)
+    before = render(applied, LANGUAGES) if applied is not None else {}
     held = {file.path.name: file for file in state.files}
     tabs = []
     for title, name, language in TITLES:
         file = held.get(name)
         if file is None:
-            head = Content.assemble(
-                (name, "bold"), ("  not written: --lang ts,python writes it", "$muted")
-            )
-            tabs.append(Tab(title, head, body=_whole(wanted[name], language)))
+            tabs.append(_unwritten(title, name, language, before.get(name), wanted[name]))
         elif file.stale:
             tabs.append(_compared(title, name, language, file.before, file.after))
         else:
@@ -144,6 +156,7 @@ def _drawn(tab: Tab, hunks: Iterator[list[Content]]) -> tuple[list[Content], lis
             lines.append(Content.styled("  ⋯", "$muted"))
         begins.append(len(lines))
         lines += hunk
+    begins += [len(lines) + stop for stop in tab.stops]
     lines += tab.body
     if tab.tail is not None:
         lines.append(tab.tail)
@@ -184,22 +197,35 @@ def _compared(title: str, name: str, language: str, before: str | None, after: s
     return Tab(title, head, tuple(hunks), tail=tail, counted=counted if hunks else "")
 
 
+def _unwritten(title: str, name: str, language: str, before: str | None, after: str) -> Tab:
+    """A text that no file is asked for: how a migration changes it, or the whole of it."""
+    told = ("  not written: --lang ts,python writes it", "$muted")
+    if before is None or _lines(before) == _lines(after):
+        head = Content.assemble((name, "bold"), told)
+        return Tab(title, head, body=_whole(after, language))
+    tab = _compared(title, name, language, before, after)
+    return replace(tab, head=Content.assemble(tab.head, told))
+
+
 def _statements(plan: Plan) -> Tab:
     """What apply will run, in its order."""
     text: list[str] = []
+    stops: list[int] = []
     number = 0
     for change in plan.pending:
         if change.sql:
             number += len(change.sql)
-            if len(text) <= MAX_LINES:
+            if len(text) < MAX_LINES:
+                stops.append(len(text) + 1)
                 text += ["", f"-- {one_line(change.summary)}"]
                 text += [line for sql in change.sql for line in f"{sql.rstrip(';')};".split("\n")]
     told = count(number, "statement") if number else "No statement is to be run."
     order = "  in the order in which apply runs them" if number else ""
     cut = Content.styled("⋯ The rest is shown with each change.", "$muted")
     tail = cut if len(text) > MAX_LINES else None
+    stops = [stop for stop in stops if stop < MAX_LINES]
     head = Content.assemble((told, "bold"), (order, "$muted"))
-    return Tab("SQL", head, body=_coloured(text[:MAX_LINES], "sql"), tail=tail)
+    return Tab("SQL", head, body=_coloured(text[:MAX_LINES], "sql"), stops=tuple(stops), tail=tail)
 
 
 def _whole(text: str, language: str) -> tuple[Content, ...]:

@@ -146,12 +146,13 @@ class DryRunPane(Vertical):
 
     def _draw_run(self, progress: Progress | None, earlier: str | None, reason: str | None) -> None:
         width = max(20, self.report.scrollable_content_region.width - 1)
+        assert self.facts is not None
         if progress is not None:
             self.border_title = Content(f"3 {progress.work.capitalize()}")
-            self.report.show(run_lines(progress, width, earlier))
+            self.report.show(run_lines(progress, width, earlier, self.facts.key))
         else:
             self.border_title = Content("3 Dry run")
-            key = Content.styled("d", "bold $primary")
+            key = Content.styled(self.facts.key("dry_run"), "bold $primary")
             told = "  rehearses this plan on a copy of the database."
             text = Content.styled(reason, "$muted") if reason is not None else key + told
             self.report.show(wrapped(text, width))
@@ -160,7 +161,7 @@ class DryRunPane(Vertical):
         focused = self.has_pseudo_class("focus-within")
         self.set_class(failing, "-failures")
         if failing and progress is not None:
-            self.failures.show(progress)
+            self.failures.show(progress, self.facts.key("dry_run"))
             self._draw_detail()
         if failing != had and focused:
             self.call_after_refresh(lambda: self.entry.focus())
@@ -195,4 +196,5 @@ def _earlier(facts: Facts, progress: Progress | None) -> str | None:
         return None
     if plan.status == "blocked":
         return f"{of}: the one that holds now is rejected, see pane 1."
-    return f"{of}: d rehearses this one." if plan.status == "pending" else None
+    key = facts.key("dry_run")
+    return f"{of}: {key} rehearses this one." if plan.status == "pending" else None

@@ -17,7 +17,7 @@ from valet_studio.migrate.written import TableWrites
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import AnyChange
 from valet_studio.plan.diff import SchemaChange
-from valet_studio.schema.model import Json
+from valet_studio.schema.model import Json, Schema
 
 Saves: TypeAlias = Callable[[Path], AsyncIterator[None]]
 """Yields once for each save below a directory."""
@@ -54,6 +54,8 @@ class Engine(Protocol):
     def write_files(self, state: StudioState) -> tuple[Path, ...]: ...
 
     def apply_fix(self, settings: Settings, fix: Fix) -> Path: ...
+
+    def applied_schema(self, state: StudioState) -> Schema | None: ...
 
     def history(self, settings: Settings) -> tuple[HistoryEntry, ...]: ...
 

@@ -66,6 +66,8 @@ class Facts:
     """None where no tour is given."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Actions whose keys the user chose."""
+    in_browser: bool = False
+    """Whether the studio is shown by a browser, perhaps to someone else."""
 
     def key(self, action: str) -> str:
         """The key of an action as a person would name it."""
@@ -219,4 +221,23 @@ def why_no_step(facts: Facts) -> str | None:
     """Why `n` does nothing now; None where it works."""
     if facts.tour is None:
         return "There is no tour here: `valet-studio demo --tour` gives one."
+    if facts.settings.read_only:
+        return READ_ONLY.format("Writing into schema.ts")
     return why_no_open(facts)
+
+
+def why_no_step_back(facts: Facts) -> str | None:
+    """Why `p` does nothing now; None where it works."""
+    reason = why_no_step(facts)
+    if reason is None and facts.tour is not None and facts.tour.number == 1:
+        return "This is the tour's first step."
+    return reason
+
+
+def why_no_edit(facts: Facts) -> str | None:
+    """Why `e` does nothing now; None where it works."""
+    if facts.settings.read_only:
+        return READ_ONLY.format("Editing schema.ts")
+    if facts.in_browser:
+        return "Editing is off in a browser: the editor would open where the studio is served."
+    return None

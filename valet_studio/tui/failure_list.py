@@ -26,8 +26,8 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
         Binding("down,j", "move(1)", show=False),
-        Binding("pageup", "move(-10)", show=False),
-        Binding("pagedown", "move(10)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
         Binding("home", "move(-1000000)", show=False),
         Binding("end", "move(1000000)", show=False),
     ]
@@ -39,22 +39,31 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         super().__init__(id="failures")
         self.progress: Progress | None = None
         self.items: tuple[FailedDocument, ...] = ()
+        self.more = ""
+        """What is said below the last of them of those that the report does not name."""
         self.cursor = 0
+        self._room = 0
+        """Cells for the `_id`s."""
 
     @property
     def selected(self) -> FailedDocument | None:
         """The document under the cursor."""
         return self.items[self.cursor] if 0 <= self.cursor < len(self.items) else None
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: Progress, dry_run_key: str) -> None:
         """Show a run's failures; the cursor stays on the document that it was on."""
         before = self.selected
         self.progress = progress
-        if progress.failures != self.items:
-            self.items = progress.failures
+        unnamed = progress.failures_unnamed
+        more = f"… and {unnamed:,} more: mend these, then {dry_run_key} names the next"
+        more = more if unnamed else ""
+        if (progress.failures, more) != (self.items, self.more):
+            self.items, self.more = progress.failures, more
             kept = (i for i, item in enumerate(self.items) if before and _same(item, before))
             self.cursor = next(kept, 0)
-            self.virtual_size = Size(0, len(self.items))
+            longest = max(Content(each.failure.id or "?").cell_length for each in self.items)
+            self._room = min(LONGEST_ID, longest)
+            self.virtual_size = Size(0, len(self.items) + bool(self.more))
             self.refresh(layout=True)
         else:
             self.refresh()
@@ -63,13 +72,18 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         """Move the cursor by that many documents."""
         self._put_cursor(self.cursor + step)
 
+    def action_page(self, step: int) -> None:
+        """Move the cursor by pages."""
+        self._put_cursor(self.cursor + step * max(1, self.size.height - 1))
+
     def _put_cursor(self, at: int) -> None:
         at = max(0, min(len(self.items) - 1, at))
         if at != self.cursor:
             self.cursor = at
             self.refresh()
             self.post_message(self.Moved())
-        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
+        last = at == len(self.items) - 1 and bool(self.more)
+        self.scroll_to_region(Region(0, at, 1, 1 + last), animate=False, force=True)
 
     def on_click(self, event: events.Click) -> None:
         """Select the document under the mouse."""
@@ -81,6 +95,9 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         """Mark, `_id`, and why it failed."""
         width = self.scrollable_content_region.width
         at = y + self.scroll_offset.y
+        if at == len(self.items) and self.more:
+            told = Content.styled(shortened(self.more, width), "$muted")
+            return Visual.to_strips(self, told, width, 1, self.visual_style, pad=True)[0]
         if at >= len(self.items) or self.progress is None:
             return Strip.blank(width, self.rich_style)
         style = self.visual_style
@@ -89,8 +106,7 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         item = self.items[at]
         newest = self.progress.newest(item)
         mended = newest is None
-        longest = max(Content(each.failure.id or "?").cell_length for each in self.items)
-        room = min(LONGEST_ID, longest)
+        room = self._room
         who = shortened(item.failure.id or "?", room)
         why = "works now" if newest is None else one_line(newest.message)
         line = Content.assemble(

@@ -38,7 +38,8 @@ class Looking(StudioBase):
         self.progress = self.types = None
         self.fixed.clear()
         self.waiting.clear()
-        self.facts = Facts(settings, live=self.facts.live, keys=self.facts.keys)
+        now = self.facts
+        self.facts = Facts(settings, live=now.live, keys=now.keys, in_browser=now.in_browser)
         self.log_line("·", f"Opened {settings.schema_path} and {settings.database}")
         self.say(f"Opened {settings.schema_path} and {settings.database}.")
         self.draw()
@@ -90,7 +91,8 @@ class Looking(StudioBase):
     def on_saved(self, _: messages.Saved) -> None:
         """A save: look again, unless watching is paused or an apply will look after itself."""
         if not self.facts.watching:
-            self.log_line("·", "A save was not read: watching is paused. r reads it.")
+            key = self.facts.key("reread")
+            self.log_line("·", f"A save was not read: watching is paused. {key} reads it.")
             return
         self.log_line("·", f"Saved in {self.settings.schema_path.parent}/")
         self.background.saved()
@@ -98,9 +100,10 @@ class Looking(StudioBase):
             self.look()
 
     def on_watch_failed(self, message: messages.WatchFailed) -> None:
-        """Say it and go on: `r` still reads."""
+        """Say it and go on: it can still be read on a key."""
         self.log_line("✗", f"Watching failed: {message.reason}")
-        self.say(f"Watching failed: {message.reason}. r reads again.", "bad")
+        key = self.facts.key("reread")
+        self.say(f"Watching failed: {message.reason}. {key} reads again.", "bad")
 
     def on_looked(self, message: messages.Looked) -> None:
         """Show the plan at once; its counts follow."""
@@ -129,8 +132,11 @@ class Looking(StudioBase):
         self.log_line("·", f"Read schema and database: {said} ({spent})")
         notice = look_notice(before, self.facts, asked=self.rereading)
         self.rereading = False
+        old = before.plan.fingerprint if before.plan is not None else state.plan.fingerprint
         if notice is not None:
             self.say(*notice)
+        elif old != state.plan.fingerprint and self.facts.running is None:
+            self.hush()
 
     def _withdraw_question(self, before: Facts) -> None:
         """A question about a plan that is no longer the one on screen must not be answered."""
@@ -146,6 +152,9 @@ class Looking(StudioBase):
         if message.generation == self.generation:
             now = time.monotonic()
             self.rest_until = now + 10 * (now - self.look_began)
+            if self.main.notice == self.not_measured:
+                self.say("")
+            self.not_measured = None
             self.learn(replace(self.facts, state=message.state, good=message.state))
 
     def on_look_failed(self, message: messages.LookFailed) -> None:
@@ -155,7 +164,9 @@ class Looking(StudioBase):
         for item in message.problems:
             self.log_line("✗", problem_plain(item))
         self.say(message.problems[0].message, "bad")
-        if not message.measuring:
+        if message.measuring:
+            self.not_measured = message.problems[0].message
+        else:
             database = pipeline.DatabaseInfo(self.settings.database, exists=False)
             state = StudioState(self.settings, database, problems=message.problems)
             self.learn(replace(self.facts, state=state))

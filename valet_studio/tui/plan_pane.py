@@ -110,7 +110,10 @@ class PlanPane(Vertical):
         good_before = before.good if before is not None else None
         if good_before is not facts.good or errors_before is not facts.type_errors:
             good, errors = facts.good, facts.type_errors
+            key = self.selected.key if self.selected is not None else None
             self.changes.show_rows(plan_rows(good, errors) if good is not None else ())
+            if self.selected is not None and self.selected.key != key:
+                self.query_one("#detail").scroll_home(animate=False)
             self.post_message(self.Selected())
         rows = self.changes.rows
         self.set_class(facts.broken, "-broken")

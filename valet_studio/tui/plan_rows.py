@@ -148,8 +148,12 @@ def row_to_select(
         for key in (*left, *(row.key for row in changes)):
             if key[0] == before[0]:
                 return key
-    rejected = (row.key for row in changes if row.sign == "✗" and row.change is not None)
-    return next(rejected, changes[0].key)
+    return rejected(rows) or changes[0].key
+
+
+def rejected(rows: tuple[Row, ...]) -> RowKey | None:
+    """The first change that rejects the plan; None where none does."""
+    return next((row.key for row in rows if row.sign == "✗" and row.change is not None), None)
 
 
 def signs_counted(plan: Plan) -> str:

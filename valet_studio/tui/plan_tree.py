@@ -13,7 +13,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
-from valet_studio.tui.plan_rows import Row, RowKey, matching, row_to_select
+from valet_studio.tui.plan_rows import Row, RowKey, matching, rejected, row_to_select
 from valet_studio.tui.text import SIGN_STYLES, shortened
 
 LEAST_TEXT = 16
@@ -48,6 +48,8 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         self.folded: set[RowKey] = set()
         self.filter = ""
         self.cursor = 0
+        self.moved = False
+        """Whether the user chose the row under the cursor; the studio chooses it otherwise."""
 
     @property
     def selected(self) -> Row | None:
@@ -55,9 +57,16 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         return self.shown[self.cursor] if 0 <= self.cursor < len(self.shown) else None
 
     def show_rows(self, rows: tuple[Row, ...]) -> None:
-        """Show a new plan's rows, the cursor where it was or as near as can be."""
+        """Show a new plan's rows, the cursor where it was or as near as can be.
+
+        It goes to the first rejected change of a plan that is rejected now, unless the user put
+        it where it is.
+        """
         order = [row.key for row in self.rows]
         before = self.selected.key if self.selected is not None else None
+        self.moved = self.moved and before in {row.key for row in rows}
+        if not self.moved and rejected(rows) is not None and rejected(self.rows) is None:
+            before = None
         self.rows = rows
         self.folded &= {row.key for row in rows}
         self._lay_out(row_to_select(rows, before, order) if rows else None)
@@ -92,6 +101,7 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
     def _put_cursor(self, at: int) -> None:
         if not self.shown:
             return
+        self.moved = True
         at = max(0, min(len(self.shown) - 1, at))
         if at != self.cursor:
             self.cursor = at

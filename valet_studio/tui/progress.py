@@ -91,6 +91,11 @@ class Progress:
             for failure in report.errors
         )
 
+    @property
+    def failures_unnamed(self) -> int:
+        """How many more documents could not be filled than the reports name."""
+        return sum(report.failed - len(report.errors) for report in self.backfills)
+
     def newest(self, item: FailedDocument) -> Failure | None:
         """Why the document failed when it was last tried; None where it did not."""
         for report in self.retried.backfills if self.retried is not None else ():

@@ -8,7 +8,7 @@ from valet_studio.tui.progress import Progress
 from valet_studio.tui.text import count, duration, path_shortened
 
 
-def receipt(progress: Progress, width: int, undo_key: str = "u") -> list[Content]:
+def receipt(progress: Progress, width: int, undo_key: str) -> list[Content]:
     """Rows, seconds, hash, history id, snapshot: one line each; none where nothing was applied."""
     report = progress.report
     if progress.work != "apply" or report is None or report.history_id is None:

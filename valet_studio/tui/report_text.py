@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from textual.content import Content
 
@@ -36,8 +36,13 @@ MOST_CELLS = 32
 """Cells of a sample's column; longer values are cut."""
 
 
-def run_lines(progress: Progress, width: int, earlier: str | None) -> list[Content]:
-    """All about one run, for a pane of that many cells; only samples may be wider."""
+def run_lines(
+    progress: Progress, width: int, earlier: str | None, key: Callable[[str], str]
+) -> list[Content]:
+    """All about one run, for a pane of that many cells; only samples may be wider.
+
+    `key` names the key of an action.
+    """
     parts = wrapped(_headline(progress), width)
     if earlier is not None:
         parts += wrapped(Content.styled(f"! {earlier}", "$warning"), width)
@@ -46,9 +51,9 @@ def run_lines(progress: Progress, width: int, earlier: str | None) -> list[Conte
         return [*parts, *_live(progress, width)]
     for item in progress.problems if not progress.cancelled else ():
         parts += [BLANK, *wrapped(problem(item, width), width)]
-    kept = receipt(progress, width)
+    kept = receipt(progress, width, key("undo"))
     parts += [BLANK, *kept] if kept else []
-    parts += _retried(progress, width)
+    parts += _retried(progress, width, key("dry_run"))
     for report in progress.backfills:
         parts += [BLANK, *_backfill(report, width, _code(progress.plan, report))]
     if progress.report is not None and progress.report.tables:
@@ -222,7 +227,7 @@ def _live_backfill(live: BackfillProgress, width: int) -> list[Content]:
     ]
 
 
-def _retried(progress: Progress, width: int) -> list[Content]:
+def _retried(progress: Progress, width: int, dry_run_key: str) -> list[Content]:
     """What became of the failed documents when they were tried again."""
     if progress.retried is None:
         return []
@@ -231,7 +236,8 @@ def _retried(progress: Progress, width: int) -> list[Content]:
     if left:
         told = f"✗ Tried {count(tried, 'failed document')} again: {left:,} still fail."
         return [BLANK, *wrapped(Content.styled(told, "bold $error"), width)]
-    told = f"✓ Tried {count(tried, 'failed document')} again: all work. d rehearses the plan."
+    told = f"✓ Tried {count(tried, 'failed document')} again: all work. "
+    told += f"{dry_run_key} rehearses the plan."
     return [BLANK, *wrapped(Content.styled(told, "bold $success"), width)]
 
 

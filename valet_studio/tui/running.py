@@ -43,7 +43,7 @@ class Running(Looking):
         self.log_line("·", f"{work.capitalize()} of plan {state.plan.fingerprint[:8]} begins")
         if not by_itself:
             self.background.live_run = False
-            self.say(f"Running the {work}. x cancels it.")
+            self.say(f"Running the {work}. {self.facts.key('cancel')} cancels it.")
         self.learn(replace(self.facts, running=work))
         doing = self.engine.dry_run if work == "dry run" else self.engine.apply
 
@@ -112,7 +112,7 @@ class Running(Looking):
         for item in message.problems if not run_.cancelled else ():
             self.log_line("✗", problem_plain(item))
         if not (run_.cancelled and self.background.live_run):
-            self.say(said, tone)
+            self.say(said, tone, holds=message.work == "apply")
         if isinstance(self.screen, Question):
             self.screen.dismiss(False)
         if self.leaving:
@@ -153,7 +153,8 @@ class Running(Looking):
             self.log_line("✓", *(f"Wrote {path}" for path in message.paths))
         wrote = f"Wrote {names}." if names else ""
         if message.problems:
-            self.say(f"{message.after} {message.problems[0].message}".strip(), "bad")
+            told = f"{message.after} {message.problems[0].message}".strip()
+            self.say(told, "bad", holds=bool(message.after))
         else:
-            self.say(f"{message.after} {wrote}".strip(), "good")
+            self.say(f"{message.after} {wrote}".strip(), "good", holds=bool(message.after))
         self.look()

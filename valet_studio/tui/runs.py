@@ -14,7 +14,8 @@ from valet_studio.errors import Cancelled, Problem, StudioError
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import AnyChange
-from valet_studio.tui.diff import types_view
+from valet_studio.schema.model import Schema
+from valet_studio.tui.diff import all_written, types_view
 from valet_studio.tui.engine import Engine
 from valet_studio.tui.facts import Work
 from valet_studio.tui.messages import (
@@ -53,7 +54,7 @@ def look_and_measure(
     try:
         missing = not settings.schema_path.is_file()
         state = engine.look(settings, outdated)
-        types = types_view(state) if state.plan is not None else None
+        types = types_view(state, _applied(engine, state)) if state.plan is not None else None
         post(Looked(generation, state, missing, types))
         measuring = True
         if state.plan is not None and not state.plan.measured and not outdated():
@@ -64,6 +65,16 @@ def look_and_measure(
         post(LookFailed(generation, error.problems, measuring))
     except Exception as error:
         post(LookFailed(generation, (unexpected(error),), measuring))
+
+
+def _applied(engine: Engine, state: StudioState) -> Schema | None:
+    """The schema before, for the texts that no file on disk holds; None where it is not known."""
+    if all_written(state):
+        return None
+    try:
+        return engine.applied_schema(state)
+    except StudioError:
+        return None
 
 
 def check_types(

@@ -30,6 +30,7 @@ from valet_studio.tui.text import problem_plain
 from valet_studio.tui.undo_screen import undo_question, undone_text
 
 if TYPE_CHECKING:
+    from valet_studio.tour import Step
     from valet_studio.tui.app import StudioApp
 
 T = TypeVar("T")
@@ -112,7 +113,7 @@ class ScreenCommands:
         app.learn(replace(app.facts, running=None, rehearsed=None, failed=None))
         said = f"Migration {report.history_id} is undone. What was there is kept in {report.kept}."
         app.log_line("✓", said)
-        app.say(said, "good")
+        app.say(said, "good", holds=True)
         if app.leaving:
             app.exit()
             return
@@ -182,7 +183,7 @@ class ScreenCommands:
         key = app.facts.key("unfix")
         app.log_line("✓", f"Quick fix in {path}: {fix.title}")
         app.learn(replace(app.facts, fixed=len(app.fixed)))
-        app.say(f"Written; {key} takes it back: {fix.title}.", "good")
+        app.say(f"Written; {key} takes it back: {fix.title}.", "good", holds=True)
         if not app.facts.watching:
             app.look()
 
@@ -201,7 +202,7 @@ class ScreenCommands:
         app.fixed.remove(fix)
         app.log_line("✓", f"Took back in {path}: {fix.title}")
         app.learn(replace(app.facts, fixed=len(app.fixed)))
-        app.say(f"Took back in {path}: {fix.title}.", "good")
+        app.say(f"Took back in {path}: {fix.title}.", "good", holds=True)
         if not app.facts.watching:
             app.look()
 
@@ -274,8 +275,26 @@ class ScreenCommands:
         if step is None:
             app.say("The tour is over: from here on the demo is yours.", "good")
             return
+        self._stepped(step)
+        app.say("")
+
+    def do_last_step(self) -> None:
+        """The tour's step before this one. What was applied stays applied."""
+        app = self.app
+        app.insisted = False
+        try:
+            step = app.tour.back() if app.tour is not None else None
+        except StudioError as error:
+            self.say_problems(error.problems)
+            return
+        if step is not None:
+            self._stepped(step)
+            key = app.facts.key("undo")
+            app.say(f"One step back. The database stays; {key} undoes the last apply.", holds=True)
+
+    def _stepped(self, step: Step) -> None:
+        app = self.app
         app.learn(replace(app.facts, tour=app.tour_place()))
         app.log_line("·", f"Tour: {step.title}")
-        app.say("")
         if not app.facts.watching:
             app.look()

@@ -37,7 +37,7 @@ def look_notice(before: Facts, now: Facts, *, asked: bool) -> tuple[str, Tone] |
     return (f"Read again: {said}.", "plain") if asked else None
 
 
-def run_sentence(progress: Progress, apply_key: str | None = "a") -> tuple[str, Tone]:
+def run_sentence(progress: Progress, apply_key: str | None) -> tuple[str, Tone]:
     """How a run ended, for the notice and the log.
 
     Args:

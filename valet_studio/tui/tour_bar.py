@@ -22,13 +22,15 @@ class TourBar(Static):
         if facts.tour is not None and facts.tour != self.place:
             self.place = facts.tour
             width = max(40, self.app.size.width - 4)
-            self.update(tour_text(facts.tour, facts.key("next_step"), width))
+            keys = facts.key("next_step"), facts.key("last_step")
+            self.update(tour_text(facts.tour, keys, width))
 
 
-def tour_text(place: TourPlace, key: str, width: int) -> Content:
-    """Number, title and caption; the key that goes on."""
+def tour_text(place: TourPlace, keys: tuple[str, str], width: int) -> Content:
+    """Number, title and caption; the keys that go on and back."""
     step = place.step
-    more = f"{key} next" if place.left else "the last step"
+    more = f"{keys[0]} next" if place.left else "the last step"
+    more += f" · {keys[1]} back" if place.number > 1 else ""
     head = Content.assemble(
         (f" {place.number}/{place.number + place.left} ", "bold reverse"),
         (f"  {step.title}", "bold"),
