@@ -153,8 +153,6 @@ class Report:
     """The row of `_valet_history` that records it; None for a dry run."""
     snapshot: str | None = None
     """Where the database as it was before is kept; None for a dry run and behind a server."""
-    copied: Copied | None = None
-    """What a dry run worked on; None for an apply."""
 
 
 Event: TypeAlias = (
