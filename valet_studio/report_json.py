@@ -23,8 +23,8 @@ def plan_json(plan: Plan) -> dict[str, Json]:
 
 
 def report_json(report: Report) -> dict[str, Json]:
-    """What `dry-run --json` and `apply --json` print."""
-    return {
+    """What `dry-run --json` and `apply --json` print; `copy` and `copied` are a dry run's."""
+    told: dict[str, Json] = {
         "status": report.status,
         "plan": plan_json(report.plan),
         "tables": [
@@ -38,6 +38,14 @@ def report_json(report: Report) -> dict[str, Json]:
         "backfills": [_backfill(backfill) for backfill in report.backfills],
         "seconds": round(report.seconds, 6),
     }
+    if report.copied is not None:
+        told["copy"] = report.copied.kind
+        told["copied"] = {
+            "bytes": report.copied.bytes,
+            "of": report.copied.of,
+            "tables": list(report.copied.tables) if report.copied.kind == "lean" else None,
+        }
+    return told
 
 
 def problems_json(problems: Iterable[Problem]) -> dict[str, Json]:

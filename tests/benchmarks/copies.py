@@ -1,20 +1,22 @@
-"""The copy that a dry run works on: beside nobody, and beside a writer."""
+"""The copies that a dry run works on, full and lean: beside nobody, and beside a writer."""
 
 from __future__ import annotations
 
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import apsw
 
 from valet_studio.database.copy import copy_to
-from valet_studio.database.target import open_target
+from valet_studio.database.lean import Wanted, copy_lean
+from valet_studio.database.target import FileTarget, open_target
 from valet_studio.errors import Cancelled
 
-from .data import Place, opened
+from .data import Place, fill, opened
 from .table import Row, medians, timed
 
 
@@ -23,10 +25,6 @@ def copies(place: Place, count: int, runs: int) -> Iterator[Row]:
     place.fresh(place.pristine("slug", count))
     size = place.database.stat().st_size / 1e9
     source = open_target(str(place.database))
-
-    def into_fresh(work: Callable[[Path], object]) -> float:
-        with tempfile.TemporaryDirectory() as folder:
-            return timed(lambda: work(Path(folder) / "copy.db"))
 
     def ours(path: Path) -> None:
         for _ in copy_to(source, path, lambda: False):
@@ -61,11 +59,73 @@ def copies(place: Place, count: int, runs: int) -> Iterator[Row]:
         1.2,
         "ours/peer ≤",
     )
-    cancels = medians(runs, ours=lambda: into_fresh_cancelled(source, into_fresh))
+    cancels = medians(runs, ours=lambda: cancelled(partial(copy_to, source)))
     yield Row("cancel of a copy", cancels["ours"], "", None, 0.1, "ours ≤")
+    yield from lean(place, count, runs)
 
 
-def into_fresh_cancelled(source: object, into_fresh: Callable[..., float]) -> float:
+LEFT_OUT = 19
+"""Documents that the plan does not touch, to each one that it does."""
+
+
+def lean(place: Place, count: int, runs: int) -> Iterator[Row]:
+    """A lean copy against a full one: where the plan touches a twentieth, and where it touches
+    all; the second is why a lean copy is made of small parts alone."""
+    place.fresh(place.pristine("slug", count // (LEFT_OUT + 1)))
+    with opened(place.database) as live:
+        live.execute("PRAGMA synchronous = OFF")
+        tables = live.execute("SELECT sql FROM sqlite_master WHERE name = 'todos'").get
+        live.execute(tables.replace("todos", "events"))
+        fill(live, count // (LEFT_OUT + 1) * LEFT_OUT, "events")
+    size = place.database.stat().st_size
+    source = open_target(str(place.database))
+
+    def full(path: Path) -> None:
+        for _ in copy_to(source, path, lambda: False):
+            pass
+
+    def part(rows: Iterable[str], counts: tuple[str, ...], path: Path) -> None:
+        wanted = Wanted(frozenset(rows), frozenset(), counts)
+        for _ in copy_lean(source, path, wanted, size, lambda: False):
+            pass
+        assert path.exists()
+
+    small = partial(part, ["todos", "_valet_meta"], ("events",))
+    found = medians(
+        runs,
+        full=lambda: into_fresh(full),
+        lean=lambda: into_fresh(small),
+        beside=lambda: beside_a_writer(place, lambda: into_fresh(small)),
+        whole=lambda: into_fresh(partial(part, ["todos", "events", "_valet_meta"], ())),
+    )
+    of = f"{size / 1e9:.2f} GB"
+    for case, name in (
+        (f"lean copy of {of}, {1 / (LEFT_OUT + 1):.0%} touched", "lean"),
+        (f"lean copy of {of}, {1 / (LEFT_OUT + 1):.0%} touched, beside a writer", "beside"),
+    ):
+        yield Row(case, found[name], "full copy", found["full"], 1, "ours/peer ≤")
+    yield Row(
+        f"lean copy of {of}, all touched", found["whole"], "full copy", found["full"], None, ""
+    )
+    wanted = Wanted(frozenset(["todos", "events"]), frozenset(), ())
+    making = partial(_lean_into, source, wanted, size)
+    cancels = medians(runs, ours=lambda: cancelled(making))
+    yield Row("cancel of a lean copy", cancels["ours"], "", None, 0.1, "ours ≤")
+
+
+def _lean_into(
+    source: FileTarget, wanted: Wanted, most: int, path: Path, stop: Callable[[], bool]
+) -> Iterator[object]:
+    return copy_lean(source, path, wanted, most, stop)
+
+
+def into_fresh(work: Callable[[Path], object]) -> float:
+    """Seconds of a work that makes a new file."""
+    with tempfile.TemporaryDirectory() as folder:
+        return timed(lambda: work(Path(folder) / "copy.db"))
+
+
+def cancelled(copying: Callable[[Path, Callable[[], bool]], Iterator[object]]) -> float:
     """Seconds from the moment of cancelling to the end of the work."""
     asked: list[float] = []
     ended: list[float] = []
@@ -73,17 +133,17 @@ def into_fresh_cancelled(source: object, into_fresh: Callable[..., float]) -> fl
     def cancelled_after(seconds: float) -> Callable[[], bool]:
         began = time.perf_counter()
 
-        def cancelled() -> bool:
+        def asks() -> bool:
             late = time.perf_counter() - began > seconds
             if late and not asked:
                 asked.append(began + seconds)
             return late
 
-        return cancelled
+        return asks
 
     def work(path: Path) -> None:
         try:
-            for _ in copy_to(source, path, cancelled_after(0.05)):  # type: ignore[arg-type]
+            for _ in copying(path, cancelled_after(0.05)):
                 pass
         except Cancelled:
             ended.append(time.perf_counter())

@@ -106,13 +106,13 @@ class Place:
         return path
 
 
-def fill(connection: apsw.Connection, count: int) -> None:
+def fill(connection: apsw.Connection, count: int, table: str = "todos") -> None:
     """Insert todos whose `_id`s come in no order, as real ones do."""
     for sql in CREATE_BOOKKEEPING:
         connection.execute(sql)
     connection.execute(
         "WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < ?) "
-        "INSERT INTO todos (_id, title, completed, userId, priority) "
+        f"INSERT INTO {table} (_id, title, completed, userId, priority) "
         "SELECT printf('%08x%08x', i * 2654435761 % 4294967296, i), "
         "' Buy the Milk No '||i||' ', i % 2, 'user'||(i % 1000), "
         "CASE i % 4 WHEN 0 THEN 'high' WHEN 1 THEN 'medium' WHEN 2 THEN 'low' ELSE 'urgent' END "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import apsw
@@ -17,7 +17,7 @@ _STEP_PAGES = 1_000
 
 def copy_to(
     target: FileTarget, destination: Path, cancelled: Callable[[], bool]
-) -> Iterator[tuple[int, int]]:
+) -> Generator[tuple[int, int], None, None]:
     """Copy the database into a new file; an absent one becomes an empty database.
 
     Yields `(pages done, pages in all)` after each step.
@@ -38,7 +38,8 @@ def copy_to(
             # process, and beside a busy writer never ends.
             source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_master").fetchall()
-            _check_space(source, destination)
+            pages, page = (source.execute(f"PRAGMA {n}").get for n in ("page_count", "page_size"))
+            check_room(int(pages) * int(page), destination)
             with copy.backup("main", source, "main") as backup:
                 while not backup.done:
                     if cancelled():
@@ -49,14 +50,12 @@ def copy_to(
             copy.close(True)
 
 
-def _check_space(source: apsw.Connection, destination: Path) -> None:
+def check_room(needed: int, destination: Path) -> None:
     """Refuse a copy for which the disk has no room, before it fills the disk.
 
     Raises:
-        DatabaseError: there is not enough space.
+        DatabaseError: there are fewer than `needed` bytes left.
     """
-    pages = int(source.execute("PRAGMA page_count").get)
-    needed = pages * int(source.execute("PRAGMA page_size").get)
     free = shutil.disk_usage(destination.absolute().parent).free
     if free < needed:
         raise DatabaseError(

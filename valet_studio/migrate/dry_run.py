@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 
 from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
+from valet_studio.database.lean import copy_lean, lean_limit, most_of
 from valet_studio.database.target import FileTarget
+from valet_studio.errors import StudioError
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import CopyProgress, Event, IsCancelled, PhaseStarted
+from valet_studio.migrate.events import (
+    Copied,
+    CopyProgress,
+    Event,
+    IsCancelled,
+    PhaseStarted,
+    Report,
+    TableRows,
+)
 from valet_studio.migrate.migration import migrate
+from valet_studio.migrate.needed import Tripwire, rows_needed
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Schema
 from valet_studio.typescript.limits import Limits
+
+T = TypeVar("T")
 
 
 def dry_run(
@@ -29,11 +46,19 @@ def dry_run(
     limits: Limits,
     strict: bool = False,
     kept: ByColumn | None = None,
+    lean: Callable[[int], int] = lean_limit,
 ) -> Iterator[Event]:
     """Copy the database, run the very same migration on the copy, report, delete the copy.
 
     Every backfill is computed by two processes, and their answers are compared. Its values go to
     `kept`, for an apply of the same plan.
+
+    A large database is copied in part, where the plan touches a small part of it; the report says
+    so. It is the report that a full copy would give, but that tables outside of the plan are not
+    looked through for damage.
+
+    Args:
+        lean: for the size of a database, the most bytes of tables of which a lean copy is made.
 
     Raises:
         PlanIsStale: the database is not in the state for which the plan was made.
@@ -42,18 +67,98 @@ def dry_run(
     """
     with tempfile.TemporaryDirectory(prefix="valet-studio-") as folder:
         copy = Path(folder) / "copy.db"
+        size = target.size() or 0
+        rehearsal = partial(
+            _rehearsal, copy, schema, plan, cancelled, limits=limits, strict=strict, kept=kept
+        )
         yield PhaseStarted("copy")
-        for done, total in copy_to(target, copy, cancelled):
-            yield CopyProgress(done, total)
-        with database_errors(str(copy)):
-            connection = apsw.Connection(str(copy))
+        part = None
+        if most := most_of(size, copy, lean):
+            with target.reading(cancelled) as connection:
+                wanted = rows_needed(connection, schema, plan, strict=strict)
+            if wanted is not None:
+                part = yield from _told(copy_lean(target, copy, wanted, most, cancelled))
+        if part is not None:
+            wire = Tripwire(part.absent)
+            copied = Copied("lean", copy.stat().st_size, size, part.tables)
+            yield from _until_tripped(rehearsal(wire), wire, copied, part.counts)
+            if not wire.tripped:
+                return
+            _forget(kept)
+            copy.unlink()
+            yield PhaseStarted("copy")
+        yield from _told(copy_to(target, copy, cancelled))
+        copied = Copied("full", copy.stat().st_size, size)
+        for event in rehearsal(None):
+            yield replace(event, copied=copied) if isinstance(event, Report) else event
+
+
+def _rehearsal(
+    copy: Path,
+    schema: Schema,
+    plan: Plan,
+    cancelled: IsCancelled,
+    wire: Tripwire | None,
+    *,
+    limits: Limits,
+    strict: bool,
+    kept: ByColumn | None,
+) -> Iterator[Event]:
+    with database_errors(str(copy)):
+        connection = apsw.Connection(str(copy))
+        try:
+            connection.authorizer = wire
+            # Nobody needs the copy after a crash, so it need not survive one.
+            connection.execute("PRAGMA journal_mode = MEMORY")
+            connection.execute("PRAGMA synchronous = OFF")
+            with Evaluators(schema.sources, limits, twice=True) as evaluators:
+                yield from migrate(
+                    connection, schema, plan, evaluators, cancelled, strict=strict, kept=kept
+                )
+        finally:
+            connection.close()
+
+
+def _until_tripped(
+    events: Iterator[Event], wire: Tripwire, copied: Copied, counts: Mapping[str, int]
+) -> Iterator[Event]:
+    """The events of a rehearsal on a lean copy, up to where it needs what is not there."""
+    try:
+        for event in events:
+            if wire.tripped:
+                return
+            if isinstance(event, Report):
+                event = replace(event, copied=copied, tables=_counted(event.tables, counts))
+            yield event
+    except StudioError:
+        if not wire.tripped:
+            raise
+
+
+def _told(copying: Generator[tuple[int, int], None, T]) -> Generator[Event, None, T]:
+    """Progress as events; what the copying returns."""
+    with closing(copying):
+        while True:
             try:
-                # Nobody needs the copy after a crash, so it need not survive one.
-                connection.execute("PRAGMA journal_mode = MEMORY")
-                connection.execute("PRAGMA synchronous = OFF")
-                with Evaluators(schema.sources, limits, twice=True) as evaluators:
-                    yield from migrate(
-                        connection, schema, plan, evaluators, cancelled, strict=strict, kept=kept
-                    )
-            finally:
-                connection.close()
+                done, total = next(copying)
+            except StopIteration as ended:
+                found: T = ended.value
+                return found
+            yield CopyProgress(done, total)
+
+
+def _counted(tables: tuple[TableRows, ...], counts: Mapping[str, int]) -> tuple[TableRows, ...]:
+    """Row counts, those of the database for the tables that stand empty in the copy."""
+    return tuple(
+        replace(rows, rows_before=counts[rows.table], rows_after=counts[rows.table])
+        if rows.table in counts
+        else rows
+        for rows in tables
+    )
+
+
+def _forget(kept: ByColumn | None) -> None:
+    for computed in (kept or {}).values():
+        computed.close()
+    if kept is not None:
+        kept.clear()

@@ -131,6 +131,21 @@ class TableRows:
     rows_after: int
 
 
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What a dry run worked on."""
+
+    kind: Literal["full", "lean"]
+    """`lean`: the whole structure, and rows of the tables alone that the plan touches. The row
+    counts of the others are those of the database."""
+    bytes: int
+    """The size of the copy before anything was done to it."""
+    of: int
+    """The size of the database."""
+    tables: tuple[str, ...] = ()
+    """The tables whose rows a lean copy holds."""
+
+
 Outcome: TypeAlias = Literal["ok", "failed", "rejected", "noop"]
 
 
@@ -153,6 +168,8 @@ class Report:
     """The row of `_valet_history` that records it; None for a dry run."""
     snapshot: str | None = None
     """Where the database as it was before is kept; None for a dry run and behind a server."""
+    copied: Copied | None = None
+    """What a dry run worked on; None for an apply."""
 
 
 Event: TypeAlias = (
