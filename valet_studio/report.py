@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from valet_studio.errors import Location, Problem
-from valet_studio.migrate.events import BackfillReport, Failure, Report
+from valet_studio.migrate.events import BackfillReport, Copied, Failure, Report
 from valet_studio.plan.changes import (
     AddColumn,
     AnyChange,
@@ -269,16 +269,32 @@ def _outcome(report: Report, rehearsal: bool, database: str) -> str:
         case "rejected", _:
             return f"✗ {_headline(report.plan)} Nothing was changed."
         case "ok", True:
-            return f"Dry run succeeded in {took} on a copy; {database} was not touched."
+            return f"Dry run succeeded in {took} on {_copy(report)}; {database} was not touched."
         case "ok", False:
             return f"Applied to {database} in {took}."
         case "failed", True:
-            return f"✗ Dry run failed in {took} on a copy; {database} was not touched."
+            return f"✗ Dry run failed in {took} on {_copy(report)}; {database} was not touched."
         case _:
             return (
                 f"✗ A backfill failed and set no document. The rest of the plan was applied to "
                 f"{database} in {took}. Mend the backfill in schema.ts; the next apply retries it."
             )
+
+
+def _copy(report: Report) -> str:
+    """What was rehearsed on; of a lean copy also what it holds, for that is not all."""
+    match report.copied:
+        case None:
+            return "a copy"
+        case Copied("full"):
+            return "a full copy"
+        case copied:
+            held = f"{_megabytes(copied.bytes)} of {_megabytes(copied.of)}"
+            return f"a lean copy ({', '.join(copied.tables) or 'no table'}: {held})"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 def _backfill_block(backfill: BackfillReport) -> str:

@@ -58,6 +58,10 @@ def run_lines(
         parts += [BLANK, *_backfill(report, width, _code(progress.plan, report))]
     if progress.report is not None and progress.report.tables:
         parts += [BLANK, *_tables(progress.report.tables, width)]
+    copied = progress.report.copied if progress.report is not None else None
+    if copied is not None and copied.kind == "lean":
+        told = f"On a lean copy of {', '.join(copied.tables)}; the other tables were counted."
+        parts += [BLANK, *wrapped(Content.styled(told, "$muted"), width)]
     return parts
 
 
