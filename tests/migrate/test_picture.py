@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from support import Project, schema_of
 
 from valet_studio.migrate.picture import BINS, LEAST, Picture
+from valet_studio.typescript.cells import Cells, Value
 
 NUMBERS = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6)
 
@@ -17,7 +18,7 @@ NUMBERS = st.integers(-(10**6), 10**6) | st.floats(-1e6, 1e6)
 @given(st.lists(NUMBERS, min_size=LEAST, max_size=200))
 def test_spans_meet_and_hold_every_number(values: list[float]) -> None:
     picture = Picture()
-    picture.add(values, 0)
+    picture.add(Cells.of(values), 0)
     bins = picture.histogram()
     if len(set(map(float, values))) == 1:
         assert bins == ()
@@ -34,17 +35,17 @@ def test_spans_meet_and_hold_every_number(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize("values", [[], [1.0] * 100, list(range(5)), ["a"] * 100, [True] * 100])
-def test_few_equal_or_other_values_are_no_spread(values: list[object]) -> None:
+def test_few_equal_or_other_values_are_no_spread(values: list[Value]) -> None:
     picture = Picture()
-    picture.add(values, 0)
+    picture.add(Cells.of(values), 0)
     assert picture.histogram() == ()
 
 
 def test_nulls_are_counted_without_the_documents_that_failed() -> None:
     picture = Picture()
-    picture.add([None, 1, None, None], failed=1)
+    picture.add(Cells.of([None, 1, None, None]), failed=1)
     assert picture.nulls == 2
-    picture.forget([None, 1])
+    picture.forget(Cells.of([None, 1]))
     assert picture.nulls == 1
 
 

@@ -17,14 +17,16 @@ from typing import TypeAlias
 
 import apsw
 
+from valet_studio.migrate.column_writer import ColumnWriter
 from valet_studio.migrate.computed import Computed, Piece
 from valet_studio.migrate.documents import Batch, Documents, Key
 from valet_studio.migrate.evaluators import Evaluators, Stopped
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, Failure, IsCancelled
 from valet_studio.migrate.tally import Tally
 from valet_studio.schema.model import Backfill
+from valet_studio.typescript.cells import Cells
 
-_Step: TypeAlias = "tuple[Batch | Piece, list[apsw.SQLiteValue]]"
+_Step: TypeAlias = "tuple[Batch | Piece, Cells]"
 """Some documents and their values."""
 
 
@@ -75,9 +77,9 @@ class BackfillRun:
         yield self._progress()
         if self._known is not None:
             kept.outcomes = self._known.outcomes
-        for batch, values in self._steps():
+        for batch, cells in self._steps(kept):
             if not self._tally.failed:
-                kept.add(batch, values)
+                kept.add(batch, cells)
             yield self._progress()
         kept.settle(self._tally, self.documents.only)
 
@@ -95,17 +97,17 @@ class BackfillRun:
         known = self._written_by_input() if kept is None else None
         # Counted in a rehearsal alone: an apply has a lock to give back.
         counts = self._evaluators.twice
-        held = counts and self.documents.holds_values(self.backfill.column)
+        writer = ColumnWriter(self.documents, self.backfill.column)
+        held = counts and writer.holds_values()
         unchanged = 0
-        put = self.documents.writer(self.backfill.column)
         updated = known or 0
-        for batch, values in self._steps() if known is None else ():
+        for batch, cells in self._steps(kept) if known is None else ():
             if not self._tally.failed:
                 if held:
-                    unchanged += self.documents.holding(self.backfill.column, batch.keys, values)
-                updated += put(batch.keys, values)
+                    unchanged += writer.holding(batch.keys, cells)
+                updated += writer.write(batch.keys, cells)
                 if kept is not None:
-                    kept.add(batch, values)
+                    kept.add(batch, cells)
             yield self._progress()
         if self._tally.failed:
             connection.execute("ROLLBACK TO valet_backfill")
@@ -127,33 +129,38 @@ class BackfillRun:
         if not by_input or self.documents.only is None:
             return None
         (read,) = self.documents.only
-        updated = self.documents.fill_by_input(self.backfill.column, read, by_input)
+        updated = ColumnWriter(self.documents, self.backfill.column).fill_by_input(read, by_input)
         if updated is None:
             self.documents.connection.execute("ROLLBACK TO valet_backfill")
         else:
             self._done = updated
         return updated
 
-    def _steps(self) -> Iterator[_Step]:
-        """Every document with its value: known, where it still is what it was; else computed."""
+    def _steps(self, kept: Computed | None) -> Iterator[_Step]:
+        """Every document with its value: known, where it still is what it was; else computed.
+
+        `kept` learns which value each input gave.
+        """
         if not self._total:
             return
         try:
             if self._known is None:
-                yield from self._computed(None, None)
+                yield from self._computed(None, None, kept)
                 return
             for number, piece in enumerate(self._known.pieces):
                 until = self._known.until(number)
                 if self._settled or self._unchanged(piece, until):
                     self._done += len(piece.keys)
-                    yield piece, self._known.values(piece)
+                    yield piece, self._known.cells(piece)
                 else:
-                    self._tally.forget(piece.keys, self._known.values(piece))
-                    yield from self._computed(piece.after, until)
+                    self._tally.forget(piece.keys, self._known.cells(piece))
+                    yield from self._computed(piece.after, until, kept)
         except Stopped as stopped:
             self._tally.fail(self._stopped_at(stopped))
 
-    def _computed(self, after: Key | None, until: Key | None) -> Iterator[_Step]:
+    def _computed(
+        self, after: Key | None, until: Key | None, kept: Computed | None
+    ) -> Iterator[_Step]:
         reads = self._evaluators.choose(self.documents.table.name, self.backfill.column)
         self.documents = self.documents.reading(reads)
         for batch, answers in self._evaluators.answers(
@@ -161,15 +168,25 @@ class BackfillRun:
         ):
             self._tally.tell(self.documents, batch, answers)
             self._done += len(batch.keys)
-            yield batch, answers[0].values
+            if kept is not None:
+                kept.outcomes.learn(answers[0].outcomes)
+            yield batch, answers[0].cells
 
     def _unchanged(self, piece: Piece, until: Key | None) -> bool:
         """Whether the span holds the very documents that it held, read cell by read cell."""
         try:
-            now = self.documents.batch(piece.after, until, len(piece.keys) + 1)
+            now = self._now(piece, until)
         except (apsw.TooBigError, apsw.NoMemError):
             return False
         return now is not None and now.digest == piece.digest
+
+    def _now(self, piece: Piece, until: Key | None) -> Batch | None:
+        """The documents of a piece's span as they are now, one more than it had at most."""
+        if isinstance(until, int) and isinstance(piece.after, int):
+            span = until - piece.after
+            if span <= 2 * len(piece.keys):
+                return self.documents.batch(piece.after, until, span, near=True)
+        return self.documents.batch(piece.after, until, len(piece.keys) + 1)
 
     def _stopped_at(self, stopped: Stopped) -> Failure:
         problem = stopped.reason.problems[0]

@@ -5,18 +5,14 @@ They stand in a temporary file, so that ten million of them take little memory.
 
 from __future__ import annotations
 
-import json
-import marshal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import apsw
 
 from valet_studio.migrate.documents import Batch, Key
 from valet_studio.migrate.tally import Tally
 from valet_studio.schema.model import Backfill
+from valet_studio.typescript.cells import Cells, Value
 
 _IN_MEMORY = 16 * 1024 * 1024
 """Bytes of values that are kept in memory before a file is made for them."""
@@ -45,22 +41,15 @@ class Outcomes:
     """
 
     def __init__(self) -> None:
-        self.by_input: dict[Any, Any] | None = {}
+        self.by_input: dict[Value, Value] | None = {}
         """None once it cannot be told."""
 
-    def learn(self, batch: Batch | Piece, values: list[Any]) -> None:
-        """Take in a batch."""
-        if self.by_input is None or not isinstance(batch, Batch):
-            return
-        columns = json.loads(batch.payload)["columns"].values()
-        try:
-            (cells,) = columns
-            found = set(zip(cells, values, strict=True))
-        except (ValueError, TypeError):
-            # Not one field; or a cell that JSON cannot hold, which is an object here.
+    def learn(self, told: Mapping[Value, Value] | None) -> None:
+        """Take in what a batch's inputs gave."""
+        if self.by_input is None or told is None:
             self.by_input = None
             return
-        for cell, value in found:
+        for cell, value in told.items():
             if self.by_input.setdefault(cell, value) != value:
                 self.by_input = None
                 return
@@ -80,15 +69,14 @@ class Computed:
         self._file = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115
         self._end = 0
 
-    def add(self, batch: Batch | Piece, values: list[apsw.SQLiteValue]) -> None:
+    def add(self, batch: Batch | Piece, cells: Cells) -> None:
         """Keep the values of the next batch."""
-        data = marshal.dumps(values)
+        data = cells.dumped()
         after = self.pieces[-1].keys[-1] if self.pieces else None
         self._file.seek(self._end)
         self._file.write(data)
         self.pieces.append(Piece(after, batch.keys, batch.digest, self._end, len(data)))
         self._end += len(data)
-        self.outcomes.learn(batch, values)
 
     def settle(self, tally: Tally, reads: frozenset[str] | None) -> None:
         """Say what is known of the whole, once all batches are added."""
@@ -97,11 +85,10 @@ class Computed:
         if tally.impure or tally.failed or not tally.same:
             self.outcomes.by_input = None
 
-    def values(self, piece: Piece) -> list[Any]:
+    def cells(self, piece: Piece) -> Cells:
         """The values of a batch, in the order of its keys."""
         self._file.seek(piece.offset)
-        found: list[Any] = marshal.loads(self._file.read(piece.length))
-        return found
+        return Cells.loaded(self._file.read(piece.length))
 
     def until(self, number: int) -> Key | None:
         """The last key of the span that a piece stands for; None for the last piece, whose span

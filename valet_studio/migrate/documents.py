@@ -1,4 +1,4 @@
-"""Documents in batches: out of a table as columns of JSON, and new values back in.
+"""Documents in batches, out of a table as columns of JSON.
 
 SQLite itself builds the JSON, so a document costs no Python object on its way to JavaScript.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import apsw
 
@@ -21,7 +21,7 @@ from valet_studio.schema.state import ColumnState, TableState
 BATCH_ROWS = 20_000
 BATCH_BYTES = 8 * 1024 * 1024
 _EXACT = 1 << 53
-
+_FIRST_ROWID, _LAST_ROWID = -(1 << 63), (1 << 63) - 1
 
 Key: TypeAlias = int | str
 """What tells documents apart: a rowid, or an `_id` where the table has no rowid to be named."""
@@ -88,49 +88,92 @@ class Documents:
             DatabaseError: a text cell is not UTF-8; the message names the document.
         """
         rows = BATCH_ROWS
+        before = self._before_dense()
+        near = before is not None
+        after = before if after is None else after
         while True:
             try:
-                batch = self.batch(after, until, rows)
+                batch = self.batch(after, until, rows, near=near)
             except (apsw.TooBigError, apsw.NoMemError):
                 if rows == 1:
                     raise
                 rows = max(1, rows // 16)
                 continue
-            if batch is None:
+            if batch is not None:
+                yield batch
+                after = batch.keys[-1]
+                fitting = BATCH_BYTES * len(batch.keys) // len(batch.payload) + 1
+                rows = max(1, min(BATCH_ROWS, fitting))
+            elif near:
+                near = False  # The end, or a hole that was made meanwhile.
+            else:
                 return
-            yield batch
-            after = batch.keys[-1]
-            rows = max(1, min(BATCH_ROWS, BATCH_BYTES * len(batch.keys) // len(batch.payload) + 1))
 
-    def batch(self, after: Key | None, until: Key | None, rows: int) -> Batch | None:
+    def batch(
+        self, after: Key | None, until: Key | None, rows: int, *, near: bool = False
+    ) -> Batch | None:
         """The first documents of a span, at most `rows`; None where it holds none.
+
+        Args:
+            near: look at the next `rows` rowids only, which is faster. None then says that
+                there is no document among these.
 
         Raises:
             DatabaseError: a text cell is not UTF-8; the message names the document.
             apsw.TooBigError, apsw.NoMemError: they are too much at once.
         """
-        read = [n for n in self.names if self.only is None or n in self.only]
-        bindings = {"after": after, "until": until, "rows": rows}
-        sql = self._batch_sql(read, after, until)
+        read = self._read_near if near else self._read
         try:
-            found: tuple[Any, ...] = self.connection.execute(sql, bindings).fetchall()[0]
+            return read(after, until, rows)
         except UnicodeDecodeError:
             raise self._not_utf8(after, until, rows) from None
-        count, keys, *columns = found
-        if not count:
-            return None
-        # Joined here: SQLite's || copies all that stands before it, once a column.
-        cells = ",".join(f"{_json(n)}:{cells}" for n, cells in zip(read, columns, strict=True))
-        payload = f'{{"columns":{{{cells}}},"count":{count}}}'.encode()
-        return Batch(_keys(keys, count), payload)
 
-    def _batch_sql(self, read: Iterable[str], after: Key | None, until: Key | None) -> str:
-        columns = [f"json_group_array({self._cell(self.names[name])})" for name in read]
+    def _read(self, after: Key | None, until: Key | None, rows: int) -> Batch | None:
+        names = self._names_read()
+        columns = [f"json_group_array({self._cell(self.names[name])})" for name in names]
         found = ["count(*)", "json_group_array(_valet_key)", *columns]
-        return (
-            f"SELECT {', '.join(found)} "
-            f"FROM (SELECT {self.key} AS _valet_key, * FROM {self._span(after, until)})"
+        held = [quote(self.names[n]) for n in names if self.names[n] not in self.absent]
+        taken = ", ".join([f"{self.key} AS _valet_key", *held])
+        sql = f"SELECT {', '.join(found)} FROM (SELECT {taken} FROM {self._span(after, until)})"
+        bindings = {"after": after, "until": until, "rows": rows}
+        count, keys, *cells = self._fetched(sql, bindings)
+        return _batch(_keys(keys, count), names, cells) if count else None
+
+    def _read_near(self, after: Key | None, until: Key | None, rows: int) -> Batch | None:
+        if not isinstance(after, int) or isinstance(until, str):
+            return self._read(after, until, rows)
+        names = self._names_read()
+        columns = [f"json_group_array({self._cell(self.names[name])})" for name in names]
+        sql = (
+            f"SELECT {', '.join(['count(*)', f'min({self.key})', f'max({self.key})', *columns])} "
+            f"FROM {quote(self.state.name)} NOT INDEXED "
+            f"WHERE {self.key} > :after AND {self.key} <= :until"
         )
+        end = min(after + rows, _LAST_ROWID)
+        bindings = {"after": after, "until": end if until is None else min(end, until)}
+        count, first, last, *cells = self._fetched(sql, bindings)
+        if count and last - first + 1 != count:
+            return self._read(after, until, rows)
+        return _batch(range(first, last + 1), names, cells) if count else None
+
+    def _fetched(self, sql: str, bindings: Mapping[str, Key | None]) -> tuple[Any, ...]:
+        found: tuple[Any, ...] = self.connection.execute(sql, bindings).fetchall()[0]
+        return found
+
+    def _names_read(self) -> list[str]:
+        return [name for name in self.names if self.only is None or name in self.only]
+
+    def _before_dense(self) -> int | None:
+        """The rowid before the first one, where the rowids have no hole between them."""
+        if self.key == quote("_id"):
+            return None
+        table, key = quote(self.state.name), self.key
+        ends = (
+            f"SELECT (SELECT min({key}) FROM {table}), (SELECT max({key}) FROM {table}), "
+            f"(SELECT count(*) FROM {table})"
+        )
+        first, last, count = self._fetched(ends, {})
+        return first - 1 if count and last - first + 1 == count and first > _FIRST_ROWID else None
 
     def _span(self, after: Key | None, until: Key | None) -> str:
         bounds = [f"{self.key} > :after"] if after is not None else []
@@ -204,69 +247,6 @@ class Documents:
         declared = self.table.field_named(name)
         return declared.validator.storage if declared else None
 
-    def writer(self, column: str) -> Callable[[Sequence[Key], Sequence[apsw.SQLiteValue]], int]:
-        """A function that sets `column` of neighbouring documents and returns how many it set."""
-        values: dict[apsw.SQLiteValue, apsw.SQLiteValue] = {}
-        # The bare lookup, since SQLite calls it once a document.
-        lookup = cast("apsw.ScalarProtocol", values.__getitem__)
-        self.connection.create_scalar_function("valet_value", lookup, 1)
-        update = (
-            f"UPDATE {quote(self.state.name)} SET {quote(self.names.get(column, column))} = "
-            f"valet_value({self.key}) WHERE {self.key} BETWEEN ? AND ?"
-        )
-
-        def write(keys: Sequence[Key], stored: Sequence[apsw.SQLiteValue]) -> int:
-            values.clear()
-            values.update(zip(keys, stored, strict=True))
-            span = (keys[0], keys[-1])
-            try:
-                self.connection.execute(update, span)
-            except OverflowError:
-                # JavaScript writes 1e20 as an integer, which SQLite's 64 bits cannot hold.
-                values.update((key, _as_real(value)) for key, value in list(values.items()))
-                self.connection.execute(update, span)
-            return self.connection.changes()
-
-        return write
-
-    def holds_values(self, column: str) -> bool:
-        """Whether any document holds something else than null in a column."""
-        name = quote(self.names.get(column, column))
-        find = f"SELECT 1 FROM {quote(self.state.name)} WHERE {name} IS NOT NULL LIMIT 1"
-        return self.connection.execute(find).fetchone() is not None
-
-    def holding(self, column: str, keys: Sequence[Key], stored: Sequence[apsw.SQLiteValue]) -> int:
-        """How many of neighbouring documents hold these very values in `column`."""
-        values = {key: _as_real(value) for key, value in zip(keys, stored, strict=True)}
-        lookup = cast("apsw.ScalarProtocol", values.__getitem__)
-        self.connection.create_scalar_function("valet_expected", lookup, 1)
-        count = (
-            f"SELECT count(*) FROM {quote(self.state.name)} WHERE {self.key} BETWEEN ? AND ? "
-            f"AND {quote(self.names.get(column, column))} IS valet_expected({self.key})"
-        )
-        return int(self.connection.execute(count, (keys[0], keys[-1])).get)
-
-    def fill_by_input(
-        self, column: str, read: str, values: Mapping[Any, apsw.SQLiteValue]
-    ) -> int | None:
-        """Set `column` of every document by what another of its cells holds; how many it set.
-
-        None where a cell holds what `values` does not know; then some documents may be set.
-        """
-        source = self.state.column_named(self.names.get(read, read))
-        if source is None or _has_no_affinity(source.sql_type):
-            return None  # It may tell 0 from -0, which a lookup does not.
-        lookup = cast("apsw.ScalarProtocol", values.__getitem__)
-        self.connection.create_scalar_function("valet_outcome", lookup, 1)
-        try:
-            self.connection.execute(
-                f"UPDATE {quote(self.state.name)} SET {quote(self.names.get(column, column))} = "
-                f"valet_outcome({quote(source.name)})"
-            )
-        except (KeyError, TypeError, UnicodeDecodeError, OverflowError):
-            return None
-        return self.connection.changes()
-
 
 def shown(cell: apsw.SQLiteValue, storage: Storage | None) -> Json:
     """A stored cell as JSON to be shown: booleans and JSON decoded, bytes as a hex literal."""
@@ -285,10 +265,6 @@ def shown(cell: apsw.SQLiteValue, storage: Storage | None) -> Json:
     return cell
 
 
-def _as_real(value: apsw.SQLiteValue) -> apsw.SQLiteValue:
-    return float(value) if isinstance(value, int) and abs(value) >= 2**63 else value
-
-
 def _keys(text: str, count: int) -> Sequence[Key]:
     """Keys out of their JSON array; neighbouring rowids as a range, which takes no memory."""
     first, last = text[1:-1].partition(",")[0], text[1:-1].rpartition(",")[2]
@@ -305,23 +281,29 @@ def _text_if_utf8(cell: apsw.SQLiteValue) -> apsw.SQLiteValue:
         return cell
 
 
+def _batch(keys: Sequence[Key], names: Sequence[str], columns: Sequence[str]) -> Batch:
+    # Joined here: SQLite's || copies all that stands before it, once a column.
+    cells = ",".join(f"{_json(n)}:{cells}" for n, cells in zip(names, columns, strict=True))
+    return Batch(keys, f'{{"columns":{{{cells}}},"count":{len(keys)}}}'.encode())
+
+
 def _cell(column: ColumnState) -> str:
     """A cell as JSON; what JSON cannot hold is marked for the JavaScript side.
 
+    What comes often is told by one comparison: any blob sorts after any text, and a column of TEXT
+    affinity holds no number (https://www.sqlite.org/datatype3.html); most numbers are small.
     SQLite compares an integer with a real exactly, so `=` finds the integers that a JavaScript
-    number would round. A column of TEXT affinity holds no number
-    (https://www.sqlite.org/datatype3.html), and most numbers are small: both are asked first,
-    because the rest costs half of the time.
+    number would round.
     """
     name = quote(column.name)
-    blob = f"WHEN 'blob' THEN json_object('$b', hex({name}))"
+    blob = f"CASE WHEN {name} >= x'' THEN json_object('$b', hex({name}))"
     if _has_text_affinity(column.sql_type):
-        return f"CASE typeof({name}) {blob} ELSE {name} END"
+        return f"{blob} ELSE {name} END"
     return (
-        f"CASE WHEN {name} BETWEEN -{_EXACT} AND {_EXACT} THEN {name} ELSE "
-        f"CASE typeof({name}) {blob} "
-        f"WHEN 'integer' THEN CASE WHEN {name} = CAST({name} AS REAL) "
-        f"THEN {name} ELSE json_object('$i', CAST({name} AS TEXT)) END ELSE {name} END END"
+        f"CASE WHEN {name} NOT BETWEEN -{_EXACT} AND {_EXACT} THEN {blob} "
+        f"WHEN typeof({name}) = 'integer' THEN CASE WHEN {name} = CAST({name} AS REAL) "
+        f"THEN {name} ELSE json_object('$i', CAST({name} AS TEXT)) END ELSE {name} END "
+        f"ELSE {name} END"
     )
 
 
@@ -330,8 +312,10 @@ def _has_text_affinity(sql_type: str) -> bool:
     return "INT" not in declared and any(part in declared for part in ("CHAR", "CLOB", "TEXT"))
 
 
-def _has_no_affinity(sql_type: str) -> bool:
-    return not any(
+def has_affinity(sql_type: str) -> bool:
+    """Whether a column of a declared type converts what it is given
+    (https://www.sqlite.org/datatype3.html, 3.1)."""
+    return any(
         part in sql_type.upper() for part in ("INT", "CHAR", "CLOB", "TEXT", "REAL", "FLOA", "DOUB")
     )
 

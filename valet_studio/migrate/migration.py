@@ -48,6 +48,10 @@ from valet_studio.schema.model import Schema
 from valet_studio.schema.state import DatabaseState, backfill_key
 
 
+_CACHE_KIB = 32 * 1024
+"""Memory for pages: batches that were read ahead are still there when they are written."""
+
+
 @dataclass(slots=True)
 class _Run:
     """What one migration has done so far."""
@@ -151,6 +155,7 @@ def migrate(
 
 @contextmanager
 def _transaction(connection: apsw.Connection, cancelled: IsCancelled) -> Iterator[None]:
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.set_progress_handler(cancelled, 50_000)
     connection.execute("BEGIN IMMEDIATE")
     try:

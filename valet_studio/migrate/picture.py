@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from valet_studio.migrate.events import Bin
+from valet_studio.typescript.cells import Cells
 
 BINS = 8
 BATCH_SAMPLE = 500
@@ -21,15 +21,15 @@ class Picture:
     nulls: int = 0
     numbers: list[float] = field(default_factory=list)
 
-    def add(self, values: Sequence[object], failed: int) -> None:
-        """Take in a batch; a document that failed has None as its value."""
-        self.nulls += values.count(None) - failed
-        step = max(1, len(values) // BATCH_SAMPLE)
-        self.numbers.extend(float(v) for v in values[::step] if type(v) is int or type(v) is float)
+    def add(self, cells: Cells, failed: int) -> None:
+        """Take in a batch; a document that failed has null as its value."""
+        self.nulls += cells.nulls() - failed
+        drawn = cells.every(max(1, len(cells) // BATCH_SAMPLE))
+        self.numbers.extend(float(v) for v in drawn if type(v) is int or type(v) is float)
 
-    def forget(self, values: Iterable[object]) -> None:
+    def forget(self, cells: Cells) -> None:
         """Take back the count of a batch that is to be told anew."""
-        self.nulls -= sum(value is None for value in values)
+        self.nulls -= cells.nulls()
 
     def histogram(self) -> tuple[Bin, ...]:
         """The numbers in `BINS` spans of equal width; empty where there are few, or all equal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from valet_studio.migrate.events import (
 )
 from valet_studio.migrate.picture import Picture
 from valet_studio.schema.model import Backfill, Storage
+from valet_studio.typescript.cells import Cells
 from valet_studio.typescript.child import BatchAnswer
 
 DISTINCT = 2_000
@@ -60,7 +61,8 @@ class Tally:
         answer = answers[0]
         self.same = self.same and all(a.raw == answer.raw for a in answers)
         self.impure.update(*(a.used for a in answers))
-        self.picture.add(answer.values, len(answer.failures))
+        cells = answer.cells
+        self.picture.add(cells, len(answer.failures))
         room = max(0, MAX_FAILURES - self.failed)
         ids = documents.ids(batch.keys[f.index] for f in answer.failures[:room])
         for who, failed in zip(ids, answer.failures, strict=False):
@@ -71,24 +73,24 @@ class Tally:
             first = [i for i in range(min(len(batch.keys), MAX_SAMPLES)) if i not in bad]
             self.leading.update(self._sampled(documents, batch, answer, first))
         if self.values is not None:
-            values = answer.values
             if len(self.telling) < MAX_SAMPLES:
-                # Backwards, so that of equal values the first one's index is left.
-                places = dict(zip(reversed(values), range(len(values) - 1, -1, -1), strict=True))
+                places = cells.places()
                 fresh = (places[value] for value in places.keys() - self.values.keys())
                 picked = sorted(i for i in fresh if i not in bad)
                 picked = picked[: MAX_SAMPLES - len(self.telling)]
                 self.telling.update(self._sampled(documents, batch, answer, picked))
-            self.values.update([v for i, v in enumerate(values) if i not in bad] if bad else values)
+            counts = cells.counts()
+            if bad:
+                counts[None] -= len(bad)
+            self.values.update(+counts)
             if len(self.values) > DISTINCT:
                 self.values = None
 
-    def forget(self, keys: Sequence[Key], values: Iterable[apsw.SQLiteValue]) -> None:
+    def forget(self, keys: Sequence[Key], cells: Cells) -> None:
         """Take back a batch without failures that is to be told anew."""
-        values = list(values)
-        self.picture.forget(values)
+        self.picture.forget(cells)
         if self.values is not None:
-            self.values.subtract(values)
+            self.values.subtract(cells.counts())
             self.values = +self.values
         for samples in (self.telling, self.leading):
             for key in [key for key in samples if keys[0] <= key <= keys[-1]]:  # type: ignore[operator]

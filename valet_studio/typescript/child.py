@@ -14,13 +14,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from subprocess import Popen
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
 from valet_studio.errors import Cancelled, Location, SandboxError, StudioError
+from valet_studio.typescript.cells import Cells, Value
 from valet_studio.typescript.deno import Workspace, make_workspace, refill, start
 from valet_studio.typescript.frames import read_frame, split_answer, write_frame
 from valet_studio.typescript.limits import Limits
@@ -28,7 +29,6 @@ from valet_studio.typescript.modules import Modules
 from valet_studio.typescript.stacks import user_location
 
 _DEFAULT_LIMITS = Limits()
-_EXACT = 1 << 53
 POLL_SECONDS = 0.02
 START_SECONDS = 30.0
 """How long a loaded machine may take to start Deno, before the limits begin to count."""
@@ -62,13 +62,21 @@ class BatchFailure:
 class BatchAnswer:
     """What a backfill made of one batch."""
 
-    values: list[Any]
-    """Stored form, one a document: None for null and for a document that failed."""
+    cells: Cells
+    """Stored form, one a document: null also for a document that failed."""
     failures: tuple[BatchFailure, ...]
     used: frozenset[str]
     """Sources of differing values that were called: `Date.now`, `Math.random`, …"""
     raw: bytes
-    """The values' JSON as received: two processes' answers compare by it."""
+    """The values as received: two processes' answers compare by it."""
+    outcomes: Mapping[Value, Value] | None = None
+    """Of documents with one field: which value each of its few inputs gave. None where there are
+    many inputs, or where one gave two values."""
+
+    @property
+    def values(self) -> list[Any]:
+        """Every value as an object."""
+        return self.cells.listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,16 +301,23 @@ class Child:
     def _batch_answer(self, payload: bytes) -> BatchAnswer:
         head, raw = split_answer(payload)
         data = json.loads(head)
-        values = json.loads(raw)
-        if b'{"$b"' in raw:
-            values = [bytes.fromhex(v["$b"]) if isinstance(v, dict) else v for v in values]
-        if data["large"]:
-            values = [float(v) if isinstance(v, int) and abs(v) > _EXACT else v for v in values]
         failures = tuple(
             BatchFailure(f["index"], f["message"], self.locate(f["stack"]))
             for f in data["failures"]
         )
-        return BatchAnswer(values, failures, frozenset(data["used"]), raw)
+        form = data["form"]
+        cells = Cells.unpack(form, raw, data["large"])
+        told = json.dumps(form).encode() + raw
+        return BatchAnswer(
+            cells, failures, frozenset(data["used"]), told, _outcomes(data["outcomes"])
+        )
+
+
+def _outcomes(pairs: list[tuple[Any, Any]] | None) -> dict[Value, Value] | None:
+    try:
+        return None if pairs is None else dict(pairs)
+    except TypeError:
+        return None  # Bytes are an object here.
 
 
 def _write(stream: BinaryIO, frames: queue.SimpleQueue[tuple[bytes, bytes] | None]) -> None:

@@ -36,6 +36,6 @@ def read_frame(stream: BinaryIO) -> tuple[bytes, bytes] | None:
 
 
 def split_answer(payload: bytes) -> tuple[bytes, bytes]:
-    """The two parts of a batch's answer: its head (JSON) and its values (JSON)."""
+    """The two parts of a batch's answer: its head (JSON) and its values (see `cells`)."""
     (length,) = struct.unpack_from(">I", payload)
     return payload[4 : 4 + length], payload[4 + length :]

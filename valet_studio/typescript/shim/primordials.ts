@@ -10,7 +10,7 @@ export const setPrototype = Object.setPrototypeOf;
 export const defineProperty = Object.defineProperty;
 export const ObjectPrototype = Object.prototype;
 export const makeFunction = Function;
-export const clock = performance.now.bind(performance);
+export const wallClock = Date.now;
 export const floor = Math.floor;
 export const isInteger = Number.isInteger;
 export const isSafeInteger = Number.isSafeInteger;
@@ -30,6 +30,8 @@ const uncurry = (method: unknown): Uncurried => bound.call(Function.prototype.ca
 
 export const isWellFormed: Uncurried = uncurry(String.prototype.isWellFormed);
 export const slice: Uncurried = uncurry(String.prototype.slice);
+export const charCodeAt: Uncurried = uncurry(String.prototype.charCodeAt);
+export const repeat: Uncurried = uncurry(String.prototype.repeat);
 export const join: Uncurried = uncurry(Array.prototype.join);
 export const numberToText: Uncurried = uncurry(Number.prototype.toString);
 export const functionText: Uncurried = uncurry(Function.prototype.toString);

@@ -5,7 +5,6 @@ import {
   bare,
   Buffer,
   Bytes,
-  clock,
   defineProperty,
   ErrorClass,
   hasOwn,
@@ -63,6 +62,12 @@ export class RowMaker {
     for (let i = 0; i < names.length; i++) {
       this.decode(names[i], columns[names[i]], this.storages[names[i]]);
     }
+  }
+
+  /** The cells of the one field that documents have, as far as they still are what is stored. */
+  get only(): unknown[] | null {
+    const names = ownKeys(this.columns);
+    return names.length === 1 && this.storages[names[0]] !== "json" ? this.columns[names[0]] : null;
   }
 
   /** The document at an index: a new object each time. */
@@ -124,6 +129,3 @@ function compile(names: string[]): Build {
   }
   return makeFunction("columns", "i", `return {${join(reads, ", ")}}`) as Build;
 }
-
-/** Milliseconds on a clock that no user code can patch. */
-export const now = clock;

@@ -1,0 +1,106 @@
+// Packs a batch's values so that SQLite can take them apart itself: the host then makes no object
+// for each of them.
+
+import {
+  append,
+  bare,
+  Bytes,
+  charCodeAt,
+  encodeText,
+  isSafeInteger,
+  repeat,
+  stringifyJson,
+} from "./primordials.ts";
+
+/** How the bytes of a batch's values are to be read. */
+export interface Form {
+  /** codes: one byte a value, an index into `values`; texts, integers: `width` bytes a value,
+   * padded with spaces; json: an array. */
+  form: "codes" | "texts" | "integers" | "json";
+  values?: unknown[];
+  width?: number;
+}
+
+const MOST_CODES = 255;
+const WIDEST = 512;
+
+/** The values, in the form that costs the host least. */
+export function pack(values: unknown[]): [Form, Uint8Array] {
+  return packCodes(values) ?? packTexts(values) ?? packIntegers(values) ??
+    [bare({ form: "json" }), encodeText(stringifyJson(values))];
+}
+
+/** One byte a value, where few differ. */
+function packCodes(values: unknown[]): [Form, Uint8Array] | null {
+  const texts: Record<string, number> = bare({});
+  const numbers: Record<string, number> = bare({});
+  let nothing = -1;
+  const distinct: unknown[] = bare([]);
+  const bytes = new Bytes(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    let code: number | undefined;
+    if (typeof value === "string") {
+      code = texts[value];
+      if (code === undefined) code = texts[value] = distinct.length;
+    } else if (typeof value === "number") {
+      code = numbers[value];
+      if (code === undefined) code = numbers[value] = distinct.length;
+    } else if (value === null) {
+      if (nothing < 0) nothing = distinct.length;
+      code = nothing;
+    } else return null;
+    if (code === distinct.length) {
+      if (code === MOST_CODES) return null;
+      append(distinct, value);
+    }
+    bytes[i] = code;
+  }
+  return [bare({ form: "codes", values: distinct }), bytes];
+}
+
+/** Every value as wide as the widest, where all are ASCII and of similar length. */
+function packTexts(values: unknown[]): [Form, Uint8Array] | null {
+  let width = 1;
+  let length = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (typeof value !== "string") return null;
+    if (value.length > width) width = value.length;
+    length += value.length;
+    // The padding could not be told from it.
+    if (value.length > 0 && charCodeAt(value, value.length - 1) === 32) return null;
+  }
+  return padded("texts", values as string[], width, length);
+}
+
+function packIntegers(values: unknown[]): [Form, Uint8Array] | null {
+  const texts: string[] = bare([]);
+  let width = 1;
+  let length = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (!isSafeInteger(value)) return null;
+    const text = `${value as number}`;
+    texts[i] = text;
+    if (text.length > width) width = text.length;
+    length += text.length;
+  }
+  return padded("integers", texts, width, length);
+}
+
+function padded(
+  form: "texts" | "integers",
+  texts: string[],
+  width: number,
+  length: number,
+): [Form, Uint8Array] | null {
+  if (width > WIDEST || width * texts.length > 4 * length + 64) return null;
+  const pads: string[] = bare([]);
+  for (let i = 0; i < width; i++) pads[i] = repeat(" ", i);
+  pads[width] = "";
+  let all = "";
+  for (let i = 0; i < texts.length; i++) all += texts[i] + pads[width - texts[i].length];
+  const bytes = encodeText(all);
+  return bytes.length === all.length ? [bare({ form, width }), bytes] : null;
+}
