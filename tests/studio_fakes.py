@@ -30,7 +30,7 @@ from valet_studio.migrate.events import (
     TableRows,
     ValueCount,
 )
-from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.touched import Touched
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
@@ -286,7 +286,13 @@ class FakeEngine:
             )
         return self.writes
 
-    def undo(self, settings: Settings, cancelled: IsCancelled) -> UndoReport:  # noqa: ARG002
+    def undo(
+        self,
+        settings: Settings,  # noqa: ARG002
+        cancelled: IsCancelled,
+        migration: MigrationId | None,
+    ) -> UndoReport:
+        assert migration == self.entries[0].identity
         while self.hold is not None and not self.hold.wait(0.01):
             if cancelled():
                 raise Cancelled()

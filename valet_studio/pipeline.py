@@ -20,14 +20,13 @@ from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import Event, IsCancelled, Report
-from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.retry import failed_documents
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.migrate.touched import Touched, wanted
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
-from valet_studio.migrate.written import written_since as writes_of
 from valet_studio.plan.changes import AnyChange, Plan
 from valet_studio.plan.diff import SchemaChange, schema_changes
 from valet_studio.remote.target import ServerTarget, is_server
@@ -267,10 +266,15 @@ def applied_schema(state: StudioState) -> Schema | None:
     return target.schema_at(found) if found is not None else None
 
 
-def undo(settings: Settings, cancelled: IsCancelled = lambda: False) -> UndoReport:
-    """Put the database back as it was before the last migration; see `migrate.undo`."""
+def undo(
+    settings: Settings,
+    cancelled: IsCancelled = lambda: False,
+    migration: MigrationId | None = None,
+) -> UndoReport:
+    """Put the database back as it was before the last migration, which has to be `migration`
+    where one is given; see `migrate.undo`."""
     _refuse_read_only(settings)
-    return target_of(settings).undo(cancelled)
+    return target_of(settings).undo(cancelled, migration)
 
 
 def written_since(
@@ -282,7 +286,7 @@ def written_since(
         StudioError: there is nothing to undo.
         Cancelled: `cancelled` answered True.
     """
-    return writes_of(open_target(settings.database), cancelled)
+    return target_of(settings).written_since(cancelled)
 
 
 def reset_backfill(settings: Settings, table: str, column: str) -> bool:

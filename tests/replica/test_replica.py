@@ -196,6 +196,35 @@ def test_a_replica_ahead_of_its_server_is_told_so_and_left_alone(
     assert client.path.read_bytes() == before
 
 
+def test_following_a_server_that_is_undone_it_is_told_so_and_changes_nothing(
+    todos: Project, served: Served, client: Client
+) -> None:
+    todos.push(BACKFILL)
+    stopped = False
+    outcomes: list[str] = []
+    trouble: list[StudioError] = []
+
+    def follow() -> None:
+        engine = SyncEngine(client.path, served.url)
+        followed = engine.follow(lambda: stopped, lost=trouble.append)
+        outcomes.extend(done.status for done in followed)
+
+    with ThreadPoolExecutor() as pool:
+        try:
+            following = pool.submit(follow)
+            until(lambda: outcomes == ["migrated"])
+            before = client.path.read_bytes()
+            pipeline.undo(todos.with_(server=served.url, deploy_key=served.key).settings)
+            until(lambda: bool(trouble))
+        finally:
+            stopped = True
+        following.result(5)
+    assert isinstance(trouble[0], ReplicaAhead)
+    assert client.path.read_bytes() == before
+    todos.apply()
+    assert client.connect().status == "in_sync"
+
+
 def test_a_failing_backfill_leaves_the_replica_to_try_again(todos: Project, client: Client) -> None:
     mine = "INSERT INTO todos (_id, priority) VALUES ('odd', 'odd')"
     client.sql(mine)

@@ -129,7 +129,7 @@ def test_schema_and_history(todos: Project, served: Served) -> None:
 
 
 POSTS = ["/api/schema", "/api/schema/plan", "/api/schema/dry-run"]
-ASKING = ["/api/schema/retry", "/api/touched", "/api/documents"]
+ASKING = ["/api/schema/retry", "/api/touched", "/api/documents", "/api/undo"]
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,8 @@ def test_only_the_deploy_key_opens(todos: Project, served: Served, given: str | 
         assert answer.headers["www-authenticate"] == "Bearer"
     for path in ASKING:
         assert served.post(path, {"table": "todos"}, Authorization=given).status == 401
-    assert served.get("/api/history", Authorization=given).status == 401
+    for path in ("/api/history", "/api/undo", "/api/undo?push=x"):
+        assert served.get(path, Authorization=given).status == 401
     assert served.get("/api/schema?push=x", Authorization=given).status == 401
     assert todos.database.read_bytes() == before
     assert served.get("/healthz", Authorization=given).json["status"] == "ok"

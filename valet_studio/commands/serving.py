@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from valet_studio import report
 from valet_studio.commands.console import complain, interruptible, say
 from valet_studio.commands.runs import EXIT_CODES
+from valet_studio.commands.upkeep import undone_text
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError, Unsupported
 from valet_studio.migrate.events import Report
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from valet_studio.replica import Connected
+    from valet_studio.server.service import Done
 
 
 def serve(settings: Settings, host: str, port: int, key_file: str | None) -> int:
@@ -108,5 +110,5 @@ def _key_in(path: Path) -> str:
     return key
 
 
-def _pushed(done: Report) -> None:
-    say(report.push_text(done))
+def _pushed(done: Done) -> None:
+    say(report.push_text(done) if isinstance(done, Report) else undone_text(done))

@@ -17,6 +17,7 @@ from valet_studio.commands.console import (
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
 from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.diff import SchemaChange
 from valet_studio.schema.model import Json
@@ -90,6 +91,7 @@ def undo(settings: Settings, *, yes: bool, name: str | None = None) -> int:
     if not yes:
         must_ask("undo")
     must_be_named(settings, "undo", name, asked=not yes)
+    last = next((entry.identity for entry in pipeline.history(settings)), None)
     if not yes:
         with interruptible() as cancelled:
             written = pipeline.written_since(settings, cancelled)
@@ -99,12 +101,17 @@ def undo(settings: Settings, *, yes: bool, name: str | None = None) -> int:
             complain("Nothing was undone.\n")
             return 1
     with interruptible() as cancelled:
-        done = pipeline.undo(settings, cancelled)
-    say(
-        f"Undid migration {done.history_id}: {done.label} is as it was before it.\n"
-        f"What it held until now is kept in {done.kept}.\n"
-    )
+        done = pipeline.undo(settings, cancelled, last)
+    say(undone_text(done))
     return 0
+
+
+def undone_text(done: UndoReport) -> str:
+    """What was undone, and where what it replaced is kept."""
+    return (
+        f"Undid migration {done.history_id}: {done.label} is as it was before it.\n"
+        f"What it held until now is kept in {done.kept_in}.\n"
+    )
 
 
 def _written_text(written: Sequence[TableWrites]) -> str:

@@ -16,6 +16,15 @@ from valet_studio.schema.model import Schema
 
 
 @dataclass(frozen=True, slots=True)
+class MigrationId:
+    """Which migration. An id alone does not tell: after an undo it is given once more."""
+
+    id: int
+    applied_at: str | None = None
+    """As in the history; None where only the id is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry:
     """One applied migration."""
 
@@ -29,6 +38,15 @@ class HistoryEntry:
     rows: int
     """Documents that its backfills set."""
     seconds: float
+
+    @property
+    def identity(self) -> MigrationId:
+        """Which migration it is."""
+        return MigrationId(self.id, self.applied_at)
+
+    def is_it(self, migration: MigrationId) -> bool:
+        """Whether it is that migration."""
+        return self.id == migration.id and migration.applied_at in (None, self.applied_at)
 
 
 def record(

@@ -20,11 +20,12 @@ from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.apply import apply
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import Event, IsCancelled
-from valet_studio.migrate.history import HistoryEntry, entries, schema_at
+from valet_studio.migrate.history import HistoryEntry, MigrationId, entries, schema_at
 from valet_studio.migrate.retry import rehearse_documents
 from valet_studio.migrate.touched import Touched, Wanted, documents, touched
 from valet_studio.migrate.undo import UndoReport, undo
 from valet_studio.migrate.versions import Position, Versions
+from valet_studio.migrate.written import TableWrites, undoable
 from valet_studio.plan.changes import Plan
 from valet_studio.plan.compare import compare
 from valet_studio.plan.measure import answered, questions
@@ -101,8 +102,13 @@ class Target(Protocol):
     def versions(self, position: Position) -> Versions:
         """The schemas that were pushed after a replica's position."""
 
-    def undo(self, cancelled: IsCancelled) -> UndoReport:
-        """Put the database back as it was before the last migration."""
+    def written_since(self, cancelled: IsCancelled) -> tuple[TableWrites, ...]:
+        """The tables with documents written since the last migration, which an undo would take
+        back. Raises `NothingToUndo` where an undo would."""
+
+    def undo(self, cancelled: IsCancelled, migration: MigrationId | None = None) -> UndoReport:
+        """Put the database back as it was before the last migration; refused with `PlanIsStale`
+        where that is not `migration`."""
 
     def reset_backfill(self, table: str, column: str) -> bool:
         """Forget that a backfill ran; False where it never had."""
@@ -194,9 +200,13 @@ class LocalTarget:
         with self.file.reading() as connection:
             return versions.after(connection, position)
 
-    def undo(self, cancelled: IsCancelled) -> UndoReport:
+    def written_since(self, cancelled: IsCancelled) -> tuple[TableWrites, ...]:
+        """The tables with documents written since the last migration; see `migrate.written`."""
+        return undoable(self.file, cancelled).writes
+
+    def undo(self, cancelled: IsCancelled, migration: MigrationId | None = None) -> UndoReport:
         """Put the database back as it was before the last migration; see `migrate.undo`."""
-        return undo(self.file, cancelled)
+        return undo(self.file, cancelled, migration)
 
     def reset_backfill(self, table: str, column: str) -> bool:
         """Forget that a backfill ran; False where it never had."""

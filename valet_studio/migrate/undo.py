@@ -21,13 +21,17 @@ import apsw
 from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Cancelled, StudioError
+from valet_studio.errors import Cancelled, PlanIsStale, StudioError
 from valet_studio.migrate.events import IsCancelled
-from valet_studio.migrate.history import entries, next_id
+from valet_studio.migrate.history import HistoryEntry, MigrationId, entries, next_id
 
 KEPT_SNAPSHOTS = 5
 
 _PAGES_A_STEP = 4096
+
+
+class NothingToUndo(StudioError):
+    """Nothing was applied, or the snapshot from before it is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,13 @@ class UndoReport:
     restored_from: Path
     kept: Path
     """Where the state that was replaced is kept."""
+    on_server: bool = False
+    """Whether these files are on the machine of a push server."""
+
+    @property
+    def kept_in(self) -> str:
+        """`kept`, to be told."""
+        return f"{self.kept} on the server" if self.on_server else str(self.kept)
 
 
 def snapshot_folder(target: FileTarget) -> Path:
@@ -69,49 +80,80 @@ def keep_snapshot(target: FileTarget, connection: apsw.Connection, cancelled: Is
     return path
 
 
-def last_snapshot(target: FileTarget) -> tuple[int, Path]:
+def last_snapshot(target: FileTarget) -> tuple[HistoryEntry, Path]:
     """The last migration and the snapshot that was taken before it.
 
     Raises:
-        StudioError: nothing was applied, or its snapshot is gone.
+        NothingToUndo: nothing was applied, or its snapshot is gone.
     """
     with target.reading() as reader:
         history = entries(reader)
     if not history:
-        raise StudioError(
+        raise NothingToUndo(
             f"Nothing was applied to {target.label} yet, so there is nothing to undo.",
             "`valet-studio history` lists what was applied.",
         )
-    last = history[0].id
-    snapshot = _snapshot(target, "before", last)
+    last = history[0]
+    snapshot = _snapshot(target, "before", last.id)
     if not snapshot.exists():
-        raise StudioError(
-            f"The snapshot from before migration {last} is gone: {snapshot} does not exist.",
+        raise NothingToUndo(
+            f"The snapshot from before migration {last.id} is gone: {snapshot} does not exist.",
             f"The newest {KEPT_SNAPSHOTS} snapshots are kept in {snapshot_folder(target)}.",
         )
     return last, snapshot
 
 
-def undo(target: FileTarget, cancelled: IsCancelled) -> UndoReport:
+def undo(
+    target: FileTarget, cancelled: IsCancelled, migration: MigrationId | None = None
+) -> UndoReport:
     """Put back the database as it was before the last migration.
 
     Documents written since are lost to the live database; the file that holds them is kept.
 
+    Args:
+        migration: the one that is meant, so that no other is undone; None takes the last.
+
     Raises:
-        StudioError: nothing was applied, or its snapshot is gone.
+        NothingToUndo: nothing was applied, or its snapshot is gone.
+        PlanIsStale: another migration is the last one.
         DatabaseBusy: another process holds the write lock.
     """
     last, snapshot = last_snapshot(target)
-    kept = _free(_snapshot(target, "undone", last))
+    if migration is not None and not last.is_it(migration):
+        raise _not_the_last(target, migration)
+    kept = _free(_snapshot(target, "undone", last.id))
     with database_errors(target.label), target.writing() as connection:
         # Exclusive mode keeps the lock after COMMIT: nobody writes between the two copies.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute("COMMIT")
+        if entries(connection)[:1] != (last,):
+            raise _not_the_last(target, last.identity)
         _under_its_final_name(kept, lambda partial: _copy(connection, partial, cancelled))
         _restore(snapshot, connection)
     snapshot.unlink()
-    return UndoReport(target.label, last, snapshot, kept)
+    return UndoReport(target.label, last.id, snapshot, kept)
+
+
+def undone(target: FileTarget, migration: MigrationId) -> UndoReport | None:
+    """What is known of the undo of a migration that stands in the history no longer; None where
+    it still does, or no file holds what its undo replaced."""
+    with target.reading() as reader:
+        if any(entry.is_it(migration) for entry in entries(reader)):
+            return None
+    kept = _snapshots(target, "undone", f"{migration.id:04d}*")
+    if not kept:
+        return None
+    snapshot = _snapshot(target, "before", migration.id)
+    return UndoReport(target.label, migration.id, snapshot, kept[-1])
+
+
+def _not_the_last(target: FileTarget, migration: MigrationId) -> PlanIsStale:
+    return PlanIsStale(
+        f"Migration {migration.id} is no longer the last one of {target.label}. "
+        "Nothing was undone.",
+        "Look at `valet-studio history`, then undo what you mean to.",
+    )
 
 
 def _file_is_all(connection: apsw.Connection) -> bool:
@@ -180,7 +222,7 @@ def _free(path: Path) -> Path:
     return tried
 
 
-def _snapshots(target: FileTarget, kind: str) -> list[Path]:
+def _snapshots(target: FileTarget, kind: str, of: str = "*") -> list[Path]:
     """The snapshots of a kind, oldest first."""
-    found = snapshot_folder(target).glob(f"{glob.escape(target.path.stem)}.{kind}-*.db")
+    found = snapshot_folder(target).glob(f"{glob.escape(target.path.stem)}.{kind}-{of}.db")
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from valet_studio import errors
@@ -31,6 +32,8 @@ def encode(value: object) -> Json:
         return cast("Json", value.value)
     if value is None or isinstance(value, _SCALARS):
         return value
+    if isinstance(value, Path):
+        return str(value)
     if isinstance(value, tuple | list):
         return [encode(item) for item in value]
     if isinstance(value, Mapping):
@@ -109,6 +112,9 @@ def _decode(hint: Any, value: Json, place: str) -> object:
     elif is_dataclass(hint):
         if isinstance(value, dict) and value.get(TAG) == cast("type", hint).__name__:
             return _decode_fields(cast("type", hint), value, place)
+    elif issubclass(hint, Path):
+        if isinstance(value, str):
+            return Path(value)
     elif issubclass(hint, Enum):
         if value in [member.value for member in hint]:
             return hint(value)

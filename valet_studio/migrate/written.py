@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 import apsw
@@ -17,6 +18,7 @@ from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import BACKFILL_PREFIX, CHANGES, VERSION, read_meta
 from valet_studio.database.target import FileTarget
 from valet_studio.migrate.events import IsCancelled
+from valet_studio.migrate.history import MigrationId
 from valet_studio.migrate.undo import last_snapshot
 from valet_studio.plan.sql import quote, trigger_names
 from valet_studio.schema.names import fold
@@ -41,15 +43,27 @@ class TableWrites:
         return self.inserted + self.updated + self.deleted
 
 
-def written_since(target: FileTarget, cancelled: IsCancelled) -> tuple[TableWrites, ...]:
-    """The tables with documents written since the last apply, by name. Reads only.
+@dataclass(frozen=True, slots=True)
+class Undoable:
+    """What an undo would do."""
+
+    migration: MigrationId
+    """The one that would be undone."""
+    snapshot: Path
+    """What would be put back."""
+    writes: tuple[TableWrites, ...] = ()
+    """The tables with documents written since, by name."""
+
+
+def undoable(target: FileTarget, cancelled: IsCancelled) -> Undoable:
+    """What an undo would take back. Reads only.
 
     Raises:
-        StudioError: nothing was applied, or its snapshot is gone.
+        NothingToUndo: nothing was applied, or its snapshot is gone.
         Cancelled: `cancelled` answered True.
         DatabaseError: the database or its snapshot cannot be read.
     """
-    _, snapshot = last_snapshot(target)
+    last, snapshot = last_snapshot(target)
     with (
         FileTarget(str(snapshot), snapshot).reading(cancelled) as before,
         target.reading(cancelled) as live,
@@ -70,7 +84,7 @@ def written_since(target: FileTarget, cancelled: IsCancelled) -> tuple[TableWrit
             if new.table_named(table.name) is None
         ]
         writes = tuple(each for each in [*found, *gone] if each.total)
-    return writes  # noqa: RET504 — to mypy, a context manager could swallow what the block raises
+    return Undoable(last.identity, snapshot, writes)
 
 
 def _tables(state: DatabaseState) -> Iterator[TableState]:

@@ -53,10 +53,12 @@ class Server:
         return self._one(_Call(self, "POST", path, query, body), cancelled)
 
     def stream(
-        self, path: str, body: bytes, cancelled: Callable[[], bool], **query: str
+        self, path: str, body: bytes | None, cancelled: Callable[[], bool], **query: str
     ) -> Iterator[Json]:
-        """The JSON lines that answer a POST, as they come; raises as `get` does."""
-        with _Call(self, "POST", path, query, body, accept=NDJSON) as call:
+        """The JSON lines that answer a POST, or without a body a GET, as they come; raises as
+        `get` does."""
+        method = "GET" if body is None else "POST"
+        with _Call(self, method, path, query, body, accept=NDJSON) as call:
             for line in call.lines(cancelled):
                 if line.strip():
                     yield _parsed(self.url, line)

@@ -13,12 +13,13 @@ from uuid import uuid4
 
 from valet_studio.errors import Cancelled, ServerError, StudioError, Unsupported
 from valet_studio.migrate.events import Event, IsCancelled, Outcome, Report
-from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.target import DatabaseInfo, Documents
 from valet_studio.migrate.touched import Touched, Wanted
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Position, Version, Versions
 from valet_studio.migrate.wire import decode, decode_error, decode_event, encode
+from valet_studio.migrate.written import TableWrites, Undoable
 from valet_studio.plan.changes import Plan
 from valet_studio.remote.http import AnswerLost, Server, not_ours
 from valet_studio.schema.document import from_document, to_document
@@ -127,7 +128,8 @@ class ServerTarget:
                 push=push,
             )
         except (AnswerLost, Cancelled) as reason:
-            yield self._became(push, plan, reason)
+            became = self._became(reason, "push", "/api/schema", push=push, brief="1")
+            yield self._applied(became, plan)
 
     def retry(
         self,
@@ -197,12 +199,28 @@ class ServerTarget:
         )
         return Versions(now, told.get("known") is True, versions)
 
-    def undo(self, cancelled: IsCancelled) -> UndoReport:  # noqa: ARG002
-        """Refused: a push server offers no way to take a push back."""
-        raise Unsupported(
-            f"{self.label} is a server, and undo works on database files only.",
-            "Run `valet-studio undo --db FILE` where the server's database file is.",
-        )
+    def written_since(self, cancelled: IsCancelled) -> tuple[TableWrites, ...]:
+        """The tables with documents written since the last migration, as the server counts."""
+        return self._told(Undoable, "/api/undo", None, cancelled).writes
+
+    def undo(self, cancelled: IsCancelled, migration: MigrationId | None = None) -> UndoReport:
+        """Let the server put its database back as it was before the last migration.
+
+        An answer that is lost is never replaced by another undo: the server is asked what became
+        of this one.
+        """
+        meant = migration or next((entry.identity for entry in self.history()), None)
+        body: dict[str, Json] = {}
+        if meant is not None:
+            body = {"id": meant.id, "applied_at": meant.applied_at}
+        push = uuid4().hex
+        try:
+            report = self._told(UndoReport, "/api/undo", body, cancelled, push=push)
+        except (AnswerLost, Cancelled) as reason:
+            query = {name: str(value) for name, value in body.items() if value is not None}
+            became = self._became(reason, "undo", "/api/undo", push=push, **query)
+            report = self._decoded(UndoReport, became.get("report"))
+        return replace(report, label=self.label, on_server=True)
 
     def reset_backfill(self, table: str, column: str) -> bool:
         """Refused: a push server offers no way to re-arm a backfill."""
@@ -244,8 +262,21 @@ class ServerTarget:
         except ValueError:
             return not_ours(self.label)
 
-    def _became(self, push: str, plan: Plan, reason: StudioError) -> Report:
-        """What became of a push whose answer did not come.
+    def _told(
+        self, kind: type[T], path: str, document: Json, cancelled: IsCancelled, **query: str
+    ) -> T:
+        """The one thing that the server has to tell, however long it takes."""
+        body = _body(document) if document is not None else None
+        lines = self.server.stream(path, body, cancelled, **query)
+        with closing(cast("Any", lines)):
+            for line in lines:
+                if isinstance(line, dict) and "error" in line:
+                    raise self._error(line["error"])
+                return self._decoded(kind, line)
+        raise AnswerLost(f"{self.label} ended its answer too soon.", "Try again.")
+
+    def _became(self, reason: StudioError, what: str, path: str, **query: str) -> dict[str, Json]:
+        """What the server says of a push, undo or reset whose answer did not come.
 
         Raises:
             StudioError: it was rolled back, or the server cannot be asked.
@@ -253,24 +284,24 @@ class ServerTarget:
         ends = time.monotonic() + RESOLVE_SECONDS
         while time.monotonic() < ends:
             try:
-                told = self._mapping(self.server.get("/api/schema", _never, brief="1", push=push))
+                told = self._mapping(self.server.get(path, _never, **query))
             except ServerError:
                 told = {}
             became = told.get("push")
             state = became.get("state") if isinstance(became, dict) else None
             if state == "applied" and isinstance(became, dict):
-                return self._applied(became, plan)
+                return became
             if state == "unknown":
                 if isinstance(reason, Cancelled):
                     raise reason
                 raise ServerError(
                     f"The connection to {self.label} was lost, and the server applied nothing.",
-                    "Look at the plan, then apply again.",
+                    f"Look at what it holds, then {what} again.",
                 ) from reason
             time.sleep(_ASK_AGAIN_SECONDS if state == "running" else _ASK_AGAIN_SECONDS * 5)
         raise ServerError(
-            f"The connection to {self.label} was lost during a push, and it cannot be asked how "
-            "that ended. It was applied whole or not at all.",
+            f"The connection to {self.label} was lost during the {what}, and it cannot be asked "
+            "how that ended. It was applied whole or not at all.",
             f"`valet-studio history --db {self.label}` tells once it answers again.",
         ) from reason
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from valet_studio.errors import StudioError
 from valet_studio.migrate.events import Report
+from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Versions
 from valet_studio.migrate.wire import encode, encode_error
+from valet_studio.migrate.written import Undoable
 from valet_studio.plan.changes import (
     AddColumn,
     AnyChange,
@@ -17,6 +19,7 @@ from valet_studio.plan.changes import (
 )
 from valet_studio.report_json import plan_json, problems_json, report_json
 from valet_studio.schema.model import Json
+from valet_studio.server.service import Became
 
 
 def push_json(report: Report) -> dict[str, Json]:
@@ -36,6 +39,43 @@ def push_json(report: Report) -> dict[str, Json]:
         "history_id": report.history_id,
         "seconds": told["seconds"],
         "warnings": plan_json(report.plan)["warnings"],
+    }
+
+
+def became_json(push: str, became: Became) -> dict[str, Json]:
+    """What became of a push, an undo or a reset."""
+    return {
+        "id": push,
+        "state": became.state,
+        "history_id": became.history_id,
+        "report": encode(became.report),
+    }
+
+
+def undoable_json(found: Undoable) -> dict[str, Json]:
+    """What an undo would take back."""
+    return {
+        "id": found.migration.id,
+        "applied_at": found.migration.applied_at,
+        "snapshot": str(found.snapshot),
+        "written": [
+            {
+                "table": writes.table,
+                "inserted": writes.inserted,
+                "updated": writes.updated,
+                "deleted": writes.deleted,
+            }
+            for writes in found.writes
+        ],
+    }
+
+
+def undo_json(done: UndoReport) -> dict[str, Json]:
+    """What an undo did."""
+    return {
+        "id": done.history_id,
+        "restored_from": str(done.restored_from),
+        "kept": str(done.kept),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -20,16 +20,25 @@ from valet_studio.migrate.events import MAX_FAILURES, IsCancelled, Report
 from valet_studio.migrate.history import as_json
 from valet_studio.migrate.target import Documents
 from valet_studio.migrate.touched import SHOWN_DOCUMENTS, Wanted
+from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Position
 from valet_studio.migrate.wire import encode
 from valet_studio.report_json import report_json
 from valet_studio.schema.document import to_document
 from valet_studio.schema.model import Json, Schema
-from valet_studio.server.answers import error_json, plan_answer, push_json, versions_json
+from valet_studio.server.answers import (
+    became_json,
+    error_json,
+    plan_answer,
+    push_json,
+    undo_json,
+    undoable_json,
+    versions_json,
+)
 from valet_studio.server.gate import Gate, Refused, flag, number, push_id
 from valet_studio.server.openapi import DOCUMENT
 from valet_studio.server.runs import Run
-from valet_studio.server.service import Order, Service
+from valet_studio.server.service import Done, Order, Service, UndoOrder
 from valet_studio.server.sync import Hub
 from valet_studio.server.working import NDJSON, Working, failed, until_gone
 from valet_studio.typescript.limits import Limits
@@ -48,8 +57,9 @@ class Options:
     """Bytes of schema.json, or of another body."""
     wait_seconds: float = 30.0
     """How long a push waits for another one to end."""
-    pushed: Callable[[Report], None] = lambda _report: None
-    """Told of the report of each push, on the thread that made it."""
+    pushed: Callable[[Done], None] = lambda _done: None
+    """Told of the report of each push, and of all else that changed the database, on the thread
+    that did it."""
 
 
 class PushServer:
@@ -72,6 +82,8 @@ class PushServer:
                 Route("/api/schema/retry", self._guarded(self._retry), methods=["POST"]),
                 Route("/api/touched", self._guarded(self._touched), methods=["POST"]),
                 Route("/api/documents", self._guarded(self._documents), methods=["POST"]),
+                Route("/api/undo", self._guarded(self._undoable), methods=["GET"]),
+                Route("/api/undo", self._guarded(self._undo), methods=["POST"]),
                 Route("/api/history", self._guarded(self._history), methods=["GET"]),
                 WebSocketRoute("/api/sync", self._sync),
             ],
@@ -114,13 +126,7 @@ class PushServer:
             info = await asyncio.to_thread(self.service.target.info)
             told["database"] = encode(info)
         if push := query.get("push"):
-            became = await self.service.became(push)
-            told["push"] = {
-                "id": push,
-                "state": became.state,
-                "history_id": became.history_id,
-                "report": encode(became.report),
-            }
+            told["push"] = became_json(push, await self.service.became(push))
         if "brief" in query:
             told["schema_hash"] = await asyncio.to_thread(self.service.schema_hash)
         else:
@@ -190,18 +196,51 @@ class PushServer:
         push = push_id(request)
         order = Order(request.query_params.get("fingerprint"), flag(request, "strict"), push)
 
+        async def begin() -> AbstractAsyncContextManager[Run[Report]]:
+            schema = await self._pushed(request)
+            return self.service.push(schema, order, request.is_disconnected)
+
+        return self._changing(request, push, begin, push_json)
+
+    async def _undoable(self, request: Request) -> Response:
+        self._gate.authorize(request)
+        push = push_id(request)
+        if push is None:
+            as_lines = request.headers.get("accept") == NDJSON
+            return Working(self.service.undoable, as_lines=as_lines, finished=undoable_json)
+        meant = UndoOrder(number(request, "id"), request.query_params.get("applied_at"))
+        became = await self.service.undone(push, meant.migration)
+        return JSONResponse({"push": became_json(push, became)})
+
+    async def _undo(self, request: Request) -> Response:
+        push = push_id(request)
+
+        async def begin() -> AbstractAsyncContextManager[Run[UndoReport]]:
+            meant = await self._gate.asked(request, UndoOrder)
+            return self.service.undo(meant.migration, push, request.is_disconnected)
+
+        return self._changing(request, push, begin, undo_json)
+
+    def _changing(
+        self,
+        request: Request,
+        push: str | None,
+        begin: Callable[[], Awaitable[AbstractAsyncContextManager[Run[T]]]],
+        finished: Callable[[T], dict[str, Json]],
+    ) -> Response:
+        """The answer to what changes the database, under the id that the client gave it."""
+
         @asynccontextmanager
-        async def pushing() -> AsyncIterator[Run[Report]]:
+        async def changing() -> AsyncIterator[Run[T]]:
             with self.service.under_way(push):
-                schema = await self._pushed(request)
-                async with self.service.push(schema, order, request.is_disconnected) as run:
+                async with await begin() as run:
                     yield run
             if self._hub is not None:
                 self._hub.look()
 
         self._gate.authorize(request)
         as_lines = request.headers.get("accept") == NDJSON
-        return Working(pushing, as_lines=as_lines, finished=push_json)
+        return Working(changing, as_lines=as_lines, finished=finished)
 
     async def _pushed(self, request: Request) -> Schema:
         """The schema of a request's body.

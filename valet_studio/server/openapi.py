@@ -191,6 +191,45 @@ DOCUMENT: dict[str, Any] = {
                 },
             }
         },
+        "/api/undo": {
+            "get": {
+                "summary": "What an undo would take back: the last migration, and the documents "
+                "written since. Reads only. With push, what became of that undo instead.",
+                "security": _KEY,
+                "parameters": [
+                    _query("push", "The id of an undo; it is refused should it yet arrive."),
+                    _query("id", "With push: the migration that was to be undone.", "integer"),
+                    _query("applied_at", "With push: when that one was applied."),
+                ],
+                "responses": {
+                    "200": _answer("The counts.", _ref("Undoable"), lines=True),
+                    "409": _answer("There is nothing to undo.", _ref("Errors")),
+                    "401": _ERRORS["401"],
+                },
+            },
+            "post": {
+                "summary": "Put the database back as it was before the last migration. What is "
+                "replaced is kept in a file beside the snapshots.",
+                "security": _KEY,
+                "parameters": [_query("push", "The client's own id for this undo.")],
+                "requestBody": _body(
+                    {
+                        **_object(id=_MAYBE_COUNT, applied_at=_MAYBE_TEXT),
+                        "description": "The migration that is meant: where another is the last "
+                        "one, nothing is undone. {} takes the last one.",
+                    }
+                ),
+                "responses": {
+                    "200": _answer("What was done.", _ref("Undone"), lines=True),
+                    "409": _answer(
+                        "There is nothing to undo, another migration is the last one, or a push "
+                        "is running.",
+                        _ref("Errors"),
+                    ),
+                    **_ERRORS,
+                },
+            },
+        },
         "/api/history": {
             "get": {
                 "summary": "What was applied, newest first.",
@@ -272,12 +311,7 @@ DOCUMENT: dict[str, Any] = {
                 schema={"anyOf": [_ref("Schema"), {"type": "null"}]},
                 versions=_array(_object(history_id=_COUNT, hash=_TEXT, document=_ref("Schema"))),
                 database={"type": "object"},
-                push=_object(
-                    id=_TEXT,
-                    state={"enum": ["running", "applied", "unknown"]},
-                    history_id=_MAYBE_COUNT,
-                    report={"type": ["object", "null"]},
-                ),
+                push=_ref("Became"),
             ),
             "Wanted": {
                 **_object(
@@ -291,6 +325,22 @@ DOCUMENT: dict[str, Any] = {
                 "that are shown as such.",
                 "required": ["table"],
             },
+            "Undoable": _object(
+                id=_COUNT,
+                applied_at=_TEXT,
+                snapshot=_TEXT,
+                written=_array(
+                    _object(table=_TEXT, inserted=_COUNT, updated=_COUNT, deleted=_COUNT)
+                ),
+                push=_ref("Became"),
+            ),
+            "Undone": _object(id=_COUNT, restored_from=_TEXT, kept=_TEXT),
+            "Became": _object(
+                id=_TEXT,
+                state={"enum": ["running", "applied", "unknown"]},
+                history_id=_MAYBE_COUNT,
+                report={"type": ["object", "null"]},
+            ),
             "Migration": _object(
                 id=_COUNT,
                 applied_at=_TEXT,

@@ -11,8 +11,8 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import apsw
 
@@ -21,9 +21,11 @@ from valet_studio.database.layout import read_meta, write_meta
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError
 from valet_studio.migrate.events import Event, IsCancelled, Report
-from valet_studio.migrate.history import next_id
+from valet_studio.migrate.history import MigrationId, next_id
 from valet_studio.migrate.noted import apply_noting
 from valet_studio.migrate.target import Documents, LocalTarget
+from valet_studio.migrate.undo import UndoReport, undo, undone
+from valet_studio.migrate.written import Undoable, undoable
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Json, Schema
 from valet_studio.schema.received import ReceivedSchemas
@@ -38,6 +40,9 @@ _LOOK_SECONDS = 0.25
 
 E = TypeVar("E")
 
+Done: TypeAlias = Report | UndoReport
+"""What a request did to the database."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -51,13 +56,26 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True)
+class UndoOrder:
+    """Which migration a client wants to be undone; without an id the last one."""
+
+    id: int | None = None
+    applied_at: str | None = None
+
+    @property
+    def migration(self) -> MigrationId | None:
+        """The migration that is meant."""
+        return MigrationId(self.id, self.applied_at) if self.id is not None else None
+
+
+@dataclass(frozen=True, slots=True)
 class Became:
-    """What became of one push."""
+    """What became of one push, or of what else was to change the database."""
 
     state: Literal["running", "applied", "unknown"]
     history_id: int | None = None
     """The migration that it was."""
-    report: Report | None = None
+    report: Done | None = None
     """None where the server was started again since."""
 
 
@@ -66,7 +84,7 @@ class Service:
 
     Args:
         wait_seconds: how long a push waits for another one to end.
-        pushed: told of the report of each push.
+        pushed: told of the report of each push, and of all else that changed the database.
     """
 
     def __init__(
@@ -75,7 +93,7 @@ class Service:
         limits: Limits,
         *,
         wait_seconds: float,
-        pushed: Callable[[Report], None],
+        pushed: Callable[[Done], None],
     ):
         self.target = LocalTarget(file)
         self.schemas = ReceivedSchemas(limits)
@@ -87,7 +105,7 @@ class Service:
         self._pushes: set[Run[Any]] = set()
         self._dry_runs: set[Run[Any]] = set()
         self._under_way: set[str] = set()
-        self._reports: OrderedDict[str, Report] = OrderedDict()
+        self._reports: OrderedDict[str, Done] = OrderedDict()
         self._abandoned: OrderedDict[str, None] = OrderedDict()
         self._stopping = False
 
@@ -176,6 +194,37 @@ class Service:
             async with self._running(Run(work, Report), self._pushes) as run:
                 yield run
 
+    @asynccontextmanager
+    async def undoable(self) -> AsyncIterator[Run[Undoable]]:
+        """What an undo would take back, to be consumed within the block."""
+
+        def work(cancelled: IsCancelled) -> Iterator[Undoable]:
+            found = undoable(self.target.file, cancelled)
+            yield replace(found, snapshot=found.snapshot.resolve())
+
+        async with self._room, self._running(Run(work, Undoable), self._dry_runs) as run:
+            yield run
+
+    @asynccontextmanager
+    async def undo(
+        self, migration: MigrationId | None, push: str | None, gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[Run[UndoReport]]:
+        """Take the last push back, to be consumed within the block. Pushes wait for it, and it for
+        them.
+
+        Raises:
+            Cancelled: the client went away.
+            DatabaseBusy: other pushes took too long.
+        """
+
+        def work(cancelled: IsCancelled) -> Iterator[UndoReport]:
+            report = _absolute(undo(self.target.file, cancelled, migration))
+            self._remember(push, report)
+            yield report
+
+        async with self._alone(gone), self._running(Run(work, UndoReport), self._pushes) as run:
+            yield run
+
     @contextmanager
     def under_way(self, push: str | None) -> Iterator[None]:
         """Within the block, whoever asks of a push is told that it is running.
@@ -197,6 +246,18 @@ class Service:
         finally:
             self._under_way.discard(push)
 
+    async def undone(self, push: str, migration: MigrationId | None) -> Became:
+        """What became of an undo of that migration.
+
+        The database cannot record it: what is put back is what was there before. But a migration
+        that stands in its history no longer was undone.
+        """
+        became = await self.became(push)
+        if became.state != "unknown" or migration is None:
+            return became
+        report = await asyncio.to_thread(undone, self.target.file, migration)
+        return Became("applied", report=_absolute(report)) if report is not None else became
+
     async def became(self, push: str) -> Became:
         """What became of a push. An unknown one will be refused should it yet arrive."""
         noted = await asyncio.to_thread(self._noted, push)
@@ -205,7 +266,7 @@ class Service:
             return Became("running")
         report = self._reports.get(push)
         if report is not None:
-            return Became("applied", report.history_id, report)
+            return Became("applied", _history_id(report), report)
         if noted is not None:
             return Became("applied", noted)
         self._abandoned[push] = None
@@ -268,11 +329,22 @@ class Service:
             await asyncio.shield(run.end())
             among.discard(run)
 
-    def _remember(self, push: str | None, report: Report) -> None:
-        if push is not None and report.status in ("ok", "failed"):
+    def _remember(self, push: str | None, report: Done) -> None:
+        nothing_done = isinstance(report, Report) and report.status in ("noop", "rejected")
+        if push is not None and not nothing_done:
             self._reports[push] = report
             _trim(self._reports, KEPT_PUSHES)
         self._pushed(report)
+
+
+def _absolute(report: UndoReport) -> UndoReport:
+    """With paths that hold wherever they are read on this machine."""
+    before, kept = report.restored_from.resolve(), report.kept.resolve()
+    return replace(report, restored_from=before, kept=kept, on_server=True)
+
+
+def _history_id(report: Done) -> int | None:
+    return report.history_id if isinstance(report, Report) else None
 
 
 def _note_push(connection: apsw.Connection, push: str) -> None:

@@ -23,6 +23,7 @@ from valet_studio.errors import (
     StudioError,
 )
 from valet_studio.migrate.events import Report
+from valet_studio.migrate.undo import NothingToUndo
 from valet_studio.migrate.wire import encode
 from valet_studio.schema.model import Json
 from valet_studio.server.answers import error_json
@@ -160,7 +161,7 @@ def failed(error: Exception) -> Response:
             status = told.status
         case SchemaError():
             status = 400
-        case PlanIsStale() | DatabaseBusy() | ServerError():
+        case PlanIsStale() | DatabaseBusy() | ServerError() | NothingToUndo():
             status = 409
         case Cancelled():
             status = 503

@@ -10,7 +10,7 @@ from valet_studio.config import Settings
 from valet_studio.errors import Problem
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import Event, IsCancelled, Report
-from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.touched import Touched
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
@@ -67,4 +67,6 @@ class Engine(Protocol):
         self, settings: Settings, cancelled: IsCancelled
     ) -> tuple[TableWrites, ...]: ...
 
-    def undo(self, settings: Settings, cancelled: IsCancelled) -> UndoReport: ...
+    def undo(
+        self, settings: Settings, cancelled: IsCancelled, migration: MigrationId | None
+    ) -> UndoReport: ...

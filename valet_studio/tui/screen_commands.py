@@ -75,8 +75,9 @@ class ScreenCommands:
         settings = app.settings
 
         def read() -> tuple[HistoryEntry, tuple[TableWrites, ...]]:
+            history = app.engine.history(settings)
             written = app.engine.written_since(settings, lambda: app.leaving)
-            return app.engine.history(settings)[0], written
+            return history[0], written
 
         self.ask(read, partial(self._ask_undo, settings), self.say_problems)
 
@@ -92,26 +93,26 @@ class ScreenCommands:
         def answered(yes: bool | None) -> None:
             reason = why_no_undo(app.facts)
             if yes and reason is None:
-                self._undo(settings)
+                self._undo(settings, found[0])
             else:
                 app.say(reason or "Nothing was undone.")
 
         app.say("")
         app.push_screen(undo_question(*found, app.size.width, settings), answered)
 
-    def _undo(self, settings: Settings) -> None:
+    def _undo(self, settings: Settings, last: HistoryEntry) -> None:
         app = self.app
         app.cancel = threading.Event()
         app.say("Undoing the last migration…")
         app.learn(replace(app.facts, running="undo"))
-        self.ask(
-            partial(app.engine.undo, settings, app.cancel.is_set), self._undone, self._not_undone
-        )
+        undo = partial(app.engine.undo, settings, app.cancel.is_set, last.identity)
+        self.ask(undo, self._undone, self._not_undone)
 
     def _undone(self, report: UndoReport) -> None:
         app = self.app
         app.learn(replace(app.facts, running=None, rehearsed=None, failed=None))
-        said = f"Migration {report.history_id} is undone. What was there is kept in {report.kept}."
+        said = f"Migration {report.history_id} is undone. "
+        said += f"What was there is kept in {report.kept_in}."
         app.log_line("✓", said)
         app.say(said, "good", holds=True)
         if app.leaving:

@@ -73,7 +73,7 @@ def undone_text(report: UndoReport, width: int) -> Content:
             hanging(Content(""), f"{report.label} is as it was before it.", width),
             BLANK,
             Content.styled("What it held until now is kept in", "$muted"),
-            Content.styled(str(report.kept), "bold"),
+            Content.styled(report.kept_in, "bold"),
         )
     )
 
