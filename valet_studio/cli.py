@@ -163,12 +163,16 @@ def begin_tour(settings: Settings) -> Tour:
     return tour
 
 
-def open_studio(settings: Settings, tour: Tour | None = None) -> int:
+def open_studio(settings: Settings, tour: Tour | None = None, replica: Path | None = None) -> int:
     """Open the studio, which needs a terminal.
 
     Raises:
-        StudioError: there is none.
+        StudioError: there is none, or no file where the replica should be.
     """
+    if replica is not None and not replica.is_file():
+        raise StudioError(
+            f"There is no replica at {replica}.", "Name a client's database file with --replica."
+        )
     in_browser = "web_driver" in os.environ.get("TEXTUAL_DRIVER", "")
     if not (in_browser or (sys.stdin.isatty() and sys.stdout.isatty())):
         raise StudioError(
@@ -178,7 +182,7 @@ def open_studio(settings: Settings, tour: Tour | None = None) -> int:
         )
     from valet_studio.tui.app import run
 
-    run(settings, tour)
+    run(settings, tour, replica)
     return 0
 
 
@@ -200,9 +204,23 @@ def serve_studio(settings: Settings, port: int, *, write: bool) -> int:
 @click.option("--web", is_flag=True, help="Serve it to browsers on this machine, read-only.")
 @click.option("--web-write", is_flag=True, help="With --web: let it write.")
 @click.option("--web-port", metavar="PORT", type=int, default=8000, help="For --web. [8000]")
+@click.option(
+    "--replica",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Rehearse on a copy of this client's file too.",
+)
 @click.version_option(__version__, prog_name="valet-studio", message="%(prog)s %(version)s")
 @click.pass_context
-def cli(context: click.Context, /, web: bool, web_write: bool, web_port: int, **_: Any) -> int:
+def cli(
+    context: click.Context,
+    /,
+    web: bool,
+    web_write: bool,
+    web_port: int,
+    replica: Path | None,
+    **_: Any,
+) -> int:
     """See what a change of valet/schema.ts will do to a SQLite database, rehearse it on a copy,
     apply what you reviewed.
 
@@ -211,11 +229,17 @@ def cli(context: click.Context, /, web: bool, web_write: bool, web_port: int, **
     if context.invoked_subcommand is not None:
         if web or web_write:
             raise click.UsageError("--web opens the studio; it goes with no command.", context)
+        if replica is not None:
+            raise click.UsageError(
+                "--replica before a command is the studio's; dry-run takes its own.", context
+            )
         return 0
+    if replica is not None and (web or web_write):
+        raise click.UsageError("--replica and --web do not go together.", context)
     settings = settings_of(context)
     if web or web_write:
         return serve_studio(settings, web_port, write=web_write)
-    return open_studio(settings)
+    return open_studio(settings, replica=replica)
 
 
 @cli.command()
@@ -252,15 +276,21 @@ def demo(folder: Path, no_open: bool, tour: bool, debug: bool) -> int:  # noqa: 
 
 @cli.command()
 @works_on()
-@click.option("--json", "form", flag_value="json", help="As JSON.")
-@click.option("--sql", "form", flag_value="sql", help="As the SQL that apply will run.")
-@click.option("--markdown", "form", flag_value="markdown", help="For a pull request.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--sql", is_flag=True, help="As the SQL that apply will run.")
+@click.option("--markdown", is_flag=True, help="For a pull request.")
 @click.pass_context
-def plan(context: click.Context, /, form: str | None, **_: Any) -> int:
+def plan(context: click.Context, /, as_json: bool, sql: bool, markdown: bool, **_: Any) -> int:
     """Show what a push will do. Reads only."""
     from valet_studio.commands import runs
 
-    return runs.plan(settings_of(context), form or "text")
+    given = [
+        form for form, wanted in (("json", as_json), ("sql", sql), ("markdown", markdown)) if wanted
+    ]
+    if len(given) > 1:
+        flags = " and ".join(f"--{form}" for form in given)
+        raise click.UsageError(f"{flags} are forms of one plan: give one of them.", context)
+    return runs.plan(settings_of(context), given[0] if given else "text")
 
 
 @cli.command("dry-run")

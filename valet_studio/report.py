@@ -52,8 +52,11 @@ SHOWN_VALUES = 8
 VALUE_WIDTH = 48
 
 
-def plan_text(plan: Plan) -> str:
-    """The plan by table, each change with its sign, sentence and place; why, where it matters."""
+def plan_text(plan: Plan, notes: Sequence[Problem] = ()) -> str:
+    """The plan by table, each change with its sign, sentence and place; why, where it matters.
+
+    `notes` change nothing of its state, and stand at its end.
+    """
     blocks = []
     for table, changes in groupby(plan.changes, key=lambda change: change.table):
         lines = [f"Table {json.dumps(table, ensure_ascii=False)}:"]
@@ -62,7 +65,11 @@ def plan_text(plan: Plan) -> str:
             mark = "!" if change.risk is Risk.WARNING and change.shown_sign != "!" else " "
             lines += [f"{mark} {first}", *(f"  {line}" for line in rest)]
         blocks.append("\n".join(lines))
-    return "\n\n".join([_headline(plan), *blocks, *_warnings_block(plan.warnings)]) + "\n"
+    blocks += _warnings_block(plan.warnings)
+    for note in notes:
+        first, *rest = _problem_lines(note)
+        blocks.append("\n".join([f"Note: {first}", *(f"  {line}" for line in rest)]))
+    return "\n\n".join([_headline(plan), *blocks]) + "\n"
 
 
 def plan_sql(plan: Plan) -> str:
@@ -83,8 +90,8 @@ def plan_sql(plan: Plan) -> str:
     return "\n\n".join(parts or [f"-- {_headline(plan)}"]) + "\n"
 
 
-def plan_markdown(plan: Plan) -> str:
-    """The plan for a pull request: a table of changes, and the SQL folded away."""
+def plan_markdown(plan: Plan, notes: Sequence[Problem] = ()) -> str:
+    """The plan for a pull request: a table of changes, notes, and the SQL folded away."""
     lines = ["### Migration plan", "", _markdown(_headline(plan)), ""]
     if plan.changes:
         lines += ["| | Table | Change | Risk | Where |", "|---|---|---|---|---|"]
@@ -101,6 +108,8 @@ def plan_markdown(plan: Plan) -> str:
     for warning in plan.warnings:
         hint = f" {_markdown(warning.hint)}" if warning.hint else ""
         lines += [f"- **{_markdown(warning.message)}**{hint}"]
+    for note in notes:
+        lines += [f"- {_markdown(note.message)} {_markdown(note.hint or '')}".rstrip()]
     if lines[-1]:
         lines.append("")
     if any(change.sql for change in plan.pending):

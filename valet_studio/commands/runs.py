@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from valet_studio import pipeline, report
 from valet_studio.commands.console import (
@@ -20,7 +21,11 @@ from valet_studio.config import Settings
 from valet_studio.errors import Problem
 from valet_studio.migrate.events import Report
 from valet_studio.pipeline import StudioState
-from valet_studio.plan.changes import Plan
+from valet_studio.plan.changes import Plan, RemoveField
+from valet_studio.schema.model import Json
+
+if TYPE_CHECKING:
+    from valet_studio.fixes.offer import Rename
 
 REJECTED = 4
 PENDING = 3
@@ -44,20 +49,43 @@ def planned(settings: Settings) -> tuple[StudioState, Plan]:
 
 
 def plan(settings: Settings, form: str) -> int:
-    """Print the plan as `text`, `json`, `sql` or `markdown`."""
+    """Print the plan as `text`, `json`, `sql` or `markdown`; a likely rename is noted."""
     state, found = planned(settings)
+    renames = _renames(state)
+    notes = [_renamed(rename) for rename in renames]
     match form:
         case "json":
-            say_json(report.plan_json(found))
+            told: list[Json] = [{"table": r.table, "from": r.gone, "to": r.came} for r in renames]
+            say_json({**report.plan_json(found), "renames": told})
         case "sql":
             say(report.plan_sql(found))
         case "markdown":
-            say(report.plan_markdown(found))
+            say(report.plan_markdown(found, notes))
         case _:
             if not state.database.exists:
                 say(f"There is no {state.database.label} yet; the first apply makes it.\n")
-            say(report.plan_text(found))
+            say(report.plan_text(found, notes))
     return 0
+
+
+def _renames(state: StudioState) -> tuple[Rename, ...]:
+    if state.schema is None or state.plan is None:
+        return ()
+    if not any(isinstance(change, RemoveField) for change in state.plan.changes):
+        return ()
+    from valet_studio.fixes.offer import likely_renames
+
+    return likely_renames(state.schema, state.plan)
+
+
+def _renamed(rename: Rename) -> Problem:
+    read = f"row.{rename.gone}" if rename.gone.isidentifier() else f"row[{rename.gone!r}]"
+    return Problem(
+        f"{rename.table}.{rename.came} looks like a rename of {rename.gone}, "
+        "whose values would not come along.",
+        f"Keep {rename.gone} with .deprecated() and add "
+        f".backfill({rename.came!r}, (row) => {read}); the studio writes it as a quick fix.",
+    )
 
 
 def dry_run(settings: Settings, *, as_json: bool, replica: Path | None = None) -> int:

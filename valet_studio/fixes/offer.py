@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 from tree_sitter import Node
@@ -58,6 +58,27 @@ def why_none(change: AnyChange, schema: Schema, plan: Plan) -> str | None:
         else:
             return None
     return reason
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A field that left its table together with one that came, and may be the same."""
+
+    table: str
+    gone: str
+    came: str
+
+
+def likely_renames(schema: Schema, plan: Plan) -> tuple[Rename, ...]:
+    """The fields of a plan that look renamed, and whose values nothing carries over."""
+    found = []
+    for change in plan.changes:
+        table = schema.table_named(change.table)
+        if isinstance(change, AddColumn) and table is not None and not change.backfilled:
+            gone = _renamed_from(change, table, plan)
+            if gone is not None:
+                found.append(Rename(table.name, gone.name, change.field.name))
+    return tuple(found)
 
 
 def _attempts(change: AnyChange, schema: Schema, plan: Plan) -> Iterator[_Attempt]:

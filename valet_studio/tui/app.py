@@ -25,6 +25,7 @@ from valet_studio.tui.commands import Commands
 from valet_studio.tui.engine import Engine, Saves
 from valet_studio.tui.palette import ActionsProvider
 from valet_studio.tui.remembered import memory_path
+from valet_studio.tui.replica import Rehearse, rehearse
 from valet_studio.tui.running import Running
 from valet_studio.tui.screen import MainScreen
 from valet_studio.tui.text import problem_plain
@@ -36,13 +37,18 @@ DRAW_SECONDS = 0.05
 """How often the progress of a run is drawn."""
 
 
-def run(settings: Settings, tour: Tour | None = None) -> None:
+def run(settings: Settings, tour: Tour | None = None, replica: Path | None = None) -> None:
     """Open the studio and return when the user leaves it.
+
+    Args:
+        settings: what to work on.
+        tour: the demo's tour, at its first step.
+        replica: a client's file that each dry run rehearses on too.
 
     Raises:
         Exception: a defect ended it; the terminal is as it was before.
     """
-    app = StudioApp(settings, memory=memory_path(), tour=tour)
+    app = StudioApp(settings, memory=memory_path(), tour=tour, replica=replica)
     warm.keep()
     # Collecting garbage among all that was imported would stop the keys for 50 ms now and then.
     gc.freeze()
@@ -69,8 +75,10 @@ class StudioApp(Running):
         saves: Saves = watch.saves,
         memory: Path | None = None,
         tour: Tour | None = None,
+        replica: Path | None = None,
+        rehearse_replica: Rehearse = rehearse,
     ) -> None:
-        super().__init__(settings, engine, saves, memory, tour)
+        super().__init__(settings, engine, saves, memory, tour, replica, rehearse_replica)
         self.commands = Commands(self)
         self.background = Background(self)
         self.window = Window(os.environ, self._to_terminal)

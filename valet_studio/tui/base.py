@@ -25,6 +25,7 @@ from valet_studio.tui.keys import bound
 from valet_studio.tui.log_pane import Entry, LogPane, Mark
 from valet_studio.tui.progress import Progress, Told
 from valet_studio.tui.remembered import recall
+from valet_studio.tui.replica import Rehearse, rehearse
 from valet_studio.tui.screen import MainScreen
 from valet_studio.tui.status import Tone
 from valet_studio.tui.window import Window
@@ -48,6 +49,8 @@ class StudioBase(App[None]):
         saves: Saves = watch.saves,
         memory: Path | None = None,
         tour: Tour | None = None,
+        replica: Path | None = None,
+        rehearse_replica: Rehearse = rehearse,
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -83,10 +86,11 @@ class StudioBase(App[None]):
         self.fixed: list[Fix] = []
         """Quick fixes that were written, oldest first."""
         self.tour = tour
+        self.rehearse_replica = rehearse_replica
         self.insisted = False
         """Whether the tour's next step was asked for once, before this one was applied."""
         keys, self.key_problems = bound(settings.keys)
-        self.facts = replace(self.facts, keys=keys, tour=self.tour_place())
+        self.facts = replace(self.facts, keys=keys, tour=self.tour_place(), replica=replica)
         self.set_keymap({name: ",".join(chosen) for name, chosen in keys.items()})
 
     @property

@@ -138,7 +138,7 @@ class DryRunPane(Vertical):
             return
         earlier = _earlier(facts, progress)
         reason = why_no_dry_run(facts) if progress is None else None
-        drawn = (progress, earlier, reason)
+        drawn = (progress, earlier, reason, facts.replica)
         if drawn == self._drawn:
             return
         self._drawn = drawn
@@ -153,7 +153,9 @@ class DryRunPane(Vertical):
         else:
             self.border_title = Content("3 Dry run")
             key = Content.styled(self.facts.key("dry_run"), "bold $primary")
-            told = "  rehearses this plan on a copy of the database."
+            told = "  rehearses this plan on a copy of the database"
+            replica = self.facts.replica
+            told += f", and on one of {replica}." if replica is not None else "."
             text = Content.styled(reason, "$muted") if reason is not None else key + told
             self.report.show(wrapped(text, width))
         failing = progress is not None and progress.ended and bool(progress.failures)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from valet_studio.config import Settings
@@ -66,6 +67,8 @@ class Facts:
     """None where no tour is given."""
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Actions whose keys the user chose."""
+    replica: Path | None = None
+    """A client's file that is rehearsed on too; None where none is named."""
     in_browser: bool = False
     """Whether the studio is shown by a browser, perhaps to someone else."""
 
@@ -114,7 +117,7 @@ def why_no_dry_run(facts: Facts) -> str | None:
         return "There is no plan to rehearse until the problem in pane 1 is mended."
     if facts.plan.status == "blocked":
         return "This plan is rejected: mend the changes marked ✗ in schema.ts first."
-    if facts.plan.status == "in_sync":
+    if facts.plan.status == "in_sync" and facts.replica is None:
         return "Nothing to rehearse: schema and database agree."
     return None
 
@@ -215,6 +218,11 @@ def why_no_open(facts: Facts) -> str | None:
     if facts.running is None:
         return None
     return f"The {facts.running} is still running; {facts.key('cancel')} cancels it."
+
+
+def why_no_replica(facts: Facts) -> str | None:
+    """Why no replica can be named now; None where one can."""
+    return why_no_open(facts)
 
 
 def why_no_step(facts: Facts) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
@@ -15,6 +16,9 @@ from valet_studio.plan.changes import AnyChange
 from valet_studio.schema.model import Json
 from valet_studio.tui.diff import TypesView
 from valet_studio.tui.facts import Work
+
+if TYPE_CHECKING:
+    from valet_studio.replica.rehearse import ReplicaReport
 
 
 class Told(Message):
@@ -77,16 +81,26 @@ class LookFailed(Told):
         self.measuring = measuring
 
 
+class ReplicaBegun(Told):
+    """The dry run is done, and goes on with a copy of a client's file."""
+
+
 class RunEnded(Told):
     """The dry run or the apply is over; without problems its `Report` came before."""
 
     def __init__(
-        self, work: Work, problems: tuple[Problem, ...] = (), cancelled: bool = False
+        self,
+        work: Work,
+        problems: tuple[Problem, ...] = (),
+        cancelled: bool = False,
+        replica: ReplicaReport | None = None,
     ) -> None:
         super().__init__()
         self.work = work
         self.problems = problems
         self.cancelled = cancelled
+        self.replica = replica
+        """What will happen on a client; None where none was named."""
 
 
 class TypesChecked(Told):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from valet_studio.errors import Problem
 from valet_studio.migrate.events import (
@@ -20,6 +20,9 @@ from valet_studio.migrate.events import (
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Sources
 from valet_studio.tui.facts import Work
+
+if TYPE_CHECKING:
+    from valet_studio.replica.rehearse import ReplicaReport
 
 PHASES: dict[Work, tuple[Phase, ...]] = {
     "dry run": ("copy", "structure", "backfill", "verify"),
@@ -67,13 +70,19 @@ class Progress:
     ended: bool = False
     cancelled: bool = False
     problems: tuple[Problem, ...] = ()
+    replica: ReplicaReport | None = None
+    """What will happen on a client, once that was rehearsed too."""
+    replica_begun: bool = False
+    """Whether the dry run itself is over, and goes on with a copy of a client's file."""
     retried: Report | None = None
     """What became of the failed documents when they alone were tried again."""
 
     @property
     def succeeded(self) -> bool:
         """Whether it ended, and everything it tried worked."""
-        return self.ended and self.report is not None and self.report.status in ("ok", "noop")
+        if not self.ended or self.cancelled or self.report is None:
+            return False
+        return self.report.status in ("ok", "noop")
 
     @property
     def backfills(self) -> tuple[BackfillReport, ...]:

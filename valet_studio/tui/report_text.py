@@ -14,6 +14,7 @@ from valet_studio.schema.model import Json, Sources
 from valet_studio.tui.detail import document as whole_document
 from valet_studio.tui.progress import PHASES, FailedDocument, Progress
 from valet_studio.tui.receipt import receipt
+from valet_studio.tui.replica import replica_lines, replica_outcome
 from valet_studio.tui.text import (
     BLANK,
     code,
@@ -54,6 +55,8 @@ def run_lines(
     kept = receipt(progress, width, key("undo"))
     parts += [BLANK, *kept] if kept else []
     parts += _retried(progress, width, key("dry_run"))
+    if progress.replica is not None:
+        parts += replica_outcome(progress.replica, width)
     for report in progress.backfills:
         parts += [BLANK, *_backfill(report, width, _code(progress.plan, report))]
     if progress.report is not None and progress.report.tables:
@@ -62,6 +65,8 @@ def run_lines(
     if copied is not None and copied.kind == "lean":
         told = f"On a lean copy of {', '.join(copied.tables)}; the other tables were counted."
         parts += [BLANK, *wrapped(Content.styled(told, "$muted"), width)]
+    if progress.replica is not None:
+        parts += [BLANK, *replica_lines(progress.replica, width)]
     return parts
 
 
@@ -134,6 +139,9 @@ def bar(done: float, width: int) -> Content:
 
 def _headline(progress: Progress) -> Content:
     report = progress.report
+    if progress.replica_begun and not progress.ended:
+        doing = "Cancelling" if progress.cancelling else "Rehearsing on a copy of the replica"
+        return Content.styled(f"{doing}…", "bold")
     if not progress.ended:
         where = "on a copy of" if progress.work == "dry run" else "on"
         doing = "Cancelling" if progress.cancelling else "Running"

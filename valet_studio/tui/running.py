@@ -16,6 +16,7 @@ from valet_studio.tui.log_pane import Mark
 from valet_studio.tui.looking import Looking
 from valet_studio.tui.progress import Progress, Told, advance_all
 from valet_studio.tui.receipt import receipt_sentence
+from valet_studio.tui.replica import replica_sentence
 from valet_studio.tui.runs import run as run_events
 from valet_studio.tui.runs import write_files
 from valet_studio.tui.sentences import run_sentence
@@ -50,9 +51,15 @@ class Running(Looking):
         def begin() -> Iterator[Event]:
             return doing(state, self.cancel.is_set)
 
+        replica, cancelled = self.facts.replica, self.cancel.is_set
+        then = (
+            partial(self.rehearse_replica, state, replica, cancelled)
+            if work == "dry run" and replica is not None and state.schema is not None
+            else None
+        )
         self.run_worker(
-            partial(
-                run_events, work, begin, self.cancel.is_set, self.waiting.append, self.post_message
+            lambda: run_events(
+                work, begin, cancelled, self.waiting.append, self.post_message, then
             ),
             group="run",
             thread=True,
@@ -72,6 +79,13 @@ class Running(Looking):
         self.main.show_run(self.facts, self.progress)
         self.window.show(self.facts, self.progress)
 
+    def on_replica_begun(self, _: messages.ReplicaBegun) -> None:
+        """Say that the dry run goes on."""
+        self.advance_run()
+        if self.progress is not None and not self.closing:
+            self.progress = replace(self.progress, replica_begun=True)
+            self.main.show_run(self.facts, self.progress)
+
     def on_run_ended(self, message: messages.RunEnded) -> None:
         """Say how it ended; after an apply write the types and look again."""
         if not self.screen_stack:
@@ -84,6 +98,7 @@ class Running(Looking):
             ended=True,
             cancelled=message.cancelled,
             problems=message.problems,
+            replica=message.replica,
         )
         facts = replace(self.facts, running=None)
         fingerprint = run_.plan.fingerprint
@@ -104,6 +119,9 @@ class Running(Looking):
         receipt = receipt_sentence(run_) if message.work == "apply" else ""
         if receipt:
             self.log_line("✓", receipt)
+        if message.replica is not None:
+            bad = message.replica.status not in ("ok", "noop")
+            self.log_line("✗" if bad else "✓", replica_sentence(message.replica))
         failures = [failure for report in run_.backfills for failure in report.errors]
         for failure in failures[:LOGGED_FAILURES]:
             self.log_line("✗", f"{failure.id}: {failure.message} ({failure.location})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from textual.message import Message
 
@@ -24,12 +24,16 @@ from valet_studio.tui.messages import (
     Looked,
     LookFailed,
     Measured,
+    ReplicaBegun,
     Retried,
     RunEnded,
     TouchedRead,
     TypesChecked,
 )
 from valet_studio.tui.progress import Told
+
+if TYPE_CHECKING:
+    from valet_studio.replica.rehearse import ReplicaReport
 
 T = TypeVar("T")
 
@@ -180,13 +184,14 @@ def run(
     cancelled: IsCancelled,
     put: Callable[[Told], object],
     post: Callable[[Message], object],
+    then: Callable[[], ReplicaReport] | None = None,
 ) -> None:
     """Consume a run to its end, or until it is cancelled. Never raises.
 
     Events go to `put` with the time since the run began; from there the app takes all that
     gathered since it last drew, so that a flood of them never queues up before a key press. The
-    end is a message. The generator is closed in any case, which rolls back what it had begun and
-    deletes the copy.
+    end is a message. `then` is what a dry run goes on with: a client's replica. The generator is
+    closed in any case, which rolls back what it had begun and deletes the copy.
     """
     events: Iterator[Event] | None = None
     try:
@@ -194,7 +199,9 @@ def run(
         events = begin()
         for event in events:
             put((time.perf_counter() - began, event))
-        ended = RunEnded(work)
+        if then is not None:
+            post(ReplicaBegun())
+        ended = RunEnded(work, replica=then() if then is not None else None)
     except Cancelled as error:
         ended = RunEnded(work, error.problems, cancelled=True)
     except StudioError as error:

@@ -18,13 +18,14 @@ from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.tui.confirm import Told
-from valet_studio.tui.facts import why_no_undo
+from valet_studio.tui.facts import why_no_dry_run, why_no_undo
 from valet_studio.tui.fix_screen import FixScreen
 from valet_studio.tui.history_screen import HistoryScreen
 from valet_studio.tui.jump import JumpScreen
 from valet_studio.tui.messages import Answered
 from valet_studio.tui.open_screen import OpenScreen
 from valet_studio.tui.plan_rows import Row
+from valet_studio.tui.replica import ReplicaScreen
 from valet_studio.tui.runs import ask
 from valet_studio.tui.text import problem_plain
 from valet_studio.tui.undo_screen import undo_question, undone_text
@@ -238,6 +239,24 @@ class ScreenCommands:
                 app.reopen(settings)
 
         app.push_screen(OpenScreen(str(app.settings.schema_path), app.settings.database), chosen)
+
+    def do_replica(self) -> None:
+        """Name a client's file, and rehearse on a copy of it too."""
+        app = self.app
+
+        def chosen(file: str | None) -> None:
+            if file is None:
+                return
+            app.learn(replace(app.facts, replica=Path(file) if file else None))
+            reason = why_no_dry_run(app.facts)
+            if not file:
+                app.say("No replica is rehearsed on any more.")
+            elif reason is None:
+                app.commands.do("dry_run")
+            else:
+                app.say(reason, "warning")
+
+        app.push_screen(ReplicaScreen(str(app.facts.replica or "")), chosen)
 
     def do_jump(self) -> None:
         """Labels on everything that can be gone to; the next key goes there."""

@@ -1,0 +1,71 @@
+"""The forms of one plan, what is noted beside it, and flags that do not go together."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+
+import pytest
+from click.testing import CliRunner, Result
+from support import Project, fill_todos, schema_of
+
+from valet_studio.cli import cli
+
+FIELDS = "title: v.string(), completed: v.number(), userId: v.string(), "
+BEFORE = schema_of(f"todos: defineTable({{ {FIELDS} priority: v.string() }}),")
+RENAMED = schema_of(f"todos: defineTable({{ {FIELDS} prio: v.string() }}),")
+CARRIED = schema_of(
+    f"todos: defineTable({{ {FIELDS} prio: v.string() }}).backfill('prio', (row) => row.priority),"
+)
+UNLIKE = schema_of(f"todos: defineTable({{ {FIELDS} size: v.number() }}),")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, prog_name="valet-studio")
+
+
+@pytest.fixture
+def todos(project: Project) -> Project:
+    project.push(BEFORE)
+    fill_todos(project)
+    return project
+
+
+@pytest.mark.parametrize("flags", list(combinations(("--json", "--sql", "--markdown"), 2)))
+def test_two_forms_of_one_plan_are_refused(todos: Project, flags: tuple[str, str]) -> None:
+    todos.write(RENAMED)
+    for given in (flags, flags[::-1]):
+        done = run("plan", *given)
+        assert done.exit_code == 2
+        assert f"{flags[0]} and {flags[1]} are forms of one plan: give one of them." in done.output
+        assert "ALTER TABLE" not in done.output
+
+
+def test_a_likely_rename_is_noted_and_changes_no_status(todos: Project) -> None:
+    todos.write(RENAMED)
+    done = run("plan")
+    assert done.exit_code == 0
+    assert done.stdout.startswith("Pending: 2 changes")
+    assert "Note: todos.prio looks like a rename of priority" in done.stdout
+    assert ".backfill('prio', (row) => row.priority)" in done.stdout
+    assert "looks like a rename of priority" in run("plan", "--markdown").stdout
+    told = json.loads(run("plan", "--json").stdout)
+    assert told["renames"] == [{"table": "todos", "from": "priority", "to": "prio"}]
+    assert told["status"] == "pending"
+    assert run("check").exit_code == 3
+
+
+@pytest.mark.parametrize("text", [BEFORE, CARRIED, UNLIKE])
+def test_no_rename_is_noted_where_none_is_likely(todos: Project, text: str) -> None:
+    todos.write(text)
+    assert "Note:" not in run("plan").stdout
+    assert json.loads(run("plan", "--json").stdout)["renames"] == []
+
+
+def test_a_replica_is_named_where_it_is_rehearsed(todos: Project) -> None:
+    todos.write(RENAMED)
+    missing = run("--replica", "client.db")
+    assert missing.exit_code == 1
+    assert "There is no replica at client.db." in missing.output
+    assert run("--replica", "client.db", "plan").exit_code == 2
+    assert run("--replica", "client.db", "--web").exit_code == 2
