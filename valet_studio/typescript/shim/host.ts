@@ -165,14 +165,14 @@ function run(payload: Uint8Array, traced: boolean): void {
   watch(false);
   const only = rows.only;
   const told = only === null || failures.length > 0 ? null : outcomes(only, values);
-  const [form, packed] = pack(values);
+  const { form, bytes } = pack(values);
   const head = encodeText(
     stringifyJson(bare({ failures, used: bare(takeUsed()), large, form, outcomes: told })),
   );
   const prefixed = new Bytes(head.length + 4);
   new View(prefixed.buffer).setUint32(0, head.length);
   setBytes(prefixed, head, 4);
-  writeFrame("A", prefixed, packed);
+  writeFrame("A", prefixed, bytes);
 }
 
 install(skewed === "skewed");

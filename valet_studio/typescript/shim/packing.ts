@@ -21,17 +21,22 @@ export interface Form {
   width?: number;
 }
 
+export interface Packed {
+  form: Form;
+  bytes: Uint8Array;
+}
+
 const MOST_CODES = 255;
 const WIDEST = 512;
 
 /** The values, in the form that costs the host least. */
-export function pack(values: unknown[]): [Form, Uint8Array] {
+export function pack(values: unknown[]): Packed {
   return packCodes(values) ?? packTexts(values) ?? packIntegers(values) ??
-    [bare({ form: "json" }), encodeText(stringifyJson(values))];
+    { form: bare({ form: "json" }), bytes: encodeText(stringifyJson(values)) };
 }
 
 /** One byte a value, where few differ. */
-function packCodes(values: unknown[]): [Form, Uint8Array] | null {
+function packCodes(values: unknown[]): Packed | null {
   const texts: Record<string, number> = bare({});
   const numbers: Record<string, number> = bare({});
   let nothing = -1;
@@ -56,11 +61,11 @@ function packCodes(values: unknown[]): [Form, Uint8Array] | null {
     }
     bytes[i] = code;
   }
-  return [bare({ form: "codes", values: distinct }), bytes];
+  return { form: bare({ form: "codes", values: distinct }), bytes };
 }
 
 /** Every value as wide as the widest, where all are ASCII and of similar length. */
-function packTexts(values: unknown[]): [Form, Uint8Array] | null {
+function packTexts(values: unknown[]): Packed | null {
   let width = 1;
   let length = 0;
   for (let i = 0; i < values.length; i++) {
@@ -74,7 +79,7 @@ function packTexts(values: unknown[]): [Form, Uint8Array] | null {
   return padded("texts", values as string[], width, length);
 }
 
-function packIntegers(values: unknown[]): [Form, Uint8Array] | null {
+function packIntegers(values: unknown[]): Packed | null {
   const texts: string[] = bare([]);
   let width = 1;
   let length = 0;
@@ -94,7 +99,7 @@ function padded(
   texts: string[],
   width: number,
   length: number,
-): [Form, Uint8Array] | null {
+): Packed | null {
   if (width > WIDEST || width * texts.length > 4 * length + 64) return null;
   const pads: string[] = bare([]);
   for (let i = 0; i < width; i++) pads[i] = repeat(" ", i);
@@ -102,5 +107,5 @@ function padded(
   let all = "";
   for (let i = 0; i < texts.length; i++) all += texts[i] + pads[width - texts[i].length];
   const bytes = encodeText(all);
-  return bytes.length === all.length ? [bare({ form, width }), bytes] : null;
+  return bytes.length === all.length ? { form: bare({ form, width }), bytes } : null;
 }
