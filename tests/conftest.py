@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from libsql_servers import sqld
 from support import Project
 
 # A shell that runs the tests in the background has Ctrl-C ignored, by them and by all they start.
@@ -19,12 +20,17 @@ def project(
 ) -> Iterator[Project]:
     """An empty project; the working directory is its root.
 
-    With `support.EVERYWHERE` the test runs twice: on the file, and through a push server on it.
+    With `support.EVERYWHERE` the test runs three times: on the file, through a push server on it,
+    and on a libSQL server.
     """
     monkeypatch.chdir(tmp_path)
     project = Project(tmp_path)
-    if getattr(request, "param", "file") == "file":
+    where = getattr(request, "param", "file")
+    if where == "file":
         yield project
+    elif where == "libsql":
+        with sqld(tmp_path / "sqld") as libsql:
+            yield project.with_(server=libsql.url, libsql=libsql)
     else:
         from serving import serving
 

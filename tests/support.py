@@ -10,6 +10,7 @@ from typing import Any
 
 import apsw
 import pytest
+from libsql_servers import Sqld
 
 from valet_studio import pipeline
 from valet_studio.config import Settings
@@ -19,8 +20,10 @@ from valet_studio.typescript.limits import Limits
 
 DOCUMENT = Path(__file__).parent / "data" / "valet-schema-migrations.md"
 
-EVERYWHERE = pytest.mark.parametrize("project", ["file", "server"], indirect=True)
-"""Runs a test on a database file, and again through a push server on that file."""
+EVERYWHERE = pytest.mark.parametrize("project", ["file", "server", "libsql"], indirect=True)
+"""Runs a test on a database file, through a push server on that file, and on a libSQL server."""
+ON_FILES = pytest.mark.parametrize("project", ["file", "server"], indirect=True)
+"""The same of what only a file can do, here or behind a push server."""
 
 HEADER = "import { defineSchema, defineTable, v } from 'valet-dev/server'\n"
 
@@ -52,8 +55,10 @@ class Project:
     strict: bool = False
     limits: Limits = Limits()
     server: str | None = None
-    """The push server through which the database is reached."""
+    """The push server through which the database is reached, or the libSQL server's address."""
     deploy_key: str | None = None
+    libsql: Sqld | None = None
+    """The libSQL server that holds the database, in place of the file."""
 
     @property
     def schema_path(self) -> Path:
@@ -107,6 +112,8 @@ class Project:
 
     def sql(self, statement: str, bindings: Iterable[Any] = ()) -> list[Any]:
         """Run SQL on the database as another program would; returns the rows."""
+        if self.libsql is not None:
+            return self.libsql.sql(statement, bindings)
         self.database.parent.mkdir(parents=True, exist_ok=True)
         connection = apsw.Connection(str(self.database))
         connection.set_busy_timeout(5_000)
@@ -114,6 +121,10 @@ class Project:
             return list(connection.execute(statement, tuple(bindings)))
         finally:
             connection.close()
+
+    def contents(self) -> Any:
+        """All that the database holds, to be compared; of a file every byte."""
+        return self.database.read_bytes() if self.libsql is None else self.libsql.contents()
 
     def meta(self) -> dict[str, str]:
         """The rows of `_valet_meta`."""
@@ -135,20 +146,14 @@ def last(events: Iterable[Event]) -> Report:
 
 def fill_todos(project: Project, count: int = 142) -> None:
     """Insert documents into a `todos` table that has the seed's columns before priorityNum."""
-    priorities = ("high", "medium", "low", "urgent")
-    connection = apsw.Connection(str(project.database))
-    connection.set_busy_timeout(5_000)
-    # At once for writing: SQLite does not wait where a reader would become a writer.
-    connection.execute("BEGIN IMMEDIATE")
-    connection.executemany(
-        "INSERT INTO todos (_id, title, completed, userId, priority) VALUES (?, ?, ?, ?, ?)",
-        (
-            (f"t{number:04d}", f"Todo {number}", number % 2, "u1", priorities[number % 4])
-            for number in range(count)
-        ),
+    project.sql(
+        "WITH RECURSIVE c(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c WHERE n < ?1 - 1)"
+        " INSERT INTO todos (_id, title, completed, userId, priority)"
+        " SELECT printf('t%04d', n), 'Todo ' || n, n % 2, 'u1',"
+        " CASE n % 4 WHEN 0 THEN 'high' WHEN 1 THEN 'medium' WHEN 2 THEN 'low' ELSE 'urgent' END"
+        " FROM c WHERE n < ?1",
+        (count,),
     )
-    connection.execute("COMMIT")
-    connection.close()
 
 
 def cancel_at(run: Callable[[IsCancelled], Iterable[Event]], kind: type) -> None:

@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("schema",),
     ("plan", "database", "codegen"),
     ("migrate", "fixes"),
-    ("remote",),
+    ("remote", "libsql"),
     ("pipeline",),
     ("server", "replica"),
     ("tui", "cli"),

@@ -30,9 +30,11 @@ class Settings:
 
     schema_path: Path = Path("valet/schema.ts")
     database: str = ".valet/dev.db"
-    """A path, or the URL of a push server."""
+    """A path, the URL of a push server, or the address of a libSQL server."""
     deploy_key: str | None = field(default=None, repr=False)
     """What a push server asks for."""
+    db_token: str | None = field(default=None, repr=False)
+    """What a libSQL server asks for."""
     output_dir: Path = Path("_generated/valet")
     languages: tuple[Language, ...] = ("ts",)
     strict: bool = False
@@ -103,6 +105,7 @@ def resolve(flags: Flags, environment: Mapping[str, str], file: ConfigFile = _NO
         schema_path=schema_path,
         database=database,
         deploy_key=flags.deploy_key or environment.get("VALET_DEPLOY_KEY") or None,
+        db_token=environment.get("VALET_DB_TOKEN") or None,
         output_dir=Path(output_dir) if output_dir else default.output_dir,
         languages=parse_languages(languages) if languages else default.languages,
         strict=flags.strict or _is_set(environment, "VALET_STUDIO_STRICT"),

@@ -19,6 +19,8 @@ from valet_studio.config_file import CONFIG_FILE
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError
 from valet_studio.fixes.fix import Fix
+from valet_studio.libsql.hrana import is_libsql
+from valet_studio.libsql.target import LibsqlTarget
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.retry import failed_documents
@@ -305,13 +307,15 @@ def _refuse_read_only(settings: Settings) -> None:
 
 
 def target_of(settings: Settings) -> Target:
-    """The database that the settings name: a file, or one behind a push server.
+    """The database that the settings name: a file, or one behind a push server or a libSQL server.
 
     Raises:
-        Unsupported: it is neither.
+        Unsupported: it is none of them.
     """
     if is_server(settings.database):
         return ServerTarget.at(settings.database, settings.deploy_key)
+    if is_libsql(settings.database):
+        return LibsqlTarget.at(settings.database, settings.db_token)
     return LocalTarget(open_target(settings.database))
 
 

@@ -10,7 +10,17 @@ from pathlib import Path
 
 import apsw
 import pytest
-from support import EVERYWHERE, Project, cancel_at, fill_todos, last, never, schema_of, seed_blocks
+from support import (
+    EVERYWHERE,
+    ON_FILES,
+    Project,
+    cancel_at,
+    fill_todos,
+    last,
+    never,
+    schema_of,
+    seed_blocks,
+)
 
 from valet_studio import pipeline
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale
@@ -90,12 +100,12 @@ def test_it_is_recorded_in_the_history(todos: Project) -> None:
 def test_a_plan_for_another_state_is_refused(todos: Project) -> None:
     state = todos.look()
     todos.sql("CREATE TABLE other (a)")
-    before = todos.database.read_bytes()
+    before = todos.contents()
     with pytest.raises(PlanIsStale):
         last(pipeline.apply(state, never))
     with pytest.raises(PlanIsStale):
         last(pipeline.dry_run(state, never))
-    assert todos.database.read_bytes() == before
+    assert todos.contents() == before
 
 
 @EVERYWHERE
@@ -236,7 +246,8 @@ def test_search_indexes_find_documents_and_follow_writes(project: Project) -> No
     assert project.sql(find, ("apple",)) == [("red apple",)]
     project.sql("UPDATE t SET title = 'blue plum' WHERE _id = 'a'")
     project.sql("DELETE FROM t WHERE _id = 'b'")
-    project.sql("VACUUM")
+    if project.libsql is None:  # A libSQL server vacuums when it sees fit.
+        project.sql("VACUUM")
     assert project.sql(find, ("apple",)) == []
     assert project.sql(find, ("pear",)) == []
     assert project.sql(find, ("plum",)) == [("blue plum",)]
@@ -259,7 +270,7 @@ def test_undo_restores_the_state_before_and_keeps_what_it_replaced(
     assert todos.apply().status == "ok"
 
 
-@EVERYWHERE
+@ON_FILES
 def test_the_newest_five_snapshots_are_kept(project: Project) -> None:
     for number in range(8):
         fields = ", ".join(f"f{n}: v.string()" for n in range(number + 1))

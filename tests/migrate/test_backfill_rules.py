@@ -74,9 +74,9 @@ def test_a_changed_backfill_is_a_warning(todos: Project) -> None:
 @EVERYWHERE
 def test_pushing_the_same_schema_twice_changes_no_byte(todos: Project) -> None:
     todos.push(BACKFILL)
-    before = todos.database.read_bytes()
+    before = todos.contents()
     assert todos.apply().status == "noop"
-    assert todos.database.read_bytes() == before
+    assert todos.contents() == before
 
 
 @EVERYWHERE
@@ -150,7 +150,7 @@ def test_a_type_change_is_rejected_and_nothing_is_applied(
     project: Project, before: str, after: str
 ) -> None:
     project.push(schema_of(f"todos: defineTable({{ priority: {before} }}),"))
-    was = project.database.read_bytes()
+    was = project.contents()
     project.write(
         schema_of(
             f"todos: defineTable({{ priority: {after}, added: v.string() }}),"
@@ -165,7 +165,7 @@ def test_a_type_change_is_rejected_and_nothing_is_applied(
     for word in ("deprecated", "new", ".backfill("):
         assert word in change.rule
     assert project.apply().status == "rejected"
-    assert project.database.read_bytes() == was
+    assert project.contents() == was
 
 
 @pytest.mark.parametrize(

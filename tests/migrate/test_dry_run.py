@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import EVERYWHERE, Project, cancel_at, fill_todos, last, never, schema_of, seed_blocks
+from support import (
+    EVERYWHERE,
+    ON_FILES,
+    Project,
+    cancel_at,
+    fill_todos,
+    last,
+    never,
+    schema_of,
+    seed_blocks,
+)
 
 from valet_studio import pipeline
 from valet_studio.errors import Cancelled
@@ -50,7 +60,7 @@ def test_nothing_is_changed_and_nothing_is_left(todos: Project, mode: str) -> No
     assert files_of(todos) == before
 
 
-@EVERYWHERE
+@ON_FILES
 def test_a_database_that_does_not_exist_is_not_made(project: Project) -> None:
     project.write(BACKFILL)
     report = project.dry_run()

@@ -70,7 +70,9 @@ def inspect(connection: apsw.Connection) -> DatabaseState:
                 "SELECT type, name, tbl_name, sql FROM main.sqlite_master "
                 "WHERE sql IS NOT NULL ORDER BY rowid"
             )
-            if not row[2].startswith("_litestream_") and not fold(row[1]).startswith("sqlite_")
+            if not row[2].startswith("_litestream_")
+            and not fold(row[1]).startswith("sqlite_")
+            and not layout.is_side_table(row[2])
         ]
         meta = layout.read_meta(connection)
         tables = _tables(connection, entries)

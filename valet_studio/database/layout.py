@@ -42,6 +42,14 @@ CREATE_BOOKKEEPING: tuple[str, ...] = (
 
 _PREFIXES = ("_valet_", "sqlite_", "_litestream_")
 
+SIDE_TABLES = "_valet_backfill_"
+"""How the names of tables begin that hold values on their way into a server's database."""
+
+
+def is_side_table(name: str) -> bool:
+    """Whether a table is of an apply that is under way, or was killed: no part of the state."""
+    return fold(name).startswith(SIDE_TABLES)
+
 
 def is_bookkeeping(name: str) -> bool:
     """Whether a table belongs to Valet, SQLite or Litestream, and to no schema."""

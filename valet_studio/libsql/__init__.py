@@ -1,0 +1,1 @@
+"""A database on a libSQL server, over its Hrana HTTP protocol."""

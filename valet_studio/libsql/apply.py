@@ -1,0 +1,375 @@
+"""Carry out a reviewed plan on a libSQL server.
+
+The migration runs on a copy here first, by the very code that migrates a file; what it did is
+then sent. Values travel in batches into side tables. One last batch, a single transaction of the
+server, holds all that a reader can see: structure, the swap of every backfill, bookkeeping,
+history. It begins with what it rests on, and changes nothing where that moved: SQLite's schema
+version, all of `_valet_meta`, and every cell that a value was computed from. Documents written
+meanwhile are computed again.
+
+Nothing is sent twice. Where the answer to the last batch is lost, the note of this push in
+`_valet_meta` tells; see `resolve`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
+from uuid import uuid4
+
+import apsw
+
+from valet_studio.database.errors import database_errors
+from valet_studio.database.inspect import inspect
+from valet_studio.database.layout import CREATE_BOOKKEEPING, HISTORY, read_meta
+from valet_studio.errors import (
+    Cancelled,
+    DatabaseBusy,
+    MigrationFailed,
+    PlanIsStale,
+    StudioError,
+    Unsupported,
+)
+from valet_studio.libsql import side
+from valet_studio.libsql.cells import packed, packed_in_batches, unpacked
+from valet_studio.libsql.hrana import ReplyLost, Result, Server, Statement, StepFailed
+from valet_studio.libsql.mirror import COOKIE, Moment, moment, renew
+from valet_studio.libsql.rehearse import Copies, Order, Rehearsal, copies, rehearse
+from valet_studio.libsql.resolve import become
+from valet_studio.libsql.session import reading
+from valet_studio.libsql.side import Side
+from valet_studio.migrate.ahead import ByColumn
+from valet_studio.migrate.documents import Documents, Key
+from valet_studio.migrate.evaluators import Evaluators
+from valet_studio.migrate.events import (
+    BackfillProgress,
+    Event,
+    IsCancelled,
+    PhaseStarted,
+    Report,
+)
+from valet_studio.migrate.rehearsal import close
+from valet_studio.plan.changes import RunBackfill
+from valet_studio.schema.names import fold, quote
+
+BATCH_BYTES = 500_000
+"""Values that one batch carries: it stays under 1 MB and far under a second."""
+_TRIES = 20
+"""How often documents that were written meanwhile are computed again."""
+
+
+class _DocumentsChanged(Exception):
+    """Documents are no longer what their values were computed from."""
+
+
+def apply(server: Server, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
+    """Migrate the server's database by exactly this plan; the last event is the report.
+
+    Raises:
+        PlanIsStale: the database is not in the state for which the plan was made.
+        Unsupported: the server is a replica.
+        Cancelled: stopped; nothing was changed.
+        DatabaseBusy: another client holds the write lock, or writes all the time.
+        DatabaseError, MigrationFailed, ServerError: nothing was changed, unless it says so.
+    """
+    refuse_replica(server)
+    with (
+        copies(server) as made,
+        ExitStack() as kept,
+        ExitStack() as cleaning,
+        Evaluators(order.schema.sources, order.limits, twice=False) as evaluators,
+    ):
+        yield from made.make(cancelled)
+        sending = _Sending(server, made, order, cancelled, uuid4().hex)
+        cleaning.callback(sending.clean)
+        known: ByColumn = {}
+        for attempt in range(_TRIES):
+            rehearsal = Rehearsal()
+            kept.callback(close, rehearsal.values)
+            for event in rehearse(
+                made, order, evaluators, cancelled, rehearsal, known=known, push=sending.push
+            ):
+                if not attempt or isinstance(event, BackfillProgress):
+                    yield event
+            report = rehearsal.report
+            if report is None:
+                raise MigrationFailed("The migration of the copy ended without a report.")
+            if report.status in ("rejected", "noop"):
+                yield report
+                return
+            known = rehearsal.values
+            sending.values(rehearsal)
+            if not attempt:
+                yield PhaseStarted("commit")
+            try:
+                done = sending.commit(rehearsal, report)
+            except _DocumentsChanged:
+                sending.renew()
+                continue
+            cleaning.pop_all()
+            yield done
+            return
+        raise DatabaseBusy(
+            f"Documents of {server.url} were written again and again while their values were "
+            "computed. Nothing was changed.",
+            "Try again at a quieter time.",
+        )
+
+
+def refuse_replica(server: Server) -> None:
+    """Make sure that what is written is written where it belongs.
+
+    Raises:
+        Unsupported: it is a replica, or does not say that it is the primary.
+        ServerError: it cannot be asked.
+    """
+    role = server.role()
+    if role == "primary":
+        return
+    if role == "replica":
+        where = server.primary()
+        told = (
+            where.replace("https://", "libsql://").replace("http://", "http+libsql://")
+            if (where)
+            else None
+        )
+        raise Unsupported(
+            f"{server.url} is a replica, which hands writes on to its primary. "
+            "Nothing was changed.",
+            f"Name the primary: --db {told}."
+            if told
+            else "Name the primary with --db; this replica does not tell its address.",
+        )
+    raise Unsupported(
+        f"{server.url} does not say whether it is the primary. Nothing was changed.",
+        "Name a libSQL server whose /dump answers: only a primary's does.",
+    )
+
+
+@dataclass(slots=True)
+class _Sending:
+    """One push on its way to the server."""
+
+    server: Server
+    made: Copies
+    order: Order
+    cancelled: IsCancelled
+    push: str
+    sides: tuple[Side, ...] = ()
+    claimed: frozenset[Side] = frozenset()
+    """The side tables that are there."""
+    changed: dict[int, frozenset[Key]] | None = None
+    """Keys whose values are to be sent again, by the side table's number; None for all."""
+
+    @property
+    def moment(self) -> Moment:
+        """What the server's database was when the copy was made; our own side tables are in."""
+        assert self.made.moment is not None
+        return self.made.moment
+
+    def values(self, rehearsal: Rehearsal) -> None:
+        """Bring the values of every backfill into its side table.
+
+        Raises:
+            PlanIsStale: the structure moved on.
+            Cancelled, DatabaseError, ServerError: the last batch was not sent.
+        """
+        with database_errors(self.server.url):
+            with closing(apsw.Connection(str(self.made.standing))) as standing:
+                self.sides = tuple(_sides(standing, self.order, rehearsal))
+            if not self.claimed.issuperset(self.sides):
+                self._claim()
+            for one in self.sides:
+                only = None if self.changed is None else self.changed[one.number]
+                for rows in _batches(self.made, one, only):
+                    if self.cancelled():
+                        raise Cancelled
+                    self._atomic([side.still(self.moment), one.take(rows)])
+
+    def _claim(self) -> None:
+        """Make the side tables, in place of those that a killed apply left."""
+        made = [
+            side.unmoved(self.moment),
+            *side.drop(self.moment.side_tables),
+            *(one.create for one in self.sides),
+            Statement(COOKIE),
+        ]
+        cookie = self._atomic(made)[-1].rows[0][0]
+        assert isinstance(cookie, int)
+        names = tuple(one.name for one in self.sides)
+        self.made.moment = replace(self.moment, cookie=cookie, side_tables=names)
+        self.claimed = frozenset(self.sides)
+        self.changed = None
+
+    def _atomic(self, statements: list[Statement]) -> tuple[Result, ...]:
+        try:
+            return self.server.atomic(statements)
+        except StepFailed as failed:
+            raise _refused(self.server, failed) from failed
+        except ReplyLost as lost:
+            raise ReplyLost(
+                f"The connection to {self.server.url} was lost while values were sent. "
+                "Nothing was changed.",
+                "Look at the plan, then apply again.",
+            ) from lost
+
+    def commit(self, rehearsal: Rehearsal, report: Report) -> Report:
+        """Send the last batch.
+
+        Raises:
+            _DocumentsChanged: documents are no longer what their values were computed from.
+            PlanIsStale: structure or bookkeeping moved on.
+            StudioError: nothing was changed, unless it says so.
+        """
+        checks = [side.unmoved(self.moment), *map(side.untouched, self.sides)]
+        with database_errors(self.server.url):
+            statements = [*checks, *self._work(rehearsal, report)]
+        if self.cancelled():
+            raise Cancelled
+        try:
+            done = self.server.atomic(statements)
+        except StepFailed as failed:
+            if 0 < failed.step < len(checks):
+                raise _DocumentsChanged from failed
+            raise _refused(self.server, failed) from failed
+        except ReplyLost as lost:
+            become(self.server, self.push, self.moment, lost)
+            return report
+        swapped = {sent.sql: result.changes for sent, result in zip(statements, done, strict=True)}
+        updated = {(one.table, one.column): swapped[one.swap.sql] for one in self.sides}
+        backfills = (
+            replace(told, updated=count, rows=count)
+            if (count := updated.get((told.table, told.column))) is not None
+            else told
+            for told in report.backfills
+        )
+        return replace(report, backfills=tuple(backfills))
+
+    def _work(self, rehearsal: Rehearsal, report: Report) -> Iterator[Statement]:
+        """What the last batch does, and what must hold before it commits."""
+        swaps = {(one.table, one.column): one.swap for one in self.sides}
+        with (
+            closing(apsw.Connection(str(self.made.standing))) as before,
+            closing(apsw.Connection(str(self.made.migrated))) as after,
+        ):
+            counted = [table.name for table in inspect(before).tables if table.kind == "table"]
+            yield from side.count_before(counted)
+            yield from map(Statement, CREATE_BOOKKEEPING)
+            for step in rehearsal.script:
+                if isinstance(step, str):
+                    yield Statement(step)
+                elif step in swaps:
+                    yield swaps[step]
+            yield from _bookkeeping(before, after, report)
+            yield from side.counts_hold(counted)
+            yield from side.drop(self.moment.side_tables)
+            ours = {fold(table.name) for table in self.order.schema.tables}
+            yield from side.stands(
+                packed(row for row in after.execute(side.COLUMNS) if fold(str(row[0])) in ours),
+                packed(row for row in after.execute(side.PARTS) if fold(str(row[0])) in ours),
+            )
+
+    def renew(self) -> None:
+        """Bring what was written meanwhile into the copy.
+
+        Raises:
+            PlanIsStale: structure or bookkeeping moved on.
+            Cancelled, DatabaseError, ServerError: the last batch was not carried out.
+        """
+        with (
+            database_errors(self.server.url),
+            reading(self.server, self.cancelled) as session,
+            session,
+        ):
+            now = moment(session)
+            if (now.cookie, now.meta) != (self.moment.cookie, self.moment.meta):
+                raise _stale()
+            self.changed = {
+                one.number: frozenset(renew(session, self.made.standing, one.table, one.changed))
+                for one in self.sides
+            }
+
+    def clean(self) -> None:
+        """Take the side tables away, as far as that can be done; the next apply does it else."""
+        if self.claimed:
+            with suppress(StudioError, StepFailed):
+                self.server.atomic([side.still(self.moment), *side.drop(self.moment.side_tables)])
+
+
+def _sides(standing: apsw.Connection, order: Order, rehearsal: Rehearsal) -> Iterator[Side]:
+    """A side table for each backfill that succeeded and whose table is there already."""
+    state = inspect(standing)
+    earlier: list[tuple[str, str]] = []
+    planned = [
+        (c.table, c.declared.column) for c in order.plan.pending if isinstance(c, RunBackfill)
+    ]
+    for number, step in enumerate(planned):
+        table, column = step
+        declared, held = order.schema.table_named(table), state.table_named(table)
+        computed = rehearsal.values.get(step)
+        if declared is not None and held is not None and computed is not None:
+            documents = Documents(standing, declared, held)
+            # What another backfill of this push fills is told by what that one reads.
+            filled = {fold(c) for t, c in earlier if t == table}
+            reads = tuple(
+                name
+                for shown, name in documents.names.items()
+                if (computed.reads is None or shown in computed.reads) and fold(name) not in filled
+            )
+            yield Side(number, table, column, documents.key, reads)
+        if step in rehearsal.script:
+            earlier.append(step)
+
+
+def _batches(made: Copies, one: Side, only: frozenset[Key] | None) -> Iterator[str]:
+    """Key, value and what was read of each document, packed, in batches."""
+    cells = "".join(f", o.{quote(column)}" for column in one.reads)
+    table = quote(one.table)
+    with closing(apsw.Connection(str(made.migrated))) as connection:
+        connection.execute("ATTACH ? AS standing", (str(made.standing),))
+        rows = connection.execute(
+            f"SELECT n.{one.key}, n.{quote(one.column)}{cells} FROM main.{table} AS n "
+            f"JOIN standing.{table} AS o ON o.{one.key} = n.{one.key}"
+        )
+        wanted = (row for row in rows if only is None or row[0] in only)
+        yield from packed_in_batches(wanted, BATCH_BYTES)
+
+
+def _bookkeeping(
+    before: apsw.Connection, after: apsw.Connection, report: Report
+) -> Iterator[Statement]:
+    """What the migration recorded."""
+    old = read_meta(before)
+    for key, value in read_meta(after).items():
+        if old.get(key) != value:
+            yield from side.set_meta(key, value)
+    found = after.execute(
+        f"SELECT {_HISTORY_COLUMNS} FROM {HISTORY} WHERE id = ?", (report.history_id,)
+    )
+    for row in found:
+        # Each value within JSON: a real is no argument.
+        values = ", ".join(unpacked(at) for at in range(len(row)))
+        yield Statement(
+            f"INSERT INTO {HISTORY} ({_HISTORY_COLUMNS}) SELECT {values} FROM json_each(?)",
+            (packed([row]),),
+        )
+
+
+_HISTORY_COLUMNS = "id, applied_at, hash_before, hash_after, schema_json, summary, rows, seconds"
+
+
+def _refused(server: Server, failed: StepFailed) -> StudioError:
+    if not failed.step:
+        return _stale()
+    return MigrationFailed(
+        f"{server.url} refused a statement: {failed}. Everything was rolled back.",
+        "Nothing was changed. `valet-studio dry-run` rehearses it on a copy.",
+    )
+
+
+def _stale() -> PlanIsStale:
+    return PlanIsStale(
+        "The database or the schema changed after this plan was made. Nothing was applied.",
+        "Look at the new plan, then apply that.",
+    )

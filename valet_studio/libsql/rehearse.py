@@ -1,0 +1,212 @@
+"""The migration of a server's database, carried out on a copy here."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import apsw
+
+from valet_studio.database.errors import database_errors
+from valet_studio.libsql import pushed
+from valet_studio.libsql.hrana import Server
+from valet_studio.libsql.mirror import Moment, key_of, mirror, renew
+from valet_studio.libsql.session import reading
+from valet_studio.migrate.ahead import Ahead, ByColumn
+from valet_studio.migrate.evaluators import Evaluators
+from valet_studio.migrate.events import (
+    BackfillReport,
+    CopyProgress,
+    Event,
+    IsCancelled,
+    PhaseStarted,
+    Report,
+    StatementRun,
+)
+from valet_studio.migrate.migration import migrate
+from valet_studio.migrate.target import Documents
+from valet_studio.plan.changes import Plan
+from valet_studio.schema.model import Schema
+from valet_studio.schema.names import quote, text_literal
+from valet_studio.typescript.limits import Limits
+
+BOOKKEEPING = ("_valet_meta", "_valet_version")
+"""Tables without whose rows a plan would not be the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be pushed."""
+
+    schema: Schema
+    plan: Plan
+    limits: Limits
+    strict: bool
+
+
+@dataclass(slots=True)
+class Copies:
+    """The copy of a server's database as it stands, and one more that is migrated."""
+
+    server: Server
+    folder: Path
+    moment: Moment | None = None
+
+    @property
+    def standing(self) -> Path:
+        """The copy that is never migrated."""
+        return self.folder / "copy.db"
+
+    @property
+    def migrated(self) -> Path:
+        """The copy after the last migration of it."""
+        return self.folder / "migrated.db"
+
+    def make(self, cancelled: IsCancelled) -> Iterator[Event]:
+        """Copy the server's database.
+
+        Raises:
+            Cancelled, DatabaseError, ServerError: as `mirror` raises.
+        """
+        yield PhaseStarted("copy")
+        for item in mirror(self.server, self.standing, cancelled):
+            if isinstance(item, CopyProgress):
+                yield item
+            else:
+                self.moment = item
+
+
+@contextmanager
+def copies(server: Server) -> Iterator[Copies]:
+    """Room for copies, which are deleted at the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="valet-studio-") as folder:
+        yield Copies(server, Path(folder))
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """What one migration of a copy did, to be done on the server."""
+
+    script: list[str | tuple[str, str]] = field(default_factory=list)
+    """Its statements in order; table and column where a backfill set its values."""
+    values: ByColumn = field(default_factory=dict)
+    report: Report | None = None
+
+
+def rehearse(
+    made: Copies,
+    order: Order,
+    evaluators: Evaluators,
+    cancelled: IsCancelled,
+    rehearsal: Rehearsal,
+    *,
+    known: ByColumn,
+    push: str,
+) -> Iterator[Event]:
+    """Migrate a copy of the copy; every event but the commit and the report is passed on.
+
+    Args:
+        known: values of an earlier migration of an older copy.
+
+    Raises:
+        PlanIsStale: the database is not in the state for which the plan was made.
+        Cancelled, MigrationFailed, DatabaseError: nothing of it is of use.
+    """
+    made.migrated.unlink(missing_ok=True)
+    with (
+        database_errors(made.server.url),
+        closing(apsw.Connection(str(made.migrated))) as connection,
+    ):
+        with (
+            closing(apsw.Connection(str(made.standing))) as standing,
+            connection.backup("main", standing, "main") as backup,
+        ):
+            backup.step(-1)
+        _unsafe(connection)
+        for event in migrate(
+            connection,
+            order.schema,
+            order.plan,
+            evaluators,
+            cancelled,
+            strict=order.strict,
+            before_changes=lambda writer: pushed.note(writer, push),
+            ahead=Ahead(values=known, intact=True),
+            kept=rehearsal.values,
+        ):
+            match event:
+                case Report():
+                    rehearsal.report = event
+                case PhaseStarted("commit"):
+                    pass
+                case StatementRun():
+                    rehearsal.script.append(event.sql)
+                    yield event
+                case BackfillReport():
+                    if not event.failed:
+                        rehearsal.script.append((event.table, event.column))
+                    yield event
+                case _:
+                    yield event
+
+
+def dry_run(server: Server, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
+    """Copy the server's database, migrate the copy, report, delete the copy.
+
+    Every backfill is computed by two processes, and their answers are compared.
+
+    Raises:
+        PlanIsStale: the database is not in the state for which the plan was made.
+        Cancelled: stopped; the copy is deleted.
+        DatabaseError, ServerError: the database cannot be read, or the copy cannot be written.
+    """
+    with copies(server) as made:
+        yield from made.make(cancelled)
+        yield from _twice(made, order, cancelled)
+
+
+def retry(
+    server: Server, order: Order, documents: Documents, cancelled: IsCancelled
+) -> Iterator[Event]:
+    """The same on a copy that holds these documents alone, which are `_id`s by table.
+
+    Raises:
+        PlanIsStale, Cancelled, DatabaseError, ServerError: as `dry_run` raises.
+    """
+    with copies(server) as made:
+        deque(mirror(server, made.standing, cancelled, BOOKKEEPING), 0)
+        with database_errors(server.url), reading(server, cancelled) as session, session:
+            for table, ids in documents.items():
+                listed = text_literal(json.dumps(ids))
+                key = key_of(made.standing, table)
+                renew(
+                    session,
+                    made.standing,
+                    table,
+                    f'SELECT {key} FROM {quote(table)} WHERE "_id" IN '
+                    f"(SELECT value FROM json_each({listed}))",
+                )
+        yield from _twice(made, order, cancelled)
+
+
+def _twice(made: Copies, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
+    with (
+        database_errors(made.server.url),
+        closing(apsw.Connection(str(made.standing))) as connection,
+        Evaluators(order.schema.sources, order.limits, twice=True) as evaluators,
+    ):
+        _unsafe(connection)
+        yield from migrate(
+            connection, order.schema, order.plan, evaluators, cancelled, strict=order.strict
+        )
+
+
+def _unsafe(connection: apsw.Connection) -> None:
+    """Nobody needs a copy after a crash, so it need not survive one."""
+    connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute("PRAGMA synchronous = OFF")

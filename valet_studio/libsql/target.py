@@ -1,0 +1,187 @@
+"""A database on a libSQL server: the same plans, events and failures as with a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import apsw
+
+from valet_studio.database.ask import ask
+from valet_studio.database.errors import database_errors
+from valet_studio.database.inspect import inspect
+from valet_studio.errors import Unsupported
+from valet_studio.libsql.apply import apply, refuse_replica
+from valet_studio.libsql.hrana import Server, Statement, StepFailed, server_at
+from valet_studio.libsql.mirror import mirror
+from valet_studio.libsql.rehearse import Order, dry_run, retry
+from valet_studio.libsql.session import as_connection, reading
+from valet_studio.migrate import versions
+from valet_studio.migrate.events import Event, IsCancelled
+from valet_studio.migrate.history import HistoryEntry, entries, schema_at
+from valet_studio.migrate.target import DatabaseInfo, Documents
+from valet_studio.migrate.touched import Touched, Wanted, documents, touched
+from valet_studio.migrate.undo import UndoReport
+from valet_studio.migrate.versions import Position, Versions
+from valet_studio.migrate.written import TableWrites
+from valet_studio.plan.changes import Plan
+from valet_studio.plan.compare import compare
+from valet_studio.plan.measure import answered, questions
+from valet_studio.schema.model import Json, Schema
+from valet_studio.schema.questions import CONFORMS, Answer, Question
+from valet_studio.schema.state import backfill_key
+from valet_studio.typescript.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class LibsqlTarget:
+    """A database on a libSQL server."""
+
+    server: Server
+
+    @staticmethod
+    def at(url: str, token: str | None) -> LibsqlTarget:
+        """The target at an address.
+
+        Raises:
+            ServerError: the address or the token cannot be used.
+        """
+        return LibsqlTarget(server_at(url, token))
+
+    @property
+    def label(self) -> str:
+        """The address."""
+        return self.server.url
+
+    def info(self) -> DatabaseInfo:
+        """Address and size; read-only where the server is a replica."""
+        with self._reading(_never) as connection:
+            pages, page = (
+                int(connection.execute(f"SELECT * FROM pragma_{name}").get)
+                for name in ("page_count", "page_size")
+            )
+        read_only = self.server.role() != "primary"
+        return DatabaseInfo(self.label, exists=True, size=pages * page, read_only=read_only)
+
+    def plan(self, schema: Schema, *, strict: bool) -> Plan:
+        """What a push would do, without counts. Reads only."""
+        with self._reading(_never) as connection:
+            return compare(schema, inspect(connection), strict=strict)
+
+    def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
+        """What a push would do, counts and data checks included. Reads only."""
+        with self._reading(cancelled) as connection:
+            held = inspect(connection)
+            plan = compare(schema, held, strict=strict)
+            asked = questions(plan, schema, held)
+            there = [replace(one, check=None) for one in asked if not _by_python(one)]
+            answers = ask(connection, there)
+        return answered(plan, answers | self._ask_here(cancelled, [*filter(_by_python, asked)]))
+
+    def dry_run(
+        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
+    ) -> Iterator[Event]:
+        """Rehearse a plan on a copy made here; the last event is the report."""
+        return dry_run(self.server, Order(schema, plan, limits, strict), cancelled)
+
+    def apply(
+        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
+    ) -> Iterator[Event]:
+        """Carry out exactly this plan; see `libsql.apply`."""
+        return apply(self.server, Order(schema, plan, limits, strict), cancelled)
+
+    def retry(
+        self,
+        schema: Schema,
+        plan: Plan,
+        documents: Documents,
+        cancelled: IsCancelled,
+        *,
+        limits: Limits,
+        strict: bool,
+    ) -> Iterator[Event]:
+        """Rehearse a plan on a copy that holds these documents alone."""
+        order = Order(schema, plan, limits, strict)
+        return retry(self.server, order, documents, cancelled)
+
+    def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
+        """How much a table holds, and some of its documents; None where there is no such table."""
+        with self._reading(cancelled) as connection:
+            return touched(connection, asked)
+
+    def documents(self, asked: Wanted, cancelled: IsCancelled) -> tuple[dict[str, Json], ...]:
+        """Whole documents, decoded to be shown; those that are not there are left out."""
+        with self._reading(cancelled) as connection:
+            return documents(connection, asked)
+
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """What was applied, newest first."""
+        with self._reading(_never) as connection:
+            return entries(connection)
+
+    def schema_at(self, history_id: int) -> Schema:
+        """The schema that one of those migrations pushed."""
+        with self._reading(_never) as connection:
+            return schema_at(connection, history_id)
+
+    def versions(self, position: Position) -> Versions:
+        """The schemas that were pushed after a replica's position."""
+        with self._reading(_never) as connection:
+            return versions.after(connection, position)
+
+    def written_since(self, cancelled: IsCancelled) -> tuple[TableWrites, ...]:  # noqa: ARG002
+        """Refused, as `undo` is."""
+        raise self._nothing_kept()
+
+    def undo(self, cancelled: IsCancelled, migration: object = None) -> UndoReport:  # noqa: ARG002
+        """Refused: no snapshot is kept of a server's database."""
+        raise self._nothing_kept()
+
+    def _nothing_kept(self) -> Unsupported:
+        return Unsupported(
+            f"{self.label} is a libSQL server, of which no snapshot is kept, so there is nothing "
+            "to undo from.",
+            "Restore it from the server's own backup, or push the schema of before: "
+            f"`valet-studio history --db {self.label}` lists what was applied.",
+        )
+
+    def reset_backfill(self, table: str, column: str) -> bool:
+        """Forget that a backfill ran; False where it never had."""
+        key = backfill_key(table, column)
+        with self._reading(_never) as connection:
+            if key not in inspect(connection).backfills:
+                return False
+        refuse_replica(self.server)
+        forget = Statement('DELETE FROM "_valet_meta" WHERE "key" = ?', (key,))
+        try:
+            self.server.atomic([forget])
+        except StepFailed as failed:
+            raise self.server.refused({"message": str(failed)}) from failed
+        return True
+
+    def _ask_here(self, cancelled: IsCancelled, asked: list[Question]) -> dict[str, Answer]:
+        """Answers that Python has to check each value for: on a copy of those tables."""
+        if not asked:
+            return {}
+        with tempfile.TemporaryDirectory(prefix="valet-studio-") as folder:
+            path = Path(folder) / "asked.db"
+            deque(mirror(self.server, path, cancelled, {one.table for one in asked}), 0)
+            with database_errors(self.label), closing(apsw.Connection(str(path))) as copy:
+                return ask(copy, asked)
+
+    @contextmanager
+    def _reading(self, cancelled: IsCancelled) -> Iterator[apsw.Connection]:
+        with database_errors(self.label), reading(self.server, cancelled) as session:
+            yield as_connection(session)
+
+
+def _by_python(question: Question) -> bool:
+    return question.check is not None and CONFORMS in (question.condition or "")
+
+
+def _never() -> bool:
+    return False
