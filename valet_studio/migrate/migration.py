@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -87,7 +87,7 @@ def migrate(
     before_changes: Callable[[apsw.Connection], None] = lambda _connection: None,
     ahead: Ahead | None = None,
     kept: ByColumn | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Carry out `plan`; the last event is its `Report`.
 
     Args:
