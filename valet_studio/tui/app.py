@@ -50,8 +50,10 @@ def run(settings: Settings, tour: Tour | None = None, replica: Path | None = Non
     """
     app = StudioApp(settings, memory=memory_path(), tour=tour, replica=replica)
     warm.keep()
-    # Collecting garbage among all that was imported would stop the keys for 50 ms now and then.
+    # Collecting garbage among all that was imported, and among the widgets and the first plan,
+    # would stop the keys for 50 ms now and then.
     gc.freeze()
+    app.settled = gc.freeze
     try:
         app.run()
     finally:

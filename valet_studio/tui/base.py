@@ -76,6 +76,8 @@ class StudioBase(App[None]):
         """Whether what was said last speaks of the next plan."""
         self.not_measured: str | None = None
         """What was said of counts that could not be read, until they can."""
+        self.settled: Callable[[], object] | None = None
+        """Called once, when the first plan is there with its counts."""
         self.defect: Exception | None = None
         """What no handler expected; the app is ending."""
         self.database_seen: Stamp | None = None

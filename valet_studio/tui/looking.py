@@ -152,6 +152,9 @@ class Looking(StudioBase):
         if message.generation == self.generation:
             now = time.monotonic()
             self.rest_until = now + 10 * (now - self.look_began)
+            if self.settled is not None:
+                self.settled()
+                self.settled = None
             if self.main.notice == self.not_measured:
                 self.say("")
             self.not_measured = None

@@ -24,6 +24,8 @@ from valet_studio.tui.status import KeyLine, Notice, StatusLine, Tabs, Tone
 from valet_studio.tui.tour_bar import TourBar
 from valet_studio.tui.types_pane import TypesPane
 
+ROWS = {"planned": "1fr 1fr 8", "rehearsed": "1fr 2fr 7", "failed": "6 1fr 6"}
+"""Heights of types, dry run and log: the dry run has the more room the more it has to tell."""
 LEAST_WIDTH = 100
 LEAST_HEIGHT = 28
 """Below either, one pane is shown at a time."""
@@ -47,6 +49,8 @@ class MainScreen(Screen[None]):
         super().__init__()
         self.current = 0
         self.zoomed = False
+        self.rows = ROWS["planned"]
+        self._arranged: tuple[bool, int, str] | None = None
 
     def compose(self) -> ComposeResult:
         yield StatusLine()
@@ -109,9 +113,11 @@ class MainScreen(Screen[None]):
 
     def show_run(self, facts: Facts, progress: Progress | None) -> None:
         """Draw only what a running dry run or apply changes."""
-        self.set_class(progress is not None, "-rehearsed")
         failed = progress is not None and progress.ended and bool(progress.failures)
-        self.set_class(failed, "-failed")
+        rows = ROWS["failed" if failed else "rehearsed" if progress is not None else "planned"]
+        if rows != self.rows:
+            self.rows = rows
+            self._arrange()
         self.dry_run_pane.show(facts, progress)
 
     def say(self, text: str, tone: Tone = "plain") -> None:
@@ -172,8 +178,24 @@ class MainScreen(Screen[None]):
                 return
 
     def _arrange(self) -> None:
-        self.set_class(self.single, "-single")
+        """Lay the panes out by their own styles.
+
+        A class on the screen would do it too, and have the style sheet applied to every widget
+        anew: 20 ms in which no key is heard.
+        """
+        single = self.single
+        wanted = (single, self.current, self.rows)
+        if wanted == self._arranged:
+            return
+        self._arranged = wanted
+        tabs, panes = self.query_one(Tabs), self.query_one("#panes")
+        tabs.display = single
+        panes.styles.grid_size_columns = 1 if single else 2
+        panes.styles.grid_size_rows = 1 if single else 3
+        panes.styles.grid_columns = "1fr" if single else "1fr 1fr"
+        panes.styles.grid_rows = "1fr" if single else self.rows
+        self.plan_pane.styles.row_span = 1 if single else 2
+        self.log_pane.styles.column_span = 1 if single else 2
         for at, name in enumerate(PANES):
-            pane = self.query_one(f"#{name}")
-            pane.set_class(at == self.current, "-current")
-        self.query_one(Tabs).show(self.current)
+            self.query_one(f"#{name}").display = not single or at == self.current
+        tabs.show(self.current)
