@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -33,6 +36,8 @@ from valet_studio.tui.theme import DARK, LIGHT, starting_theme
 from valet_studio.tui.window import Window
 from valet_studio.typescript import warm
 
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")
+"""Signals that end the studio. Ctrl-C comes as a key while it has the terminal."""
 DRAW_SECONDS = 0.05
 """How often the progress of a run is drawn."""
 
@@ -47,6 +52,7 @@ def run(settings: Settings, tour: Tour | None = None, replica: Path | None = Non
 
     Raises:
         Exception: a defect ended it; the terminal is as it was before.
+        SystemExit: a signal ended it; the same holds.
     """
     app = StudioApp(settings, memory=memory_path(), tour=tour, replica=replica)
     warm.keep()
@@ -60,6 +66,8 @@ def run(settings: Settings, tour: Tour | None = None, replica: Path | None = Non
         app.window.leave()
     if app.defect is not None:
         raise app.defect
+    if app.return_code:
+        raise SystemExit(app.return_code)
 
 
 class StudioApp(Running):
@@ -107,9 +115,24 @@ class StudioApp(Running):
             self.log_line("!", problem_plain(item))
         if self.key_problems:
             self.say(f"{self.key_problems[0].message} See the log.", "warning")
+        if not (self.is_headless or self.is_web):
+            self._hear_signals()
         self.begin_watching()
         self.set_interval(DRAW_SECONDS, self.advance_run)
         self.set_interval(looking.DATABASE_SECONDS, self.look_at_database)
+
+    def _hear_signals(self) -> None:
+        """Let what ends other programs end this one with the terminal as it was before."""
+        loop = asyncio.get_running_loop()
+        for name in ENDING:
+            number = getattr(signal, name, None)
+            if number is not None:
+                with suppress(NotImplementedError, ValueError):
+                    loop.add_signal_handler(number, self._end, number)
+
+    def _end(self, number: signal.Signals) -> None:
+        self.cancel.set()
+        self.exit(return_code=128 + number)
 
     def _to_terminal(self, sequence: str) -> None:
         if self.is_headless or self.is_web:
