@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from valet_studio.codegen import python, typescript
 from valet_studio.config import Language
-from valet_studio.schema.document import to_document
+from valet_studio.schema.document import to_text
 from valet_studio.schema.model import Schema
 
 
 def render(schema: Schema, languages: Sequence[Language]) -> dict[str, str]:
     """File name → text: schema.json always, and the types in each language asked for."""
-    document = json.dumps(to_document(schema), indent=2, ensure_ascii=False)
-    files = {"schema.json": f"{document}\n"}
+    files = {"schema.json": f"{to_text(schema)}\n"}
     if "ts" in languages:
         files["types.ts"] = typescript.generate(schema)
     if "python" in languages:

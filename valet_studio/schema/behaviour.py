@@ -19,7 +19,7 @@ from valet_studio.schema.canonical import canonical
 from valet_studio.schema.impurity import impurities_in
 from valet_studio.schema.model import Impurity, Sources
 from valet_studio.schema.scopes import Binding, Module, Program
-from valet_studio.schema.syntax import inside, location_of, node_at, text_of, walk
+from valet_studio.schema.syntax import inside, location_of, name_of, node_at, text_of, walk
 from valet_studio.typescript.modules import shown_path
 
 
@@ -69,7 +69,7 @@ class Behaviours:
         while node is not None and node.type not in ("statement_block", "program"):
             if node.type == "pair":
                 key = node.child_by_field_name("key")
-                if key is not None and text_of(key).strip("'\"`") == name:
+                if key is not None and name_of(key) == name:
                     return location_of(key, call.file)
                 return call
             node = node.parent
@@ -82,7 +82,7 @@ class Behaviours:
         given = arguments.named_children if arguments is not None else []
         for pair in (p for value in given if value.type == "object" for p in value.named_children):
             name = pair.child_by_field_name("key") or pair
-            if text_of(name).strip("'\"`") == key:
+            if name_of(name) == key:
                 return location_of(name, call.file)
         return call
 

@@ -5,12 +5,13 @@ Every rule adds a problem and goes on, so that one run tells everything that it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from valet_studio.errors import Location, Problem
 from valet_studio.schema.behaviour import Behaviours
+from valet_studio.schema.literal import LiteralTable
 from valet_studio.schema.model import (
     Backfill,
     Field,
@@ -28,27 +29,74 @@ from valet_studio.schema.names import fold
 
 Raw = dict[str, Any]
 
+_METHODS = {
+    "index": "indexes",
+    "searchIndex": "searchIndexes",
+    "sync": "syncs",
+    "backfill": "backfills",
+}
+"""Where the raw data of a table has the calls of each method, in their order."""
+
 _BUILT_IN = {"_id": "an id", "_version": "a version"}
 
 
 @dataclass(slots=True)
 class Reading:
-    """One reading of raw declarations: where stacks point to, and what was found wrong."""
+    """One reading of raw declarations: where they stand, and what was found wrong."""
 
-    locate: Callable[[str], Location | None]
+    places: Callable[[Sequence[int]], list[Location | None]]
+    """Where calls stand, by the numbers that raw data gives them; takes time."""
     entry: Location
     behaviours: Behaviours
+    literal: Mapping[str, LiteralTable]
+    """What is known of places without asking."""
     problems: list[Problem] = field(default_factory=list)
     tables: dict[str, frozenset[str]] = field(default_factory=dict)
     """Names of the fields, by table."""
 
+    _known: dict[int, Location | None] = field(default_factory=dict)
+
     def at(self, raw: Raw) -> Location:
         """Where something was declared."""
-        return self.locate(raw["stack"]) or self.entry
+        site: int = raw["site"]
+        if site not in self._known:
+            self.ask([site])
+        return self._known[site] or self.entry
 
-    def named(self, raw: Raw) -> Location:
-        """Where the name of what was declared is written, or else its declaration."""
-        return self.behaviours.field_place(raw["name"], self.at(raw))
+    def ask(self, sites: list[int]) -> None:
+        """Learn places, many at once."""
+        self._known.update(zip(sites, self.places(sites), strict=True))
+
+    def table_place(self, raw: Raw) -> Location:
+        """Where a table's name is written, or else its declaration."""
+        known = self.literal.get(raw["name"])
+        return known.place if known else self.behaviours.field_place(raw["name"], self.at(raw))
+
+    def field_place(self, table: str, raw: Raw) -> Location:
+        """Where a field's name is written, or else its validator."""
+        name: str = raw["name"]
+        known = self.literal[table].fields.get(name) if table in self.literal else None
+        return known or self.behaviours.field_place(name, self.at(raw["validator"]))
+
+    def ask_ahead(self, raw: Raw) -> None:
+        """Learn at once all places that are needed and not written out."""
+        wanted = list(raw["problems"])
+        for table in raw["tables"]:
+            known = self.literal.get(table["name"])
+            if known is None:
+                wanted.append(table)
+            wanted += (
+                item["validator"]
+                for item in table["fields"]
+                if item["validator"] and (known is None or item["name"] not in known.fields)
+            )
+            for method, kind in _METHODS.items():
+                places = known.calls.get(method, []) if known else []
+                if len(places) == len(table[kind]):
+                    self._known.update(zip((c["site"] for c in table[kind]), places, strict=True))
+                else:
+                    wanted += table[kind]
+        self.ask([item["site"] for item in wanted])
 
     def problem(self, message: str, hint: str | None, location: Location) -> None:
         """Note that something is wrong."""
@@ -57,6 +105,7 @@ class Reading:
 
 def read_schema(raw: Raw, reading: Reading) -> Schema:
     """The schema that was declared; what is wrong with it is left in `reading.problems`."""
+    reading.ask_ahead(raw)
     for problem in raw["problems"]:
         location = reading.at(problem)
         if problem["key"] is not None:
@@ -72,7 +121,11 @@ def read_schema(raw: Raw, reading: Reading) -> Schema:
             reading.entry,
         )
     _check_names(
-        "Table", "", ((table["name"], reading.named(table)) for table in raw["tables"]), {}, reading
+        "Table",
+        "",
+        ((table["name"], reading.table_place(table)) for table in raw["tables"]),
+        {},
+        reading,
     )
     reading.tables = {
         table["name"]: frozenset(item["name"] for item in table["fields"])
@@ -127,14 +180,14 @@ def _check_names(
 
 def _table(raw: Raw, reading: Reading) -> Table:
     name: str = raw["name"]
-    where = reading.named(raw)
+    where = reading.table_place(raw)
     fields = tuple(
         Field(
             item["name"],
             _validator(item["validator"], reading, name),
             item["validator"]["optional"],
             item["validator"]["deprecated"],
-            reading.behaviours.field_place(item["name"], reading.at(item["validator"])),
+            reading.field_place(name, item),
         )
         for item in raw["fields"]
         if item["validator"] is not None
@@ -242,14 +295,14 @@ def _is_key(validator: Validator) -> bool:
 
 
 def _check_field(
-    name: str, table: str, what: str, location: Location, reading: Reading, built_in: str = "_id"
+    name: str, table: str, what: str, raw: Raw, reading: Reading, built_in: str = "_id"
 ) -> bool:
     if name in reading.tables[table] or name == built_in:
         return True
     reading.problem(
         f'{what} names the field "{name}", which table "{table}" does not have.',
         _did_you_mean(name, reading.tables[table]) or "Declare the field, or name another.",
-        location,
+        reading.at(raw),
     )
     return False
 
@@ -267,7 +320,7 @@ def _indexes(raw: Raw, reading: Reading) -> Iterator[Index]:
     for item in raw["indexes"]:
         location, name = reading.at(item), item["name"]
         for column in item["fields"]:
-            _check_field(column, raw["name"], f'Index "{name}"', location, reading)
+            _check_field(column, raw["name"], f'Index "{name}"', item, reading)
         if len(set(item["fields"])) < len(item["fields"]):
             reading.problem(
                 f'Index "{name}" names one field twice.', "Name each field once.", location
@@ -295,7 +348,7 @@ def _search_indexes(raw: Raw, fields: dict[str, Field], reading: Reading) -> Ite
     for item in raw["searchIndexes"]:
         location, name, searched = reading.at(item), item["name"], item["searchField"]
         what = f'Search index "{name}"'
-        known = _check_field(searched, raw["name"], what, location, reading, built_in="")
+        known = _check_field(searched, raw["name"], what, item, reading, built_in="")
         found = fields.get(searched)
         if known and found is not None and found.validator.storage is not Storage.TEXT:
             reading.problem(
@@ -319,28 +372,27 @@ def _sync(raw: Raw, reading: Reading) -> Sync:
 
 
 def _condition(raw: Any, table: str, reading: Reading) -> Json:
-    """The condition as data, its stacks left out; `table` is whose fields it may name."""
+    """The condition as data, its places left out; `table` is whose fields it may name."""
     if not isinstance(raw, dict) or "op" not in raw:
         return raw
-    location = reading.at(raw)
-    data = {key: value for key, value in raw.items() if key != "stack"}
+    data = {key: value for key, value in raw.items() if key != "site"}
     if raw["op"] == "select":
         other = raw["from"]
         if other not in reading.tables:
             reading.problem(
                 f'The sync filter selects from "{other}", which is no table of the schema.',
                 _did_you_mean(other, reading.tables) or "Declare the table, or name another.",
-                location,
+                reading.at(raw),
             )
             return None
-        _check_field(raw["field"], other, "The sync filter", location, reading)
+        _check_field(raw["field"], other, "The sync filter", raw, reading)
         return {**data, "where": _condition(raw["where"], other, reading)}
     if "args" in raw:
         return {**data, "args": [_condition(item, table, reading) for item in raw["args"]]}
     if "arg" in raw:
         return {**data, "arg": _condition(raw["arg"], table, reading)}
     if isinstance(raw["field"], str):
-        _check_field(raw["field"], table, "The sync filter", location, reading)
+        _check_field(raw["field"], table, "The sync filter", raw, reading)
     return {**data, "value": _condition(raw["value"], table, reading)}
 
 
@@ -348,7 +400,7 @@ def _backfills(raw: Raw, reading: Reading) -> Iterator[Backfill]:
     seen: set[str] = set()
     for item in raw["backfills"]:
         location, column = reading.at(item), item["name"]
-        _check_field(column, raw["name"], ".backfill", location, reading, built_in="")
+        _check_field(column, raw["name"], ".backfill", item, reading, built_in="")
         if column in seen:
             reading.problem(
                 f'Column "{column}" of table "{raw["name"]}" has two backfills.',

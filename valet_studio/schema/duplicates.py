@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from valet_studio.errors import Problem
 from valet_studio.schema.model import Sources
-from valet_studio.schema.syntax import calls_of, location_of, parse, string_value, text_of
+from valet_studio.schema.syntax import calls_of, location_of, name_of, parse
 from valet_studio.typescript.modules import shown_path
 
 _DECLARING = ("defineSchema", "defineTable", "v.object")
@@ -19,11 +19,8 @@ def duplicate_keys(sources: Sources) -> Iterator[Problem]:
     for file, text in sources.files.items():
         if file.endswith(".json"):
             continue
-        root = parse(text)
-        for name in _DECLARING:
-            if name.rpartition(".")[2] in text:
-                for call in calls_of(root, name):
-                    yield from _in_call(call, shown_path(sources.folder, file))
+        for call in calls_of(parse(text), *_DECLARING):
+            yield from _in_call(call, shown_path(sources.folder, file))
 
 
 def _in_call(call: Node, file: str) -> Iterator[Problem]:
@@ -40,7 +37,7 @@ def _in_call(call: Node, file: str) -> Iterator[Problem]:
             "shorthand_property_identifier",
         ):
             continue
-        name = string_value(key) if key.type == "string" else text_of(key)
+        name = name_of(key)
         if name in seen:
             before = location_of(seen[name], file)
             yield Problem(

@@ -13,6 +13,7 @@ from valet_studio.errors import Location, Problem, SchemaError
 from valet_studio.schema.behaviour import Behaviours
 from valet_studio.schema.declared import Reading, read_schema
 from valet_studio.schema.duplicates import duplicate_keys
+from valet_studio.schema.literal import LiteralTable, literal_tables
 from valet_studio.schema.model import Schema, Sources
 from valet_studio.typescript.child import ChildStopped
 from valet_studio.typescript.limits import Limits
@@ -41,19 +42,27 @@ def evaluate(
         SandboxError: Deno is missing or cannot be started.
     """
     entry = Location(shown_path(sources.folder, sources.entry), 1, 1)
+    behaviours = Behaviours(sources)
+    literal: dict[str, LiteralTable] = {}
+    twice: list[Problem] = []
+
+    def read_text() -> None:
+        literal.update(literal_tables(sources))
+        twice.extend(duplicate_keys(sources))
+
     with take(sources, limits) as child:
         try:
-            raw = child.evaluate(cancelled)
+            raw = child.evaluate(cancelled, meanwhile=read_text)
         except ChildStopped as stopped:
             problem = stopped.problems[0]
-            place = Behaviours(sources).loop_place() or entry
+            place = behaviours.loop_place() or entry
             raise SchemaError([_with_line(replace(problem, location=place), sources)]) from stopped
         if "thrown" in raw:
             problem = _thrown(raw["thrown"], sources, child.locate(raw["thrown"]["stack"]))
             raise SchemaError([_with_line(problem, sources)])
-        reading = Reading(locate=child.locate, entry=entry, behaviours=Behaviours(sources))
+        reading = Reading(child.places, entry, behaviours, literal)
         schema = read_schema(raw, reading)
-    problems = [*reading.problems, *duplicate_keys(sources)]
+    problems = [*reading.problems, *twice]
     if problems:
         ordered = sorted(dict.fromkeys(problems), key=lambda p: p.location or Location("", 0, 0))
         raise SchemaError([_with_line(problem, sources) for problem in ordered])

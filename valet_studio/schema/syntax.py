@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import tree_sitter_typescript
@@ -14,6 +14,7 @@ from valet_studio.errors import Location
 _LANGUAGE = Language(tree_sitter_typescript.language_typescript())
 
 
+@lru_cache(maxsize=16)
 def parse(text: str) -> Node:
     """The root of the tree; wrong syntax gives ERROR nodes, never an exception."""
     return Parser(_LANGUAGE).parse(text.encode()).root_node
@@ -49,6 +50,11 @@ def string_value(node: Node) -> str:
     return _ESCAPE.sub(unescape, text_of(node)[1:-1])
 
 
+def name_of(key: Node) -> str:
+    """The name that the key of a property stands for."""
+    return string_value(key) if key.type == "string" else text_of(key)
+
+
 def inside(node: Node, outer: Node) -> bool:
     """Whether a node lies within another of the same tree, or is it."""
     return outer.start_byte <= node.start_byte and node.end_byte <= outer.end_byte
@@ -56,9 +62,21 @@ def inside(node: Node, outer: Node) -> bool:
 
 def location_of(node: Node, file: str) -> Location:
     """Where a node begins, as editors count."""
-    before = _lines(_root(node))[node.start_point.row][: node.start_point.column]
-    units = len(before.decode("utf-8", "replace").encode("utf-16-le")) // 2
-    return Location(file, node.start_point.row + 1, units + 1)
+    return locator(_root(node), file)(node)
+
+
+def locator(root: Node, file: str) -> Callable[[Node], Location]:
+    """A `location_of` for many nodes of one tree."""
+    lines = _lines(root)
+
+    def locate(node: Node) -> Location:
+        row, column = node.start_point
+        before = lines[row][:column]
+        if not before.isascii():
+            column = len(before.decode("utf-8", "replace").encode("utf-16-le")) // 2
+        return Location(file, row + 1, column + 1)
+
+    return locate
 
 
 def node_at(root: Node, location: Location) -> Node | None:
@@ -106,8 +124,8 @@ def import_sources(root: Node) -> list[Node]:
 _CALLS = Query(_LANGUAGE, "(call_expression function: [(identifier) (member_expression)] @name)")
 
 
-def calls_of(node: Node, name: str) -> list[Node]:
-    """The calls of a function at or below a node, by the text that names it."""
+def calls_of(node: Node, *names: str) -> list[Node]:
+    """The calls of functions at or below a node, by the texts that name them."""
     found = QueryCursor(_CALLS).captures(node).get("name", [])
-    named = sorted((n for n in found if text_of(n) == name), key=lambda n: n.start_byte)
+    named = sorted((n for n in found if text_of(n) in names), key=lambda n: n.start_byte)
     return [call for call in (n.parent for n in named) if call is not None]

@@ -14,7 +14,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from subprocess import Popen
 from types import TracebackType
@@ -34,6 +34,11 @@ START_SECONDS = 30.0
 """How long a loaded machine may take to start Deno, before the limits begin to count."""
 
 
+_KILLED = (-1, -9, -15)
+"""Exit codes of a process that a hang-up, a kill or a request to end came to. No limit of ours
+does so."""
+
+
 class ChildStopped(SandboxError):
     """The process was stopped, or died, while it ran."""
 
@@ -47,6 +52,16 @@ class ChildStopped(SandboxError):
         super().__init__(message, hint, location)
         self.index = index
         """The document of the batch, from 0, at which it stopped; None where none is known."""
+
+
+class ChildKilled(SandboxError):
+    """Somebody else killed the process; what it was working on is not to blame."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The Deno process that runs schema.ts was killed from outside. Nothing was changed.",
+            "Try again. Where the machine ran out of memory, close other programs first.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +173,34 @@ class Child:
         """The first place in the user's modules that a stack names."""
         return user_location(stack, self.sources_uri, self._sources.folder)
 
-    def evaluate(self, cancelled: Callable[[], bool] = lambda: False) -> Any:
+    def evaluate(
+        self,
+        cancelled: Callable[[], bool] = lambda: False,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Any:
         """Run schema.ts; what it declared as raw data (see `shim/record.ts`).
+
+        Args:
+            cancelled: polled while it runs.
+            meanwhile: called once, while it runs.
 
         Raises:
             Cancelled: `cancelled` answered True; the process is gone.
             ChildStopped: it took too long or too much memory.
         """
         self._outgoing.put((b"E", b""))
+        meanwhile()
         payload = self._answer(b"E", self._limits.evaluate_seconds, cancelled)
         self._evaluated = True
         return json.loads(payload)
+
+    def places(self, sites: Sequence[int]) -> list[Location | None]:
+        """Where calls stand in the user's modules, by the numbers that raw data gives them."""
+        if not sites:
+            return []
+        self._outgoing.put((b"S", json.dumps(list(sites)).encode()))
+        stacks: list[str] = json.loads(self._answer(b"S", self._limits.evaluate_seconds))
+        return [self.locate(stack) for stack in stacks]
 
     def start_backfill(self, table: str, column: str) -> str:
         """Choose the backfill that the batches to come are for; the JavaScript of its function.
@@ -205,10 +237,11 @@ class Child:
         Raises:
             Cancelled: `cancelled` answered True; the process is gone.
             ChildStopped: a document took too long or too much memory; the process is gone.
+            ChildKilled: the process was killed from outside.
         """
         try:
             payload = self._answer(b"A", self._limits.document_seconds, cancelled)
-        except ChildStopped as stopped:
+        except (ChildStopped, ChildKilled) as stopped:
             raise self._traced(stopped, cancelled) from None
         self._batches.popleft()
         return self._batch_answer(payload)
@@ -270,10 +303,12 @@ class Child:
         if self._process.returncode == -signal.SIGINT:
             # Ctrl-C came in the moment before the process had a session of its own.
             return Cancelled()
+        if self._process.returncode in _KILLED:
+            return ChildKilled()
         if end.broken:
             return self._stopped("wrote to the channel of its host", index)
         memory = ("out of memory", "OutOfMemory", "memory allocation", "Fatal process")
-        if any(word in said for word in memory) or self._process.returncode in (-6, -5, -9, 133):
+        if any(word in said for word in memory) or self._process.returncode in (-6, -5, 133):
             return self._stopped(f"used more than {self._limits.heap_mb} MB of memory", index)
         if "promise never resolved" in said:
             return self._stopped("awaits a promise that never settles", index)
@@ -283,7 +318,9 @@ class Child:
             f"ended its process (exit code {code}{reason and ': ' + reason})", index
         )
 
-    def _traced(self, stopped: ChildStopped, cancelled: Callable[[], bool]) -> ChildStopped:
+    def _traced(
+        self, stopped: ChildStopped | ChildKilled, cancelled: Callable[[], bool]
+    ) -> ChildStopped | ChildKilled:
         """Run the batch again, document by document, to name the one that was fatal."""
         if self._chosen is None or not self._batches:
             return stopped
@@ -292,8 +329,10 @@ class Child:
                 again.start_backfill(*self._chosen)
                 again._outgoing.put((b"T", self._batches[0]))
                 again._answer(b"A", self._limits.document_seconds, cancelled)
-            except ChildStopped as exact:
+            except (ChildStopped, ChildKilled) as exact:
                 return exact
+        if isinstance(stopped, ChildKilled):
+            return stopped
         return ChildStopped(
             str(stopped), stopped.problems[0].hint, stopped.problems[0].location, None
         )

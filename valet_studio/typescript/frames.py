@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO, Literal, TypeAlias
 
-Sent: TypeAlias = Literal[b"E", b"B", b"D", b"T"]
-"""Evaluate, choose a backfill, a batch, a batch traced document by document."""
+Sent: TypeAlias = Literal[b"E", b"S", b"B", b"D", b"T"]
+"""Evaluate, tell places of calls, choose a backfill, a batch, a batch traced by document."""
 
 MAX_FRAME = 1 << 30
 _HEAD = struct.Struct(">Ic")
@@ -29,7 +29,7 @@ def read_frame(stream: BinaryIO) -> tuple[bytes, bytes] | None:
     if len(head) < _HEAD.size:
         return None
     length, kind = _HEAD.unpack(head)
-    if length > MAX_FRAME or kind not in (b"E", b"B", b"A", b"H"):
+    if length > MAX_FRAME or kind not in (b"E", b"S", b"B", b"A", b"H"):
         raise ValueError("not a frame")
     payload = stream.read(length)
     return (kind, payload) if len(payload) == length else None

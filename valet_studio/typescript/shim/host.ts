@@ -1,8 +1,9 @@
 // The child process: runs one schema's modules and its backfills for the Python side.
 //
-// Frames in:  E evaluate, B choose a backfill, D a batch, T a batch traced document by document.
-// Frames out: E the declarations, B the choice's outcome, A a batch's answer, H the index of the
-//             document about to be run.
+// Frames in:  E evaluate, S tell where calls stand, B choose a backfill, D a batch, T a batch traced
+//             document by document.
+// Frames out: E the declarations, S stacks, B the choice's outcome, A a batch's answer, H the index
+//             of the document about to be run.
 
 import { readFrame, writeFrame, writeJson } from "./frames.ts";
 import { install, takeUsed, watch } from "./impure.ts";
@@ -66,13 +67,14 @@ function isolate(): void {
 }
 
 let schema: SchemaRecord | null = null;
+let recorder = new Recorder();
 
 async function evaluate(): Promise<void> {
   let data: Record<string, unknown>;
   try {
     const module = await import(entry);
     restoreStacks();
-    const recorder = new Recorder();
+    recorder = new Recorder();
     const declared = module.default;
     if (declared instanceof SchemaRecord) {
       schema = declared;
@@ -183,7 +185,10 @@ while (true) {
   const frame = readFrame();
   if (frame === null) break;
   if (frame.kind === 69) await evaluate();
-  else if (frame.kind === 66) {
+  else if (frame.kind === 83) {
+    restoreStacks();
+    writeJson("S", recorder.stacks(parseJson(decodeText(frame.payload)) as number[]));
+  } else if (frame.kind === 66) {
     const request = parseJson(decodeText(frame.payload)) as { table: string; column: string };
     const problem = choose(request.table, request.column);
     const { stack, code } = (chosen as Chosen | null) ?? { stack: "", code: "" };

@@ -2,6 +2,7 @@
 
 import {
   append,
+  bare,
   functionText,
   isArray,
   isFiniteNumber,
@@ -30,14 +31,15 @@ type Data = Record<string, unknown>;
 export interface RawProblem {
   message: string;
   hint: string | null;
-  stack: string;
-  /** The property, in the call at `stack`, that is wrong. */
+  site: number;
+  /** The property, in the call at `site`, that is wrong. */
   key: string | null;
 }
 
 const VALIDATORS = "Use a validator such as v.string() or v.number().";
 const NAME = "Give a name in quotes.";
 
+/** What a site says, as text: this is what takes time. */
 function stack(site: Site | undefined): string {
   const text = site?.stack;
   return typeof text === "string" ? text : "";
@@ -51,6 +53,20 @@ function isPlain(value: unknown): value is Record<string, unknown> {
 
 export class Recorder {
   readonly problems: RawProblem[] = [];
+  private readonly sites: (Site | undefined)[] = [];
+
+  /** A number to ask for the place of a call with. */
+  private site(site: Site | undefined): number {
+    append(this.sites, site);
+    return this.sites.length - 1;
+  }
+
+  /** The stacks of calls, by their numbers. */
+  stacks(numbers: number[]): string[] {
+    const found: string[] = bare([]);
+    for (let i = 0; i < numbers.length; i++) append(found, stack(this.sites[numbers[i]]));
+    return found;
+  }
 
   private problem(
     site: Site | undefined,
@@ -58,7 +74,7 @@ export class Recorder {
     hint: string | null = null,
     key: string | null = null,
   ): void {
-    append(this.problems, { message, hint, stack: stack(site), key });
+    append(this.problems, { message, hint, site: this.site(site), key });
   }
 
   schema(declared: SchemaRecord): Data {
@@ -100,7 +116,7 @@ export class Recorder {
     }
     const data: Data = {
       name,
-      stack: stack(table.site),
+      site: this.site(table.site),
       fields: this.fields(table.fields, table.site, `Table "${name}"`),
       indexes: [],
       searchIndexes: [],
@@ -111,7 +127,7 @@ export class Recorder {
     return data;
   }
 
-  private fields(fields: unknown, site: Site, owner: string, isNested = false): Data[] {
+  private fields(fields: unknown, site: Site, owner: string): Data[] {
     const list: Data[] = [];
     if (!isPlain(fields)) {
       this.problem(
@@ -125,7 +141,7 @@ export class Recorder {
     for (let i = 0; i < names.length; i++) {
       const field = fields[names[i]];
       if (field instanceof ValidatorRecord && field.kind !== "wrong") {
-        append(list, { name: names[i], validator: this.validator(field, isNested) });
+        append(list, { name: names[i], validator: this.validator(field) });
       } else {
         const at = field instanceof ValidatorRecord ? field.site : site;
         this.problem(
@@ -142,13 +158,13 @@ export class Recorder {
     return list;
   }
 
-  private validator(validator: ValidatorRecord, isNested = false): Data {
+  private validator(validator: ValidatorRecord): Data {
     const { kind, parts, site } = validator;
     const data: Data = {
       kind,
       optional: validator.isOptional,
       deprecated: validator.isDeprecated,
-      stack: isNested && isHarmless(validator) ? "" : stack(site),
+      site: this.site(site),
     };
     if (kind === "id") {
       if (typeof parts.table === "string") data.table = parts.table;
@@ -163,7 +179,7 @@ export class Recorder {
         );
       }
     } else if (kind === "object") {
-      data.fields = this.fields(parts.fields, site, "v.object", true);
+      data.fields = this.fields(parts.fields, site, "v.object");
     }
     if (parts.items !== undefined) data.items = this.items(kind, parts.items, site);
     return data;
@@ -174,7 +190,7 @@ export class Recorder {
     for (let i = 0; i < items.length; i++) {
       const item = items[i];
       if (item instanceof ValidatorRecord && item.kind !== "wrong") {
-        append(list, this.validator(item, true));
+        append(list, this.validator(item));
       } else {
         const at = item instanceof ValidatorRecord ? item.site : site;
         this.problem(at, `v.${kind} takes validators, not ${what(item)}.`, VALIDATORS);
@@ -192,7 +208,7 @@ export class Recorder {
       this.problem(site, `.${method} of table "${table}" takes a name, not ${show(name)}.`, NAME);
       return;
     }
-    const common = { name, stack: stack(site) };
+    const common = { name, site: this.site(site) };
     if (method === "index") {
       if (!isArray(second) || second.length === 0) {
         this.problem(
@@ -268,7 +284,7 @@ export class Recorder {
       );
       return;
     }
-    const entry: Data = { mode, filter: null, stack: stack(site) };
+    const entry: Data = { mode, filter: null, site: this.site(site) };
     if (options.filter !== undefined) this.filter(table, entry, options.filter, site);
     append(data.syncs as Data[], entry);
   }
@@ -286,7 +302,7 @@ export class Recorder {
       append(this.problems, {
         message: `The sync filter of table "${table}" failed: ${messageOf(thrown)}`,
         hint: "A filter is run once without a client and may only build conditions with q.",
-        stack: `${stackOf(thrown)}\n${stack(site)}`,
+        site: this.site({ stack: `${stackOf(thrown)}\n${stack(site)}` }),
         key: null,
       });
       return;
@@ -314,7 +330,7 @@ export class Recorder {
     }
     if (op === "not") {
       this.count(value, 1);
-      return { op, arg: this.condition(args[0], depth + 1, site), stack: stack(site) };
+      return { op, arg: this.condition(args[0], depth + 1, site), site: this.site(site) };
     }
     if (op === "and" || op === "or") {
       const list: unknown[] = [];
@@ -322,7 +338,7 @@ export class Recorder {
         append(list, this.condition(args[i], depth + 1, site));
       }
       if (list.length === 0) this.problem(site, `q.${op} needs conditions.`, "Give one or more.");
-      return { op, args: list, stack: stack(site) };
+      return { op, args: list, site: this.site(site) };
     }
     this.count(value, 2);
     if (typeof args[0] !== "string") {
@@ -332,7 +348,7 @@ export class Recorder {
       op,
       field: args[0],
       value: this.value(op, args[1], site, depth),
-      stack: stack(site),
+      site: this.site(site),
     };
   }
 
@@ -379,24 +395,7 @@ export class Recorder {
       return null;
     }
     const where = condition === undefined ? null : this.condition(condition, depth + 1, site);
-    return { op: "select", field, from: table, where, stack: stack(site) };
-  }
-}
-
-/** Whether no rule speaks of this validator inside another: to make its stack costs time. */
-function isHarmless(validator: ValidatorRecord): boolean {
-  if (validator.isOptional || validator.isDeprecated) return false;
-  switch (validator.kind) {
-    case "string":
-    case "number":
-    case "int":
-    case "boolean":
-    case "null":
-    case "any":
-    case "literal":
-      return true;
-    default:
-      return false;
+    return { op: "select", field, from: table, where, site: this.site(site) };
   }
 }
 
