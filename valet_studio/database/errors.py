@@ -61,6 +61,11 @@ def explain(error: apsw.Error, label: str) -> DatabaseError | Cancelled:
                 f"The database {label} is damaged: {_detail(error)}.",
                 "Restore it from a backup, or try `sqlite3 FILE .recover` on a copy of it.",
             )
+        case apsw.ReadOnlyError() if error.extendedresult == apsw.SQLITE_READONLY_DBMOVED:
+            return DatabaseError(
+                f"The database {label} was moved, replaced or deleted while it was in use.",
+                "Put it back, then try again; nothing was changed.",
+            )
         case apsw.ReadOnlyError() | apsw.PermissionsError():
             return DatabaseError(
                 f"The database {label} cannot be written: it is read-only.",
@@ -88,6 +93,8 @@ def explain(error: apsw.Error, label: str) -> DatabaseError | Cancelled:
 
 
 def _detail(error: apsw.Error) -> str:
+    if isinstance(error, apsw.IOError) and str(error).endswith("not an error"):
+        return "disk I/O error"  # A backup names its failure by its code alone.
     return str(error).strip().rstrip(".") or type(error).__name__
 
 

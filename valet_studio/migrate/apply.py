@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import apsw
 
 from valet_studio.database.errors import database_errors
+from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
+from valet_studio.errors import PlanIsStale
 from valet_studio.migrate.ahead import Ahead, ByColumn, look_ahead
 from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted, Report
+from valet_studio.migrate.history import next_id
 from valet_studio.migrate.migration import migrate
 from valet_studio.migrate.undo import keep_snapshot
 from valet_studio.plan.changes import Plan
+from valet_studio.plan.compare import compare
 from valet_studio.schema.model import Schema
 from valet_studio.typescript.limits import Limits
 
@@ -41,18 +47,20 @@ def apply(
         DatabaseError, MigrationFailed: rolled back.
     """
 
-    snapshot: str | None = None
+    snapshot: tuple[Path, int] | None = None
 
     def before_changes(connection: apsw.Connection) -> None:
         nonlocal snapshot
-        snapshot = str(keep_snapshot(target, connection, cancelled))
+        snapshot = keep_snapshot(target, connection, cancelled), next_id(connection)
 
+    _check_there(target, schema, plan, strict)
     with (
         database_errors(target.label),
         target.writing() as connection,
         Evaluators(schema.sources, limits, twice=False) as evaluators,
         Ahead() as ahead,
     ):
+        place = _place(target)
         yield from look_ahead(
             ahead,
             connection,
@@ -63,7 +71,7 @@ def apply(
             strict=strict,
             rehearsed=rehearsed,
         )
-        for event in migrate(
+        migrating = migrate(
             connection,
             schema,
             plan,
@@ -72,5 +80,52 @@ def apply(
             strict=strict,
             before_changes=before_changes,
             ahead=ahead,
-        ):
-            yield replace(event, snapshot=snapshot) if isinstance(event, Report) else event
+        )
+        try:
+            with closing(migrating):
+                for event in migrating:
+                    if isinstance(event, Report) and snapshot is not None:
+                        event = replace(event, snapshot=str(snapshot[0]))
+                    yield event
+                    if event == PhaseStarted("commit") and _place(target) != place:
+                        raise _gone(target, "while it was being migrated")
+        finally:
+            # What was rolled back needs no way back, least of all on a full disk.
+            if snapshot is not None and _next_id(connection) == snapshot[1]:
+                snapshot[0].unlink(missing_ok=True)
+
+
+def _check_there(target: FileTarget, schema: Schema, plan: Plan, strict: bool) -> None:
+    """Find out that the database of a plan is not there before a new one is made in its place.
+
+    Raises:
+        PlanIsStale: it is not.
+    """
+    if not target.exists():
+        with target.reading() as nothing:
+            fresh = compare(schema, inspect(nothing), strict=strict)
+        if fresh.fingerprint != plan.fingerprint:
+            raise _gone(target, "after this plan was made")
+
+
+def _place(target: FileTarget) -> tuple[int, int] | None:
+    """What tells the database's file from any other of its name; None where there is none."""
+    try:
+        found = target.path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _gone(target: FileTarget, when: str) -> PlanIsStale:
+    return PlanIsStale(
+        f"The database {target.label} was moved, replaced or deleted {when}. Nothing was applied.",
+        "Put it back, or look at the new plan, then apply that.",
+    )
+
+
+def _next_id(connection: apsw.Connection) -> int | None:
+    try:
+        return next_id(connection)
+    except apsw.Error:
+        return None

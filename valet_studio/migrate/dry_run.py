@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
 from valet_studio.database.lean import copy_lean, lean_limit, most_of
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import StudioError
+from valet_studio.errors import DatabaseError, SandboxError, StudioError
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import (
@@ -65,8 +65,8 @@ def dry_run(
         Cancelled: stopped; the copy is deleted.
         DatabaseError: the database cannot be read, or the copy cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix="valet-studio-") as folder:
-        copy = Path(folder) / "copy.db"
+    with _temporary_folder(target.label) as folder:
+        copy = folder / "copy.db"
         size = target.size() or 0
         rehearsal = partial(
             _rehearsal, copy, schema, plan, cancelled, limits=limits, strict=strict, kept=kept
@@ -91,6 +91,33 @@ def dry_run(
         copied = Copied("full", copy.stat().st_size, size)
         for event in rehearsal(None):
             yield replace(event, copied=copied) if isinstance(event, Report) else event
+
+
+@contextmanager
+def _temporary_folder(label: str) -> Iterator[Path]:
+    """A directory for the copy.
+
+    Raises:
+        DatabaseError: it cannot be made, or was deleted while it was needed.
+    """
+    try:
+        made = tempfile.TemporaryDirectory(prefix="valet-studio-")
+    except OSError as error:
+        raise DatabaseError(
+            f"There is no temporary directory for a copy of {label}: {error.strerror}.",
+            "Let TMPDIR name a directory that you may write to, on a disk with free space.",
+        ) from error
+    with made as folder:
+        try:
+            yield Path(folder)
+        except (DatabaseError, SandboxError, OSError) as error:
+            if Path(folder).exists():
+                raise
+            raise DatabaseError(
+                f"The temporary directory {folder} was deleted while the dry run worked in it. "
+                f"{label} was not touched.",
+                "Run it again; TMPDIR can name a directory that nothing clears.",
+            ) from error
 
 
 def _rehearsal(
