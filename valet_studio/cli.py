@@ -118,6 +118,15 @@ def works_on(*, files: bool = False) -> Callable[[F], F]:
     return decorate
 
 
+def _begun(context: click.Context) -> Settings:
+    """The settings of a command that will evaluate the schema: Deno starts at once."""
+    from valet_studio.commands.early import start_deno
+
+    settings = settings_of(context)
+    start_deno(settings)
+    return settings
+
+
 def settings_of(context: click.Context, *, project: bool = False) -> Settings:
     """The settings that a command's options, the group's, the environment and .env add up to.
 
@@ -282,15 +291,16 @@ def demo(folder: Path, no_open: bool, tour: bool, debug: bool) -> int:  # noqa: 
 @click.pass_context
 def plan(context: click.Context, /, as_json: bool, sql: bool, markdown: bool, **_: Any) -> int:
     """Show what a push will do. Reads only."""
-    from valet_studio.commands import runs
-
     given = [
         form for form, wanted in (("json", as_json), ("sql", sql), ("markdown", markdown)) if wanted
     ]
     if len(given) > 1:
         flags = " and ".join(f"--{form}" for form in given)
         raise click.UsageError(f"{flags} are forms of one plan: give one of them.", context)
-    return runs.plan(settings_of(context), given[0] if given else "text")
+    settings = _begun(context)
+    from valet_studio.commands import runs
+
+    return runs.plan(settings, given[0] if given else "text")
 
 
 @cli.command("dry-run")
@@ -305,9 +315,10 @@ def plan(context: click.Context, /, as_json: bool, sql: bool, markdown: bool, **
 @click.pass_context
 def dry_run(context: click.Context, /, as_json: bool, replica: Path | None, **_: Any) -> int:
     """Rehearse the migration on a copy of the database."""
+    settings = _begun(context)
     from valet_studio.commands import runs
 
-    return runs.dry_run(settings_of(context), as_json=as_json, replica=replica)
+    return runs.dry_run(settings, as_json=as_json, replica=replica)
 
 
 @cli.command()
@@ -320,9 +331,10 @@ def apply(
     context: click.Context, /, yes: bool, confirm: str | None, as_json: bool, **_: Any
 ) -> int:
     """Migrate the database."""
+    settings = _begun(context)
     from valet_studio.commands import runs
 
-    return runs.apply(settings_of(context), yes=yes, as_json=as_json, name=confirm)
+    return runs.apply(settings, yes=yes, as_json=as_json, name=confirm)
 
 
 @cli.command()
@@ -354,9 +366,10 @@ def codegen(context: click.Context, /, watch: bool, no_push: bool, **_: Any) -> 
 @click.pass_context
 def check(context: click.Context, /, rehearse: bool, types: bool, **_: Any) -> int:
     """For CI: 0 in sync, 3 changes pending or files stale, 4 blocked."""
+    settings = _begun(context)
     from valet_studio.commands import runs
 
-    return runs.check(settings_of(context), rehearse=rehearse, types=types)
+    return runs.check(settings, rehearse=rehearse, types=types)
 
 
 @cli.command()

@@ -19,8 +19,6 @@ from valet_studio.config_file import CONFIG_FILE
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError
 from valet_studio.fixes.fix import Fix
-from valet_studio.libsql.hrana import is_libsql
-from valet_studio.libsql.target import LibsqlTarget
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.retry import failed_documents
@@ -31,7 +29,6 @@ from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.changes import AnyChange, Plan
 from valet_studio.plan.diff import SchemaChange, schema_changes
-from valet_studio.remote.target import ServerTarget, is_server
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Json, Schema, Table
 from valet_studio.schema.sources import read_sources
@@ -312,10 +309,16 @@ def target_of(settings: Settings) -> Target:
     Raises:
         Unsupported: it is none of them.
     """
-    if is_server(settings.database):
-        return ServerTarget.at(settings.database, settings.deploy_key)
-    if is_libsql(settings.database):
-        return LibsqlTarget.at(settings.database, settings.db_token)
+    if "://" in settings.database:
+        # A plan of a file is on the screen before these are loaded.
+        from valet_studio.libsql.hrana import is_libsql
+        from valet_studio.libsql.target import LibsqlTarget
+        from valet_studio.remote.target import ServerTarget, is_server
+
+        if is_server(settings.database):
+            return ServerTarget.at(settings.database, settings.deploy_key)
+        if is_libsql(settings.database):
+            return LibsqlTarget.at(settings.database, settings.db_token)
     return LocalTarget(open_target(settings.database))
 
 

@@ -1,6 +1,6 @@
 """One process that waits, started and with its libraries loaded, for the next schema.ts.
 
-Off until `keep` is called: a command that evaluates once has no use for it. A waiting process has
+Off until `keep` is called: a command that evaluates once has no use for it. It calls `begin`. A waiting process has
 run nothing of the user's; it gets the modules, and runs them, as a new one would.
 """
 
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 
-from valet_studio.errors import SandboxError
+from valet_studio.errors import SandboxError, StudioError
 from valet_studio.typescript.child import Child
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import Modules
@@ -17,6 +18,7 @@ from valet_studio.typescript.modules import Modules
 _lock = threading.Lock()
 _kept = False
 _waiting: Child | None = None
+_begun: threading.Thread | None = None
 
 
 def keep() -> None:
@@ -25,13 +27,33 @@ def keep() -> None:
     _kept = True
 
 
+def begin(read: Callable[[], Modules], limits: Limits) -> None:
+    """Start a process for the next `take`, while this program still loads its own modules.
+
+    Args:
+        read: reads the modules; what it raises is left to be raised again by whoever needs them.
+        limits: what they may use up.
+    """
+    global _begun
+
+    def prepare() -> None:
+        with contextlib.suppress(StudioError):
+            _prepare(read(), limits)
+
+    _begun = threading.Thread(target=prepare)
+    _begun.start()
+
+
 def take(sources: Modules, limits: Limits) -> Child:
     """A process for these modules: the one that waits where it fits, else a new one.
 
     Raises:
         SandboxError: Deno is missing or cannot be started.
     """
-    global _waiting
+    global _begun, _waiting
+    if _begun is not None:
+        _begun.join()
+        _begun = None
     with _lock:
         found, _waiting = _waiting, None
     child = None
