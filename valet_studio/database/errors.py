@@ -61,7 +61,7 @@ def explain(error: apsw.Error, label: str) -> DatabaseError | Cancelled:
                 f"The database {label} is damaged: {_detail(error)}.",
                 "Restore it from a backup, or try `sqlite3 FILE .recover` on a copy of it.",
             )
-        case apsw.ReadOnlyError() if error.extendedresult == apsw.SQLITE_READONLY_DBMOVED:
+        case apsw.ReadOnlyError() if _extended(error) == apsw.SQLITE_READONLY_DBMOVED:
             return DatabaseError(
                 f"The database {label} was moved, replaced or deleted while it was in use.",
                 "Put it back, then try again; nothing was changed.",
@@ -90,6 +90,11 @@ def explain(error: apsw.Error, label: str) -> DatabaseError | Cancelled:
             )
         case _:
             return DatabaseError(f"SQLite refused to work on {label}: {_detail(error)}.")
+
+
+def _extended(error: apsw.Error) -> int:
+    """SQLite's extended code; 0 for what apsw itself raises."""
+    return int(getattr(error, "extendedresult", 0))
 
 
 def _detail(error: apsw.Error) -> str:
