@@ -15,11 +15,11 @@ from pathlib import Path
 
 import apsw
 
-from . import backfills, copies, peers, plans
+from . import backfills, copies, peers, plans, studio
 from .data import Place
 from .table import Row, printed
 
-PARTS = ("backfills", "boa", "lock", "reuse", "copy", "plans", "memory")
+PARTS = ("backfills", "boa", "lock", "reuse", "copy", "plans", "studio", "memory")
 
 
 def main() -> None:
@@ -66,6 +66,9 @@ def _rows(given: argparse.Namespace, place: Place, missing: dict[str, str]) -> I
         yield from plans.commands(place, runs)
         yield from plans.saves(place, runs)
         yield from plans.many_tables(place, runs)
+    if "studio" in given.only:
+        yield from studio.first_paint(place, runs)
+        yield from studio.keys(place, rows)
     if "memory" in given.only:
         large = 10 * rows if given.ten_million else rows
         yield from backfills.memory(place, rows if given.ten_million else rows // 10, large)

@@ -78,6 +78,19 @@ def test_leaving_while_the_schema_loops_is_at_once(todos: Project) -> None:
         assert time.monotonic() - began < 3
 
 
+def test_the_frame_of_the_pane_with_the_focus_is_heavy(todos: Project) -> None:
+    with Terminal(todos.root) as terminal:
+        terminal.wait_for("4 changes", "┏━ 1 Plan")
+        titles = ("1 Plan", "2 Types", "3 Dry run", "4 Log")
+        for key in "432143":
+            terminal.press(key)
+            others = [f"╭─ {title}" for title in titles if title[0] != key]
+            focused = next(title for title in titles if title[0] == key)
+            terminal.wait_for(f"┏━ {focused}", *others)
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
 def test_the_first_paint_comes_early(todos: Project) -> None:
     best = 9.0
     for _ in range(3):

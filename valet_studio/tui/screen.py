@@ -9,6 +9,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -44,6 +45,10 @@ class MainScreen(Screen[None]):
         )
         for action in ACTIONS
     ]
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """As the base class has it, but that panes draw their own frames: all four need not be drawn
+    anew where the focus goes from one to another."""
 
     def __init__(self) -> None:
         super().__init__()
