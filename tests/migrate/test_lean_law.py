@@ -13,6 +13,7 @@ from schema_strategies import schemas, to_typescript
 from support import Project, last, never, schema_of
 
 from valet_studio.database.target import open_target
+from valet_studio.errors import MigrationFailed
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import Report
@@ -132,6 +133,34 @@ def test_what_could_differ_on_a_lean_copy_gets_a_full_one(
     assert lean.copied is not None
     assert lean.copied.kind == kind
     assert timeless(lean) == timeless(full)
+
+
+def test_an_id_is_looked_for_in_the_table_that_it_names(project: Project) -> None:
+    tables = "a: defineTable({{ x: v.string() }}), b: defineTable({{ of: {} }}),"
+    project.push(schema_of(tables.format("v.optional(v.string())")))
+    project.sql("INSERT INTO a (_id, x) VALUES ('1', 'x')")
+    project.sql("INSERT INTO b (_id, of) VALUES ('1', '1'), ('2', 'nobody')")
+    project.write(schema_of(tables.format("v.id('a')")))
+    full, _ = rehearsed(project, nothing)
+    lean, _ = rehearsed(project, everything)
+    assert lean.status == "rejected"
+    assert lean.plan.changes[0].examples == ("2",)
+    assert lean.copied is not None
+    assert (lean.copied.kind, lean.copied.tables) == ("lean", ("a", "b"))
+    assert timeless(lean) == timeless(full)
+
+
+@pytest.mark.parametrize("limit", [nothing, everything])
+def test_a_foreign_key_that_a_backfill_breaks_is_found(
+    project: Project, limit: Callable[[int], int]
+) -> None:
+    project.push(schema_of("a: defineTable({ x: v.string() }),"))
+    project.sql("CREATE UNIQUE INDEX by_x ON a (x)")
+    project.sql("INSERT INTO a (_id, x) VALUES ('1', 'x')")
+    project.sql("CREATE TABLE c (of TEXT REFERENCES a (x)); INSERT INTO c VALUES ('x')")
+    project.write(schema_of("a: defineTable({ x: v.string() }).backfill('x', (r) => r._id),"))
+    with pytest.raises(MigrationFailed, match="foreign key"):
+        rehearsed(project, limit)
 
 
 def earlier(table: Table, fields: int) -> Table:
