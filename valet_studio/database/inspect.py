@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import apsw
 
@@ -63,22 +63,37 @@ def inspect(connection: apsw.Connection) -> DatabaseState:
     Raises:
         apsw.Error: to be translated by `database_errors`; `FileTarget.reading` does so.
     """
+    global _last
     with connection:  # one read transaction, so that all parts are of the same moment
-        entries = [
-            _Entry(*row)
-            for row in connection.execute(
-                "SELECT type, name, tbl_name, sql FROM main.sqlite_master "
-                "WHERE sql IS NOT NULL ORDER BY rowid"
-            )
-            if not row[2].startswith("_litestream_")
-            and not fold(row[1]).startswith("sqlite_")
-            and not layout.is_side_table(row[2])
-        ]
+        rows = connection.execute(
+            "SELECT type, name, tbl_name, sql FROM main.sqlite_master "
+            "WHERE sql IS NOT NULL ORDER BY rowid"
+        ).fetchall()
         meta = layout.read_meta(connection)
-        tables = _tables(connection, entries)
+        looked, before, known = _last
+        is_known = before == meta and looked == rows
+        state = known if known and is_known else _state(connection, rows, meta)
+        _last = (rows, meta, state)
+    return state
+
+
+_last: tuple[list[Any], Mapping[str, str], DatabaseState | None] = ([], {}, None)
+"""Catalogue and bookkeeping at the last look, and what they were found to mean."""
+
+
+def _state(
+    connection: apsw.Connection, rows: Iterable[Any], meta: Mapping[str, str]
+) -> DatabaseState:
+    entries = [
+        _Entry(*row)
+        for row in rows
+        if not row[2].startswith("_litestream_")
+        and not fold(row[1]).startswith("sqlite_")
+        and not layout.is_side_table(row[2])
+    ]
     problems: list[Problem] = []
     return DatabaseState(
-        tables=tables,
+        tables=_tables(connection, entries),
         applied=_applied(meta, problems),
         applied_hash=meta.get(layout.SCHEMA_HASH) or None,
         kept=_kept(meta, problems),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from valet_studio.plan import sql
@@ -53,6 +53,18 @@ class TableBefore:
         return next((e for e in self.past if fold(e.field.name) == fold(name)), None)
 
 
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What the bookkeeping tells of one table."""
+
+    table: Table
+    """As the last schema declared it; without fields where it did not."""
+    kept: Table | None
+    """Fields of schemas before that."""
+    declared: bool
+    recorded: bool
+
+
 class Before:
     """One state of a database, looked up by name as SQLite does."""
 
@@ -62,7 +74,8 @@ class Before:
         self._virtual = {n: t for n, t in self._found.items() if t.kind == "virtual"}
         self._indexes = {fold(i.name): t.name for t in state.tables for i in t.indexes}
         self._ran = {fold(key): digest for key, digest in state.backfills.items()}
-        self._tables = {fold(t.name): t for t in self._past_tables()}
+        self._past = {fold(past.table.name): past for past in self._past_tables()}
+        self._tables: dict[str, TableBefore] = {}
 
     def state_of(self, name: str) -> TableState | None:
         """The table, virtual table or view of that name."""
@@ -70,15 +83,31 @@ class Before:
 
     def table(self, name: str) -> TableBefore | None:
         """What earlier schemas declared under that name."""
-        return self._tables.get(fold(name))
+        key = fold(name)
+        if key not in self._past:
+            return None
+        if key not in self._tables:
+            self._tables[key] = self._table_before(self._past[key])
+        return self._tables[key]
 
-    def tables(self) -> Iterator[TableBefore]:
-        """All declared tables that still stand, those of the last schema first."""
-        return (t for t in self._tables.values() if t.standing)
+    def tables(self, but: Collection[str] = frozenset()) -> Iterator[TableBefore]:
+        """All declared tables that still stand, those of the last schema first.
+
+        Args:
+            but: Folded names of tables to leave out.
+        """
+        for name in self._past:
+            if name not in but:
+                found = self.table(name)
+                if found is not None and found.standing:
+                    yield found
 
     def dropped(self) -> Iterator[TableBefore]:
         """Tables of the last schema that are not there."""
-        return (t for t in self._tables.values() if not t.standing and t.declared)
+        for name, past in self._past.items():
+            held = self._found.get(name)
+            if past.declared and (held is None or held.kind != "table"):
+                yield self._table_before(past)
 
     def backfill_digest(self, key: str) -> str | None:
         """Digest of the backfill recorded under the key; None where none ran."""
@@ -104,7 +133,7 @@ class Before:
             if sql.is_search_name(found.name, table)
         }
 
-    def _past_tables(self) -> Iterator[TableBefore]:
+    def _past_tables(self) -> Iterator[_Past]:
         kept = {fold(t.name): t for t in self.state.kept}
         if self.state.applied is not None:
             declared: tuple[Table, ...] = self.state.applied.tables
@@ -116,14 +145,13 @@ class Before:
         names = set()
         for table in declared:
             names.add(fold(table.name))
-            yield self._past_table(table, kept.get(fold(table.name)), True, recorded)
+            yield _Past(table, kept.get(fold(table.name)), True, recorded)
         for table in self.state.kept:
             if fold(table.name) not in names:
-                yield self._past_table(Table(table.name), table, False, False)
+                yield _Past(Table(table.name), table, False, False)
 
-    def _past_table(
-        self, table: Table, kept: Table | None, declared: bool, recorded: bool
-    ) -> TableBefore:
+    def _table_before(self, told: _Past) -> TableBefore:
+        table, kept = told.table, told.kept
         found = self._found.get(fold(table.name))
         columns = {fold(c.name) for c in found.columns} if found and found.kind == "table" else None
         here = columns if columns is not None else set()
@@ -138,8 +166,8 @@ class Before:
             name=table.name,
             past=tuple(past),
             missing=tuple(f for f in table.fields if fold(f.name) not in here),
-            sync=table.sync if recorded else None,
-            declared=declared,
+            sync=table.sync if told.recorded else None,
+            declared=told.declared,
             standing=columns is not None,
         )
 

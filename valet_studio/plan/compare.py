@@ -36,7 +36,10 @@ def compare(schema: Schema, state: DatabaseState, *, strict: bool = False) -> Pl
         The plan; its counts are filled in by `plan.measure`.
     """
     before = Before(state)
-    views = [TableView(table, before, strict) for table in schema.tables]
+    settled = _settled(schema, state)
+    views = [
+        TableView(table, before, strict) for table in schema.tables if table.name not in settled
+    ]
     changes: list[AnyChange] = []
     for view in views:
         changes += creation(view)
@@ -53,7 +56,8 @@ def compare(schema: Schema, state: DatabaseState, *, strict: bool = False) -> Pl
         changes += sync_changes(view)
     for view in views:
         changes += backfills(view)
-    changes += drift(schema, before)
+    changes += drift(schema, before, settled)
+    _remember(schema, state, changes)
     digest = schema_hash(schema)
     return Plan(
         schema_hash=digest,
@@ -62,6 +66,30 @@ def compare(schema: Schema, state: DatabaseState, *, strict: bool = False) -> Pl
         changes=tuple(changes),
         warnings=(*state.problems, *_warnings(schema, before)),
     )
+
+
+_last: tuple[DatabaseState | None, dict[str, Table]] = (None, {})
+"""The last state that was compared, and the tables for which nothing had to be said of it."""
+
+
+def _settled(schema: Schema, state: DatabaseState) -> frozenset[str]:
+    """Names of tables that were compared with this very state before, to no change.
+
+    A save changes a table or two of hundreds; what a table's comparison finds depends on no other
+    table's declaration.
+    """
+    compared, tables = _last
+    if compared is not state:
+        return frozenset()
+    return frozenset(t.name for t in schema.tables if tables.get(t.name) == t)
+
+
+def _remember(schema: Schema, state: DatabaseState, changes: list[AnyChange]) -> None:
+    global _last
+    changed = {change.table for change in changes}
+    # A backfill's digest is no part of the state's structure alone: it is always looked at.
+    quiet = {t.name: t for t in schema.tables if t.name not in changed and not t.backfills}
+    _last = (state, quiet)
 
 
 def kept_after(schema: Schema, state: DatabaseState) -> tuple[Table, ...]:
@@ -86,8 +114,8 @@ def _fingerprint(digest: str, state: DatabaseState) -> str:
 
 def _removed_tables(schema: Schema, before: Before) -> Iterator[AnyChange]:
     declared = {fold(t.name) for t in schema.tables}
-    for past in before.tables():
-        if fold(past.name) not in declared and past.declared:
+    for past in before.tables(but=declared):
+        if past.declared:
             yield RemoveTable(
                 table=past.name,
                 risk=Risk.WARNING,

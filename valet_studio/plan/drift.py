@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from valet_studio.errors import Location
 from valet_studio.plan import sentences as say
@@ -14,8 +14,16 @@ from valet_studio.schema.names import fold
 from valet_studio.schema.state import TableState
 
 
-def drift(schema: Schema, before: Before) -> Iterator[Drift]:
-    """One change for each thing that is unexplained, or that is recorded and missing."""
+def drift(
+    schema: Schema, before: Before, settled: Collection[str] = frozenset()
+) -> Iterator[Drift]:
+    """One change for each thing that is unexplained, or that is recorded and missing.
+
+    Args:
+        schema: The schema as written.
+        before: The database as it stands.
+        settled: Names of declared tables of which it is known that there is nothing to say.
+    """
     declared = {fold(t.name): t for t in schema.tables}
     for past in before.dropped():
         if before.state_of(past.name) is None:
@@ -28,7 +36,8 @@ def drift(schema: Schema, before: Before) -> Iterator[Drift]:
             )
     for found in before.state.tables:
         table = declared.get(fold(found.name))
-        past_table = before.table(found.name)
+        if table is not None and table.name in settled:
+            continue
         if found.kind == "shadow":
             continue  # hangs on its virtual table, which is told of
         if found.kind == "view":
@@ -40,7 +49,7 @@ def drift(schema: Schema, before: Before) -> Iterator[Drift]:
                 )
         elif table is not None:
             yield from _table_drift(table, found, before)
-        elif past_table is None:
+        elif before.table(found.name) is None:
             yield _drift(found.name, f"Table {found.name} is in the database, but in no schema.")
 
 
