@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from support import EVERYWHERE, Project, fill_todos, never, schema_of
+from support import EVERYWHERE, ON_FILES, Project, fill_todos, never, schema_of
 
 from valet_studio import pipeline
 from valet_studio.errors import Cancelled, PlanIsStale
@@ -75,7 +75,7 @@ def test_a_backfill_sees_what_an_earlier_one_of_the_same_push_wrote(
     assert {sample.after for sample in again.backfills[1].samples} == {5}
 
 
-@EVERYWHERE
+@ON_FILES
 def test_retrying_reads_only(failed: tuple[Project, Report]) -> None:
     project, report = failed
     before, files = digest(project), set(project.database.parent.iterdir())

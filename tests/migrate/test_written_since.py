@@ -7,7 +7,7 @@ import sys
 
 import apsw
 import pytest
-from support import EVERYWHERE, Project, fill_todos, never, schema_of, seed_blocks
+from support import ON_FILES, Project, fill_todos, never, schema_of, seed_blocks
 
 from valet_studio import pipeline
 from valet_studio.database.target import open_target
@@ -39,13 +39,13 @@ def todos(request: pytest.FixtureRequest, project: Project) -> Project:
     return project
 
 
-@EVERYWHERE
+@ON_FILES
 def test_the_migrations_own_work_does_not_count(todos: Project) -> None:
     assert todos.sql("SELECT count(priorityNum) FROM todos") == [(20,)]
     assert written(todos) == ()
 
 
-@EVERYWHERE
+@ON_FILES
 def test_documents_are_counted_by_what_became_of_them(todos: Project) -> None:
     todos.sql("INSERT INTO todos (_id, title) VALUES ('new', 'a')")
     todos.sql("UPDATE todos SET title = 'b' WHERE _id = 'new'")
@@ -63,7 +63,7 @@ def test_a_document_deleted_and_made_again_is_updated(todos: Project) -> None:
     assert written(todos) == (TableWrites("todos", updated=1),)
 
 
-@EVERYWHERE
+@ON_FILES
 def test_writes_before_the_migration_do_not_count(todos: Project) -> None:
     todos.sql("DELETE FROM todos WHERE _id = 't0001'")
     text = todos.schema_path.read_text()
@@ -89,7 +89,7 @@ def test_a_table_that_is_gone_counts_as_deleted(project: Project) -> None:
     assert written(project) == (TableWrites("a", deleted=1),)
 
 
-@EVERYWHERE
+@ON_FILES
 def test_an_overwriting_backfill_does_not_count_in_an_untracked_table(project: Project) -> None:
     project.push(schema_of("    a: defineTable({ x: v.number() }),"))
     project.sql("INSERT INTO a (_id, x) VALUES ('1', 1), ('2', 2)")
@@ -110,7 +110,7 @@ def test_ids_in_the_order_of_bytes_and_of_many_types(project: Project) -> None:
     assert written(project) == (TableWrites("a", updated=1, deleted=1),)
 
 
-@EVERYWHERE
+@ON_FILES
 def test_counting_changes_nothing(todos: Project) -> None:
     todos.sql("INSERT INTO todos (_id) VALUES ('new')")
     files = {p: p.read_bytes() for p in (todos.root / ".valet").rglob("*") if p.is_file()}
@@ -118,7 +118,7 @@ def test_counting_changes_nothing(todos: Project) -> None:
     assert files == {p: p.read_bytes() for p in (todos.root / ".valet").rglob("*") if p.is_file()}
 
 
-@EVERYWHERE
+@ON_FILES
 def test_counting_can_be_cancelled(project: Project) -> None:
     project.push(schema_of("    a: defineTable({ x: v.number() }),"))
     project.sql(
@@ -130,14 +130,14 @@ def test_counting_can_be_cancelled(project: Project) -> None:
         pipeline.written_since(project.settings, lambda: True)
 
 
-@EVERYWHERE
+@ON_FILES
 def test_nothing_to_undo_is_a_sentence(project: Project) -> None:
     project.sql("CREATE TABLE a (b)")
     with pytest.raises(StudioError, match="nothing to undo"):
         written(project)
 
 
-@EVERYWHERE
+@ON_FILES
 def test_what_is_undone_twice_is_kept_twice(todos: Project) -> None:
     first = pipeline.undo(todos.settings)
     todos.apply()

@@ -109,10 +109,17 @@ def run(*arguments: str) -> Any:
 def test_the_server_says_which_schema_it_holds(todos: Project, served: Served) -> None:
     with connect(served.url.replace("http", "ws") + "/api/sync") as socket:
         hello = {"type": "Hello", "protocolVersion": 4, "schemaHash": todos.meta()["schema_hash"]}
-        assert json.loads(socket.recv(timeout=5)) == hello
+        (at,) = todos.sql("SELECT applied_at FROM _valet_history")[0]
+        last = {"id": 1, "appliedAt": at}
+        assert json.loads(socket.recv(timeout=5)) == {**hello, "migration": last}
         todos.push(BACKFILL)
         changed = json.loads(socket.recv(timeout=5))
-    assert changed == {**hello, "schemaHash": todos.meta()["schema_hash"]}
+    (at,) = todos.sql("SELECT applied_at FROM _valet_history WHERE id = 2")[0]
+    assert changed == {
+        **hello,
+        "schemaHash": todos.meta()["schema_hash"],
+        "migration": {"id": 2, "appliedAt": at},
+    }
 
 
 def test_a_replica_follows_with_equal_values(
@@ -221,7 +228,23 @@ def test_following_a_server_that_is_undone_it_is_told_so_and_changes_nothing(
         following.result(5)
     assert isinstance(trouble[0], ReplicaAhead)
     assert client.path.read_bytes() == before
+
+
+def test_pushed_again_after_an_undo_a_backfill_runs_again_on_the_replica(
+    todos: Project, served: Served, client: Client, server: Client
+) -> None:
+    """The schema is the one that the replica holds, but documents changed in between."""
+    todos.push(BACKFILL)
+    client.connect()
+    pipeline.undo(todos.with_(server=served.url, deploy_key=served.key).settings)
+    for side in (server, client):
+        side.sql("UPDATE todos SET priority = 'high' WHERE _id = 't0003'")
     todos.apply()
+    todos.sql("UPDATE _valet_history SET applied_at = '2099-01-01T00:00:00+00:00' WHERE id = 2")
+    assert client.connect().status == "migrated"
+    assert client.sql("SELECT priorityNum FROM todos WHERE _id = 't0003'") == [(3,)]
+    values = 'SELECT _id, priority, "priorityNum" FROM todos ORDER BY _id'
+    assert client.sql(values) == server.sql(values)
     assert client.connect().status == "in_sync"
 
 

@@ -129,7 +129,9 @@ def test_schema_and_history(todos: Project, served: Served) -> None:
 
 
 POSTS = ["/api/schema", "/api/schema/plan", "/api/schema/dry-run"]
-ASKING = ["/api/schema/retry", "/api/touched", "/api/documents", "/api/undo"]
+ASKING = [
+    *("/api/schema/retry", "/api/touched", "/api/documents", "/api/undo", "/api/backfill/reset")
+]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from valet_studio import report
 from valet_studio.commands.console import complain, interruptible, say
 from valet_studio.commands.runs import EXIT_CODES
-from valet_studio.commands.upkeep import undone_text
+from valet_studio.commands.upkeep import armed_text, undone_text
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError, Unsupported
 from valet_studio.migrate.events import Report
+from valet_studio.migrate.reruns import BackfillReset
+from valet_studio.migrate.undo import UndoReport
 from valet_studio.remote.target import is_server
 
 if TYPE_CHECKING:
@@ -111,4 +113,10 @@ def _key_in(path: Path) -> str:
 
 
 def _pushed(done: Done) -> None:
-    say(report.push_text(done) if isinstance(done, Report) else undone_text(done))
+    match done:
+        case Report():
+            say(report.push_text(done))
+        case UndoReport():
+            say(undone_text(done))
+        case BackfillReset():
+            say(armed_text(done.table, done.column))

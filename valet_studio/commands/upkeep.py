@@ -142,14 +142,19 @@ def reset_backfill(settings: Settings, name: str) -> int:
     for cut in range(1, len(parts)):
         table, column = ".".join(parts[:cut]), ".".join(parts[cut:])
         if pipeline.reset_backfill(settings, table, column):
-            say(
-                f"The backfill of {table}.{column} is armed again: the next push runs it for "
-                "every document.\n"
-            )
+            say(armed_text(table, column))
             return 0
     raise StudioError(
         f"No backfill of {name} has run on {settings.database}, so there is nothing to reset.",
         "`valet-studio plan` lists the backfills that the next push will run.",
+    )
+
+
+def armed_text(table: str, column: str) -> str:
+    """What a reset leads to."""
+    return (
+        f"The backfill of {table}.{column} is armed again: the next push runs it for every "
+        "document.\n"
     )
 
 

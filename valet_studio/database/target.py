@@ -84,6 +84,25 @@ class FileTarget:
             finally:
                 connection.close(True)
 
+    @contextmanager
+    def transaction(self) -> Iterator[apsw.Connection]:
+        """A writing connection that holds the write lock from the start; committed at the end of
+        the block, rolled back where that raises.
+
+        Raises:
+            DatabaseBusy: another process holds the lock.
+            DatabaseError: the file cannot be written.
+        """
+        with database_errors(self.label), self.writing() as connection:
+            # Not apsw's own context manager: it keeps other threads from running while it waits.
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
     def _refuse_directory(self) -> None:
         if self.path.is_dir():
             raise DatabaseError(

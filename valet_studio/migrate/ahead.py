@@ -7,7 +7,7 @@ since; only then every batch is compared with what it was, and computed again wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeAlias
@@ -21,6 +21,7 @@ from valet_studio.migrate.computed import Computed
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted
+from valet_studio.migrate.reruns import armed_again
 from valet_studio.plan.changes import AddColumn, Plan, RunBackfill
 from valet_studio.plan.compare import compare
 from valet_studio.schema.model import Schema
@@ -73,18 +74,22 @@ def look_ahead(
     cancelled: IsCancelled,
     *,
     strict: bool = False,
+    again: Collection[str] = (),
     rehearsed: Mapping[tuple[str, str], Computed] | None = None,
 ) -> Iterator[Event]:
     """Fill `ahead` for this plan: compute its backfills, check its tables. Writes nothing.
 
     Values that a dry run computed are taken over where the documents are what they were then.
 
+    Args:
+        again: keys of backfills that are run although they ran before.
+
     Raises:
         Cancelled, DatabaseError: the database cannot be read.
         MigrationFailed: a table is damaged.
     """
     version = data_version(connection)
-    state = inspect(connection)
+    state = armed_again(inspect(connection), again)
     fresh = compare(schema, state, strict=strict)
     if fresh.fingerprint != plan.fingerprint or fresh.status != "pending":
         return  # The migration itself says so.

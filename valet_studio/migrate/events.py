@@ -167,7 +167,7 @@ class Report:
     history_id: int | None = None
     """The row of `_valet_history` that records it; None for a dry run."""
     snapshot: str | None = None
-    """Where the database as it was before is kept; None for a dry run and behind a server."""
+    """Where the database as it was before is kept; None for a dry run."""
     copied: Copied | None = None
     """What a dry run worked on; None for an apply."""
 

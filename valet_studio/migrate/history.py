@@ -100,6 +100,11 @@ def entries(connection: apsw.Connection) -> tuple[HistoryEntry, ...]:
     return tuple(HistoryEntry(*row) for row in rows)
 
 
+def last_completed(connection: apsw.Connection) -> MigrationId | None:
+    """The last migration whose backfills are all done."""
+    return next((entry.identity for entry in entries(connection) if entry.hash_after), None)
+
+
 def schema_at(connection: apsw.Connection, migration: int) -> Schema:
     """The schema that a migration applied.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -34,6 +34,7 @@ from valet_studio.migrate.events import (
     TableRows,
 )
 from valet_studio.migrate.history import record
+from valet_studio.migrate.reruns import armed_again, note_runs
 from valet_studio.plan.changes import (
     AddColumn,
     AnyChange,
@@ -46,7 +47,6 @@ from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
 from valet_studio.schema.document import schema_hash, table_to_document, to_document
 from valet_studio.schema.model import Schema
 from valet_studio.schema.state import DatabaseState, backfill_key
-
 
 _CACHE_KIB = 32 * 1024
 """Memory for pages: batches that were read ahead are still there when they are written."""
@@ -69,6 +69,11 @@ class _Run:
     def failed(self) -> bool:
         return any(report.failed for report in self.backfills)
 
+    @property
+    def filled(self) -> set[str]:
+        """Keys of the backfills that succeeded."""
+        return {backfill_key(r.table, r.column) for r in self.backfills if not r.failed}
+
     def execute(self, sql: str) -> StatementRun:
         began = time.perf_counter()
         self.connection.execute(sql)
@@ -85,6 +90,8 @@ def migrate(
     *,
     strict: bool = False,
     before_changes: Callable[[apsw.Connection], None] = lambda _connection: None,
+    completed: Callable[[apsw.Connection], None] = lambda _connection: None,
+    again: Collection[str] = (),
     ahead: Ahead | None = None,
     kept: ByColumn | None = None,
 ) -> Generator[Event, None, None]:
@@ -93,6 +100,8 @@ def migrate(
     Args:
         before_changes: runs once the write lock is held and it is certain that something will
             be done: the place to keep a snapshot.
+        completed: runs before COMMIT, unless a backfill failed.
+        again: keys of backfills that are run although they ran before.
         ahead: what was computed before the lock was taken.
         kept: gets the values of every backfill that succeeds.
 
@@ -105,7 +114,7 @@ def migrate(
     run = _Run(connection)
     ahead = ahead or Ahead()
     with _transaction(connection, cancelled):
-        state = inspect(connection)
+        state = armed_again(inspect(connection), again)
         fresh = compare(schema, state, strict=strict)
         if fresh.fingerprint != plan.fingerprint:
             raise PlanIsStale(
@@ -140,6 +149,9 @@ def migrate(
             rows=sum(report.updated for report in run.backfills),
             seconds=run.seconds,
         )
+        note_runs(connection, run.filled, history_id)
+        if not run.failed:
+            completed(connection)
         tables = _verify(run, schema, rows_before, violations_before, strict)
         yield PhaseStarted("commit")
     yield Report(

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from valet_studio.database.ask import ask
-from valet_studio.database.errors import database_errors
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
 from valet_studio.migrate import rehearsal, versions
@@ -21,6 +20,7 @@ from valet_studio.migrate.apply import apply
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import Event, IsCancelled
 from valet_studio.migrate.history import HistoryEntry, MigrationId, entries, schema_at
+from valet_studio.migrate.reruns import reset_backfill
 from valet_studio.migrate.retry import rehearse_documents
 from valet_studio.migrate.touched import Touched, Wanted, documents, touched
 from valet_studio.migrate.undo import UndoReport, undo
@@ -30,7 +30,6 @@ from valet_studio.plan.changes import Plan
 from valet_studio.plan.compare import compare
 from valet_studio.plan.measure import answered, questions
 from valet_studio.schema.model import Json, Schema
-from valet_studio.schema.state import backfill_key
 from valet_studio.typescript.limits import Limits
 
 Documents: TypeAlias = Mapping[str, Sequence[str]]
@@ -209,11 +208,5 @@ class LocalTarget:
         return undo(self.file, cancelled, migration)
 
     def reset_backfill(self, table: str, column: str) -> bool:
-        """Forget that a backfill ran; False where it never had."""
-        key = backfill_key(table, column)
-        with self.file.reading() as connection:
-            if key not in inspect(connection).backfills:
-                return False
-        with database_errors(self.file.label), self.file.writing() as connection:
-            connection.execute('DELETE FROM "_valet_meta" WHERE "key" = ?', (key,))
-        return True
+        """Forget that a backfill ran; False where it never had. See `migrate.reruns`."""
+        return reset_backfill(self.file, table, column).armed

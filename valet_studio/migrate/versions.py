@@ -14,7 +14,8 @@ import apsw
 
 from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import read_meta, write_meta
-from valet_studio.migrate.history import entries
+from valet_studio.migrate.history import HistoryEntry, MigrationId, entries
+from valet_studio.migrate.reruns import runs_between
 from valet_studio.schema.document import schema_hash, to_document
 from valet_studio.schema.model import Json
 
@@ -28,8 +29,11 @@ class Position:
 
     hash: str | None = None
     """Its own schema hash; None for a replica that holds none yet."""
-    history_id: int | None = None
+    migration: MigrationId | None = None
     """The server's migration that brought it; None where that is not known."""
+    noted: bool = False
+    """Whether the server itself said so. Else it is read off the replica's own history, which is
+    the server's where the replica is a copy of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,10 @@ class Version:
     hash: str
     document: dict[str, Json]
     """Its schema.json."""
+    applied_at: str | None = None
+    """None where the history does not hold it."""
+    backfills: tuple[str, ...] = ()
+    """Keys of the backfills that it ran, also of those that had run before and were reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +60,53 @@ class Versions:
     """Whether the database ever held the position's schema; if not, it is ahead, or astray."""
     after: tuple[Version, ...] = ()
     """In the order in which they were pushed; the last one is what holds now."""
+    migration: MigrationId | None = None
+    """The last one that completed; None where there is none."""
 
 
 def after(connection: apsw.Connection, position: Position) -> Versions:
     """What was pushed after a position. Reads only."""
     with connection:
         now = inspect(connection).applied_hash
-        if now is None or now == position.hash:
-            return Versions(now, position.hash is None or now == position.hash)
         completed = [entry for entry in reversed(entries(connection)) if entry.hash_after]
-        held = [e.id for e in completed if e.hash_after == position.hash]
-        if position.hash is not None and not held:
-            return Versions(now, known=False)
-        exact = position.history_id if position.history_id in held else None
-        start = 0 if position.hash is None else exact or held[-1]
+        last = completed[-1].identity if completed else None
+        start = _start(completed, position, now)
+        if start is None:
+            return Versions(now, known=False, migration=last)
         wanted = [entry for entry in completed if entry.id > start]
         if position.hash is None:
             # A replica without a schema holds no document that a skipped backfill could set.
             wanted = wanted[-1:]
-        found = tuple(
-            Version(entry.id, entry.hash_after or "", _document(connection, entry.id))
-            for entry in wanted
-        )
-        if not found or found[-1].hash != now:
-            found = (*found, *_unrecorded(connection, now))
-    return Versions(now, known=True, after=found)
+        found = []
+        for entry in wanted:
+            ran = runs_between(connection, start, entry.id)
+            document = _document(connection, entry.id)
+            found.append(Version(entry.id, entry.hash_after or "", document, entry.applied_at, ran))
+            start = entry.id
+        reached = found[-1].hash if found else position.hash
+        if now is not None and reached != now:
+            found += _unrecorded(connection, now)
+    return Versions(now, known=True, after=tuple(found), migration=last)
+
+
+def _start(completed: list[HistoryEntry], position: Position, now: str | None) -> int | None:
+    """The migration after which a replica goes on; None where it is ahead, or astray."""
+    newest = completed[-1] if completed else None
+    if position.hash is None or newest is None:
+        return 0 if position.hash in (None, now) else None
+    held = [entry for entry in completed if entry.hash_after == position.hash]
+    at = position.migration
+    exact = next((entry for entry in held if at is not None and entry.is_it(at)), None)
+    if exact is not None:
+        return exact.id
+    if at is not None and position.noted and held:
+        if newest.id < at.id and newest.applied_at <= (at.applied_at or ""):
+            return None
+        # Undone and pushed again: what that ran may have met other documents than before.
+        return held[-1].id - 1
+    if now == position.hash:
+        return newest.id
+    return held[-1].id if held else None
 
 
 def position_of(connection: apsw.Connection) -> Position:
@@ -86,15 +116,19 @@ def position_of(connection: apsw.Connection) -> Position:
         noted = json.loads(read_meta(connection).get(POSITION, "null"))
     except ValueError:
         noted = None
-    if isinstance(noted, dict) and noted.get("hash") == own and isinstance(noted.get("id"), int):
-        return Position(own, noted["id"])
-    return Position(own)
+    if isinstance(noted, dict) and noted.get("hash") == own:
+        number, at = noted.get("id"), noted.get("applied_at")
+        if isinstance(number, int):
+            known = isinstance(at, str)
+            return Position(own, MigrationId(number, at if known else None), noted=known)
+    held = [entry.identity for entry in entries(connection) if entry.hash_after == own]
+    return Position(own, held[0] if held else None)
 
 
 def note_position(connection: apsw.Connection, version: Version) -> None:
     """Record that a replica holds a version; within the transaction that brings it there."""
-    note = json.dumps({"hash": version.hash, "id": version.history_id})
-    write_meta(connection, POSITION, note)
+    note = {"hash": version.hash, "id": version.history_id, "applied_at": version.applied_at}
+    write_meta(connection, POSITION, json.dumps(note))
 
 
 def _document(connection: apsw.Connection, history_id: int) -> dict[str, Json]:

@@ -11,9 +11,10 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from valet_studio.errors import Cancelled, ServerError, StudioError, Unsupported
+from valet_studio.errors import Cancelled, ServerError, StudioError
 from valet_studio.migrate.events import Event, IsCancelled, Outcome, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
+from valet_studio.migrate.reruns import BackfillReset
 from valet_studio.migrate.target import DatabaseInfo, Documents
 from valet_studio.migrate.touched import Touched, Wanted
 from valet_studio.migrate.undo import UndoReport
@@ -186,9 +187,10 @@ class ServerTarget:
 
     def versions(self, position: Position) -> Versions:
         """The schemas that were pushed after a replica's position."""
-        query = {"since": position.hash or ""}
-        if position.history_id is not None:
-            query["history_id"] = str(position.history_id)
+        query = {"since": position.hash or "", "noted": _flag(position.noted)}
+        if position.migration is not None:
+            query["history_id"] = str(position.migration.id)
+            query["applied_at"] = position.migration.applied_at or ""
         told = self._mapping(self.server.get("/api/schema", _never, **query))
         found = told.get("versions")
         now = told.get("schema_hash")
@@ -223,12 +225,15 @@ class ServerTarget:
         return replace(report, label=self.label, on_server=True)
 
     def reset_backfill(self, table: str, column: str) -> bool:
-        """Refused: a push server offers no way to re-arm a backfill."""
-        raise Unsupported(
-            f"{self.label} is a server, and backfill reset works on database files only.",
-            f"Run `valet-studio backfill reset {table}.{column} --db FILE` where the server's "
-            "database file is.",
-        )
+        """Let the server forget that a backfill ran; False where it never had."""
+        push = uuid4().hex
+        body: Json = {"table": table, "column": column}
+        try:
+            done = self._told(BackfillReset, "/api/backfill/reset", body, _never, push=push)
+        except (AnswerLost, Cancelled) as reason:
+            self._became(reason, "reset", "/api/schema", push=push, brief="1")
+            return True
+        return done.armed
 
     def _plan(self, schema: Schema, cancelled: IsCancelled, **query: str) -> Plan:
         told = self.server.post("/api/schema/plan", _body(to_document(schema)), cancelled, **query)

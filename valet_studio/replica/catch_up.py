@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
+from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import ServerError, StudioError
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.noted import apply_noting
-from valet_studio.migrate.target import LocalTarget
+from valet_studio.migrate.reruns import armed_again
 from valet_studio.migrate.versions import Position, Version, Versions, note_position, position_of
+from valet_studio.plan.compare import compare
 from valet_studio.schema.model import Schema
 from valet_studio.schema.received import ReceivedSchemas
+from valet_studio.schema.state import backfill_key
 from valet_studio.typescript.limits import Limits
 
 
@@ -35,7 +38,7 @@ def check_known(file: FileTarget, server: str, versions: Versions) -> None:
     """
     if not versions.known:
         raise ReplicaAhead(
-            f"{file.label} is ahead of {server}: it holds a schema that the server does not know. "
+            f"{file.label} is ahead of {server}: it holds what the server does not know. "
             "Nothing was changed.",
             "The server was put back to an earlier state, or it is another one. Bring it forward, "
             "or begin with a fresh replica.",
@@ -46,13 +49,13 @@ def check_known(file: FileTarget, server: str, versions: Versions) -> None:
 
 
 def missing(server: str, position: Position, versions: Versions) -> bool:
-    """Whether the server is at another schema than the replica.
+    """Whether the server holds what the replica lacks.
 
     Raises:
         ServerError: it is, and does not say at which.
     """
     if versions.hash == position.hash:
-        return False
+        return bool(versions.after)
     if not versions.after:
         raise _unrecorded(server)
     return True
@@ -83,13 +86,39 @@ def catch_up(
     """
     for version in versions:
         schema = schemas.judge(dict(version.document))
-        plan = LocalTarget(file).plan(schema, strict=False)
         note = partial(note_position, version=version)
-        events = apply_noting(file, schema, plan, cancelled, note, limits=limits, snapshot=False)
-        for event in events:
+        again = _again(schema, version)
+        with file.reading() as connection:
+            plan = compare(schema, armed_again(inspect(connection), again))
+        for event in apply_noting(
+            file,
+            schema,
+            plan,
+            cancelled,
+            limits=limits,
+            snapshot=False,
+            completed=note,
+            again=again,
+        ):
             yield event
             if isinstance(event, Report) and event.status in ("failed", "rejected"):
                 return
+            if isinstance(event, Report) and event.status == "noop":
+                with file.transaction() as connection:
+                    note(connection)
+
+
+def _again(schema: Schema, version: Version) -> tuple[str, ...]:
+    """Keys of the backfills that the server ran with a version and that its schema still has.
+
+    The replica runs them too, also those that it ran before: they were reset on the server.
+    """
+    declared = {
+        backfill_key(table.name, backfill.column)
+        for table in schema.tables
+        for backfill in table.backfills
+    }
+    return tuple(key for key in version.backfills if key in declared)
 
 
 def last_schema(versions: tuple[Version, ...], schemas: ReceivedSchemas) -> Schema | None:

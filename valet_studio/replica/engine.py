@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, ServerError, StudioError, Unsupported
 from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.history import MigrationId
 from valet_studio.remote.target import ServerTarget
 from valet_studio.replica.catch_up import catch_up, check_known, missing, where
 from valet_studio.schema.received import ReceivedSchemas
@@ -103,8 +104,8 @@ class SyncEngine:
         while not cancelled():
             try:
                 with closing(self._hellos(cancelled)) as hellos:
-                    for schema_hash in hellos:
-                        yield self._follow_to(schema_hash, cancelled, told)
+                    for hello in hellos:
+                        yield self._follow_to(hello, cancelled, told)
                         failures = 0
             except Cancelled:
                 return
@@ -117,11 +118,12 @@ class SyncEngine:
                 time.sleep(_POLL_SECONDS)
 
     def _follow_to(
-        self, schema_hash: str | None, cancelled: IsCancelled, told: Callable[[Event], object]
+        self, hello: _Hello, cancelled: IsCancelled, told: Callable[[Event], object]
     ) -> Connected:
         position = where(self._file)
-        if schema_hash == position.hash:
-            return Connected("in_sync", schema_hash)
+        same = hello.migration is None or hello.migration == position.migration
+        if hello.schema_hash == position.hash and same:
+            return Connected("in_sync", position.hash)
         label = self._server.label
         versions = self._server.versions(position)
         check_known(self._file, label, versions)
@@ -132,18 +134,20 @@ class SyncEngine:
             self._file, versions.after, self._schemas, cancelled, limits=self._limits
         ):
             told(event)
-            if isinstance(event, Report):
+            if isinstance(event, Report) and event.status != "noop":
                 reports.append(event)
+        if not reports:
+            return Connected("in_sync", where(self._file).hash)
         status: Status = "migrated"
-        if reports and reports[-1].status in ("failed", "rejected"):
+        if reports[-1].status in ("failed", "rejected"):
             status = cast("Status", reports[-1].status)
         return Connected(status, where(self._file).hash, tuple(reports))
 
     def _hellos(self, cancelled: IsCancelled) -> Any:
-        """The schema hash of each `Hello`, as they come. A generator."""
+        """Each `_Hello`, as they come. A generator."""
         with self._connection() as connection:
             while True:
-                yield _schema_hash(self._server.label, self._received(connection, cancelled))
+                yield _hello(self._server.label, self._received(connection, cancelled))
 
     def _received(self, connection: ClientConnection, cancelled: IsCancelled) -> str | bytes:
         while True:
@@ -181,8 +185,17 @@ class SyncEngine:
             ) from error
 
 
-def _schema_hash(url: str, message: str | bytes) -> str | None:
-    """The schema hash of a `Hello`.
+@dataclass(frozen=True, slots=True)
+class _Hello:
+    """What a server says of the schema that it holds."""
+
+    schema_hash: str | None
+    migration: MigrationId | None
+    """The last one that completed; None where there is none, or the server does not say."""
+
+
+def _hello(url: str, message: str | bytes) -> _Hello:
+    """What a `Hello` says.
 
     Raises:
         ServerError: it is none, or one of another protocol.
@@ -200,4 +213,8 @@ def _schema_hash(url: str, message: str | bytes) -> str | None:
             f"{PROTOCOL_VERSION}.",
             "Use versions of server and client that belong together.",
         )
-    return schema_hash
+    last = hello.get("migration")
+    number, at = (last.get("id"), last.get("appliedAt")) if isinstance(last, dict) else (None, None)
+    if not (isinstance(number, int) and isinstance(at, str)):
+        return _Hello(schema_hash, None)
+    return _Hello(schema_hash, MigrationId(number, at))

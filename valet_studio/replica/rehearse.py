@@ -14,11 +14,13 @@ from valet_studio.errors import DatabaseError, Problem, StudioError
 from valet_studio.migrate.events import BackfillReport, IsCancelled, Report, TableRows
 from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.migrate.versions import Version, Versions
+from valet_studio.plan.changes import Plan, RunBackfill
 from valet_studio.replica.catch_up import ReplicaAhead, catch_up, check_known, where
 from valet_studio.replica.mutations import Unfit, queued, unfit
 from valet_studio.schema.document import schema_hash, to_document
 from valet_studio.schema.model import Schema
 from valet_studio.schema.received import ReceivedSchemas
+from valet_studio.schema.state import backfill_key
 from valet_studio.typescript.limits import Limits
 
 ReplicaStatus: TypeAlias = Literal["ok", "noop", "failed", "rejected", "ahead"]
@@ -85,7 +87,7 @@ def rehearse_replica(
         return ReplicaReport(
             file.label, "ahead", mutations=len(mutations or ()), problems=error.problems
         )
-    after = _with_push(versions, schema)
+    after = _with_push(versions, schema, target.plan(schema, strict=False))
     reports, problems = _followed(file, after, cancelled, limits)
     status: ReplicaStatus = "noop"
     if reports:
@@ -110,13 +112,19 @@ def rehearse_replica(
     )
 
 
-def _with_push(versions: Versions, schema: Schema) -> tuple[Version, ...]:
+def _with_push(versions: Versions, schema: Schema, plan: Plan) -> tuple[Version, ...]:
     """The versions on the way, and the one that is to be pushed."""
     pushed = schema_hash(schema)
-    if versions.hash == pushed:
+    runs = tuple(
+        backfill_key(change.table, change.declared.column)
+        for change in plan.pending
+        if isinstance(change, RunBackfill)
+    )
+    if versions.hash == pushed and not runs:
         return versions.after
     last = versions.after[-1].history_id if versions.after else 0
-    return (*versions.after, Version(last + 1, pushed, to_document(schema)))
+    document = to_document(schema)
+    return (*versions.after, Version(last + 1, pushed, document, backfills=runs))
 
 
 def _followed(

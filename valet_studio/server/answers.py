@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from valet_studio.errors import StudioError
 from valet_studio.migrate.events import Report
+from valet_studio.migrate.reruns import BackfillReset
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Versions
 from valet_studio.migrate.wire import encode, encode_error
@@ -79,6 +80,11 @@ def undo_json(done: UndoReport) -> dict[str, Json]:
     }
 
 
+def reset_json(done: BackfillReset) -> dict[str, Json]:
+    """What a reset did."""
+    return {"table": done.table, "column": done.column, "armed": done.armed}
+
+
 def plan_answer(plan: Plan) -> dict[str, Json]:
     """A plan as `plan --json` prints it, and once more as this program's client reads it."""
     return {**plan_json(plan), "plan": encode(plan)}
@@ -97,7 +103,13 @@ def versions_json(versions: Versions) -> dict[str, Json]:
         "known": versions.known,
         "schema": last,
         "versions": [
-            {"history_id": v.history_id, "hash": v.hash, "document": v.document}
+            {
+                "history_id": v.history_id,
+                "applied_at": v.applied_at,
+                "hash": v.hash,
+                "backfills": list(v.backfills),
+                "document": v.document,
+            }
             for v in versions.after
         ],
     }

@@ -17,7 +17,8 @@ from valet_studio import __version__
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Problem, ServerError, StudioError
 from valet_studio.migrate.events import MAX_FAILURES, IsCancelled, Report
-from valet_studio.migrate.history import as_json
+from valet_studio.migrate.history import MigrationId, as_json
+from valet_studio.migrate.reruns import BackfillReset
 from valet_studio.migrate.target import Documents
 from valet_studio.migrate.touched import SHOWN_DOCUMENTS, Wanted
 from valet_studio.migrate.undo import UndoReport
@@ -31,6 +32,7 @@ from valet_studio.server.answers import (
     error_json,
     plan_answer,
     push_json,
+    reset_json,
     undo_json,
     undoable_json,
     versions_json,
@@ -38,7 +40,7 @@ from valet_studio.server.answers import (
 from valet_studio.server.gate import Gate, Refused, flag, number, push_id
 from valet_studio.server.openapi import DOCUMENT
 from valet_studio.server.runs import Run
-from valet_studio.server.service import Done, Order, Service, UndoOrder
+from valet_studio.server.service import Done, Order, ResetOrder, Service, UndoOrder
 from valet_studio.server.sync import Hub
 from valet_studio.server.working import NDJSON, Working, failed, until_gone
 from valet_studio.typescript.limits import Limits
@@ -84,6 +86,7 @@ class PushServer:
                 Route("/api/documents", self._guarded(self._documents), methods=["POST"]),
                 Route("/api/undo", self._guarded(self._undoable), methods=["GET"]),
                 Route("/api/undo", self._guarded(self._undo), methods=["POST"]),
+                Route("/api/backfill/reset", self._guarded(self._reset), methods=["POST"]),
                 Route("/api/history", self._guarded(self._history), methods=["GET"]),
                 WebSocketRoute("/api/sync", self._sync),
             ],
@@ -103,7 +106,7 @@ class PushServer:
         self._service = Service(
             self._file, options.limits, wait_seconds=options.wait_seconds, pushed=options.pushed
         )
-        async with Hub(self._service.schema_hash) as self._hub:
+        async with Hub(self._service.hello) as self._hub:
             yield
             await self._service.stop()
 
@@ -130,9 +133,9 @@ class PushServer:
         if "brief" in query:
             told["schema_hash"] = await asyncio.to_thread(self.service.schema_hash)
         else:
-            number = query.get("history_id", "")
-            since = query.get("since") or None
-            position = Position(since, int(number) if number.isdecimal() else None)
+            at = number(request, "history_id")
+            migration = MigrationId(at, query.get("applied_at") or None) if at is not None else None
+            position = Position(query.get("since") or None, migration, flag(request, "noted"))
             found = await asyncio.to_thread(self.service.target.versions, position)
             told |= versions_json(found)
         return JSONResponse(told)
@@ -220,6 +223,15 @@ class PushServer:
             return self.service.undo(meant.migration, push, request.is_disconnected)
 
         return self._changing(request, push, begin, undo_json)
+
+    async def _reset(self, request: Request) -> Response:
+        push = push_id(request)
+
+        async def begin() -> AbstractAsyncContextManager[Run[BackfillReset]]:
+            meant = await self._gate.asked(request, ResetOrder)
+            return self.service.reset(meant.table, meant.column, push, request.is_disconnected)
+
+        return self._changing(request, push, begin, reset_json)
 
     def _changing(
         self,

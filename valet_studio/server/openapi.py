@@ -84,7 +84,9 @@ DOCUMENT: dict[str, Any] = {
                 "for brief and push.",
                 "parameters": [
                     _query("since", "A client's schema hash: give the versions after it."),
-                    _query("history_id", "The migration that brought the client there."),
+                    _query("history_id", "The migration that brought the client there.", "integer"),
+                    _query("applied_at", "When that one was applied."),
+                    _query("noted", "Whether this server said so, not the client's own.", "flag"),
                     _query("brief", "Only the hash, and facts of the database.", "flag"),
                     _query(
                         "push",
@@ -230,6 +232,24 @@ DOCUMENT: dict[str, Any] = {
                 },
             },
         },
+        "/api/backfill/reset": {
+            "post": {
+                "summary": "Let a backfill run again, with the next push and for every document; "
+                "then on every client too.",
+                "security": _KEY,
+                "parameters": [_query("push", "The client's own id for this reset.")],
+                "requestBody": _body({**_COLUMN, "required": ["table", "column"]}),
+                "responses": {
+                    "200": _answer(
+                        "Whether it is armed again; it is not where it never ran.",
+                        _object(table=_TEXT, column=_TEXT, armed={"type": "boolean"}),
+                        lines=True,
+                    ),
+                    "409": _answer("A push is running.", _ref("Errors")),
+                    **_ERRORS,
+                },
+            }
+        },
         "/api/history": {
             "get": {
                 "summary": "What was applied, newest first.",
@@ -309,7 +329,15 @@ DOCUMENT: dict[str, Any] = {
                 schema_hash=_MAYBE_TEXT,
                 known={"type": "boolean"},
                 schema={"anyOf": [_ref("Schema"), {"type": "null"}]},
-                versions=_array(_object(history_id=_COUNT, hash=_TEXT, document=_ref("Schema"))),
+                versions=_array(
+                    _object(
+                        history_id=_COUNT,
+                        applied_at=_MAYBE_TEXT,
+                        hash=_TEXT,
+                        backfills=_array(_TEXT),
+                        document=_ref("Schema"),
+                    )
+                ),
                 database={"type": "object"},
                 push=_ref("Became"),
             ),
@@ -352,7 +380,10 @@ DOCUMENT: dict[str, Any] = {
             ),
             "Event": _object(type=_TEXT),
             "Hello": _object(
-                type={"const": "Hello"}, protocolVersion={"const": 4}, schemaHash=_MAYBE_TEXT
+                type={"const": "Hello"},
+                protocolVersion={"const": 4},
+                schemaHash=_MAYBE_TEXT,
+                migration={"type": ["object", "null"]},
             ),
             "Location": {
                 "anyOf": [_object(file=_TEXT, line=_COUNT, column=_COUNT), {"type": "null"}]

@@ -21,8 +21,9 @@ from valet_studio.database.layout import read_meta, write_meta
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError
 from valet_studio.migrate.events import Event, IsCancelled, Report
-from valet_studio.migrate.history import MigrationId, next_id
+from valet_studio.migrate.history import MigrationId, last_completed, next_id
 from valet_studio.migrate.noted import apply_noting
+from valet_studio.migrate.reruns import BackfillReset, reset_backfill
 from valet_studio.migrate.target import Documents, LocalTarget
 from valet_studio.migrate.undo import UndoReport, undo, undone
 from valet_studio.migrate.written import Undoable, undoable
@@ -30,17 +31,19 @@ from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Json, Schema
 from valet_studio.schema.received import ReceivedSchemas
 from valet_studio.server.runs import Run
+from valet_studio.server.sync import hello
 from valet_studio.typescript.limits import Limits
 
 PUSHES = "pushes"
-"""The key in `_valet_meta` under which the last pushes stand: `[{"id", "history_id"}, …]`."""
+"""The key in `_valet_meta` under which the last pushes and resets stand: `[{"id", "history_id"},
+…]`; null for a reset."""
 KEPT_PUSHES = 100
 DRY_RUNS_AT_ONCE = 4
 _LOOK_SECONDS = 0.25
 
 E = TypeVar("E")
 
-Done: TypeAlias = Report | UndoReport
+Done: TypeAlias = Report | UndoReport | BackfillReset
 """What a request did to the database."""
 
 
@@ -66,6 +69,14 @@ class UndoOrder:
     def migration(self) -> MigrationId | None:
         """The migration that is meant."""
         return MigrationId(self.id, self.applied_at) if self.id is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class ResetOrder:
+    """Which backfill a client wants to run again."""
+
+    table: str
+    column: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +185,7 @@ class Service:
 
             def note(connection: apsw.Connection) -> None:
                 if order.push is not None:
-                    _note_push(connection, order.push)
+                    _note_push(connection, order.push, next_id(connection))
 
             def work(cancelled: IsCancelled) -> Iterator[Event]:
                 events = apply_noting(
@@ -225,6 +236,26 @@ class Service:
         async with self._alone(gone), self._running(Run(work, UndoReport), self._pushes) as run:
             yield run
 
+    @asynccontextmanager
+    async def reset(
+        self, table: str, column: str, push: str | None, gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncIterator[Run[BackfillReset]]:
+        """Arm a backfill again, to be consumed within the block; raises as `undo` does."""
+
+        def note(connection: apsw.Connection) -> None:
+            if push is not None:
+                _note_push(connection, push, None)
+
+        def work(_cancelled: IsCancelled) -> Iterator[BackfillReset]:
+            done = reset_backfill(self.target.file, table, column, note)
+            if done.armed:
+                self._remember(push, done)
+            yield done
+
+        run = Run(work, BackfillReset)
+        async with self._alone(gone), self._running(run, self._pushes):
+            yield run
+
     @contextmanager
     def under_way(self, push: str | None) -> Iterator[None]:
         """Within the block, whoever asks of a push is told that it is running.
@@ -268,7 +299,7 @@ class Service:
         if report is not None:
             return Became("applied", _history_id(report), report)
         if noted is not None:
-            return Became("applied", noted)
+            return noted
         self._abandoned[push] = None
         _trim(self._abandoned, KEPT_PUSHES * 10)
         return Became("unknown")
@@ -278,13 +309,19 @@ class Service:
         with self.target.file.reading() as connection:
             return inspect(connection).applied_hash
 
-    def _noted(self, push: str) -> int | None:
-        """The migration of a push that the database records."""
+    def hello(self) -> dict[str, Json]:
+        """What replicas are told of it."""
+        with self.target.file.reading() as connection:
+            connection.execute("BEGIN")
+            return hello(inspect(connection).applied_hash, last_completed(connection))
+
+    def _noted(self, push: str) -> Became | None:
+        """What became of a push or a reset that the database records."""
         with self.target.file.reading() as connection:
             for noted in _noted_pushes(connection):
-                number = noted.get("history_id") if isinstance(noted, dict) else None
-                if isinstance(noted, dict) and noted.get("id") == push and isinstance(number, int):
-                    return number
+                if isinstance(noted, dict) and noted.get("id") == push:
+                    number = noted.get("history_id")
+                    return Became("applied", number if isinstance(number, int) else None)
         return None
 
     async def _reviewed(self, schema: Schema, order: Order) -> Plan:
@@ -347,9 +384,9 @@ def _history_id(report: Done) -> int | None:
     return report.history_id if isinstance(report, Report) else None
 
 
-def _note_push(connection: apsw.Connection, push: str) -> None:
+def _note_push(connection: apsw.Connection, push: str, history_id: int | None) -> None:
     noted = _noted_pushes(connection)
-    noted.append({"id": push, "history_id": next_id(connection)})
+    noted.append({"id": push, "history_id": history_id})
     write_meta(connection, PUSHES, json.dumps(noted[-KEPT_PUSHES:]))
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from valet_studio.errors import StudioError
+from valet_studio.migrate.history import MigrationId
 from valet_studio.schema.model import Json
 
 PROTOCOL_VERSION = 4
@@ -18,19 +19,33 @@ LOOK_SECONDS = 1.0
 """How often the database is looked at for pushes that did not come through this server."""
 
 
-def hello(schema_hash: str | None) -> dict[str, Json]:
-    """What a server says first."""
-    return {"type": "Hello", "protocolVersion": PROTOCOL_VERSION, "schemaHash": schema_hash}
+def hello(schema_hash: str | None, last: MigrationId | None) -> dict[str, Json]:
+    """What a server says first, and at each change.
+
+    The last migration is told besides the hash, because a backfill that was reset runs again under
+    the very same schema.
+    """
+    told: Json = {"id": last.id, "appliedAt": last.applied_at} if last is not None else None
+    return {
+        "type": "Hello",
+        "protocolVersion": PROTOCOL_VERSION,
+        "schemaHash": schema_hash,
+        "migration": told,
+    }
 
 
 class Hub:
-    """All connected replicas of one server. Use it as a context manager in a running loop."""
+    """All connected replicas of one server. Use it as a context manager in a running loop.
 
-    def __init__(self, schema_hash: Callable[[], str | None]):
-        self._schema_hash = schema_hash
+    Args:
+        says: the `hello` that holds now.
+    """
+
+    def __init__(self, says: Callable[[], dict[str, Json]]):
+        self._says = says
         self._waiting: set[asyncio.Event] = set()
         self._wake = asyncio.Event()
-        self._told: str | None = None
+        self._told: dict[str, Json] | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Hub:
@@ -60,12 +75,12 @@ class Hub:
         self._wake.set()
         gone = asyncio.ensure_future(_until_gone(websocket))
         try:
-            last: list[str | None] = []
+            last: dict[str, Json] | None = None
             while not gone.done():
-                now = await asyncio.to_thread(self._schema_hash)
-                if last != [now]:
-                    await websocket.send_json(hello(now))
-                    last = [now]
+                now = await asyncio.to_thread(self._says)
+                if last != now:
+                    await websocket.send_json(now)
+                    last = now
                 changed_or_gone = {asyncio.ensure_future(changed.wait()), gone}
                 await asyncio.wait(changed_or_gone, return_when=asyncio.FIRST_COMPLETED)
                 for waiter in changed_or_gone - {gone}:
@@ -86,7 +101,7 @@ class Hub:
                 await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS if self._waiting else None)
             self._wake.clear()
             try:
-                now = await asyncio.to_thread(self._schema_hash)
+                now = await asyncio.to_thread(self._says)
             except StudioError:
                 continue
             if now != self._told:
