@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,7 @@ from support import Project, fill_todos, last, never, schema_of
 
 from valet_studio import pipeline
 from valet_studio.database.copy import copy_to
+from valet_studio.database.errors import database_errors
 from valet_studio.database.lean import Wanted, copy_lean, most_of
 from valet_studio.database.target import open_target
 from valet_studio.errors import DatabaseError
@@ -77,3 +80,10 @@ def test_an_apply_that_has_no_room_for_its_snapshot_changes_nothing(
     assert not list(snapshots.iterdir())
     snapshots.rmdir()
     assert contents(project.database.parent) == before
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_temporary_directory_is_a_full_disk(code: int) -> None:
+    with pytest.raises(DatabaseError, match="disk is full") as caught, database_errors("dev.db"):
+        raise OSError(code, os.strerror(code), "/tmp/values")
+    assert "TMPDIR" in (caught.value.problems[0].hint or "")

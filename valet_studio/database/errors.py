@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,9 @@ from pathlib import Path
 import apsw
 
 from valet_studio.errors import Cancelled, DatabaseBusy, DatabaseError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""The disk, a user's share of it, or a limit on the size of files is used up."""
 
 
 @contextmanager
@@ -34,6 +38,12 @@ def database_errors(label: str) -> Iterator[None]:
             "Rewrite the cell that holds it, or restore the documents from a backup.",
         ) from error
     except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise DatabaseError(
+                f"The disk is full, so the work on {label} could not be finished.",
+                "Free some space there and in the temporary directory (TMPDIR), then try again; "
+                "nothing was changed.",
+            ) from error
         reason = (error.strerror or str(error)).lower()
         raise DatabaseError(
             f"The database {label} cannot be used: {reason}.",

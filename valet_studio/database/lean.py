@@ -11,10 +11,9 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote as url_quote
 
 import apsw
@@ -23,6 +22,9 @@ from valet_studio.database.copy import check_room
 from valet_studio.database.target import READ_TIMEOUT_MS, FileTarget
 from valet_studio.errors import Cancelled
 from valet_studio.schema.names import fold, quote
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 LEAN_FROM = 64 * 2**20
 """Bytes of a database up to which a copy of all is made: that takes 0.1 s, so that there is
@@ -298,6 +300,8 @@ def _watched(
     making: _Making, destination: Path, cancelled: Callable[[], bool]
 ) -> Generator[tuple[int, int], None, LeanCopy | None]:
     """Make the copy beside; tell how far it is, and stop it where that is wished."""
+    from concurrent.futures import ThreadPoolExecutor
+
     done = False
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(making.run, lambda needed: check_room(needed, destination))
@@ -322,13 +326,18 @@ def _watched(
 
 
 def _until_done(running: Future[LeanCopy | None]) -> Iterator[None]:
-    while not wait([running], _POLL_SECONDS).done:
+    while not _done(running, _POLL_SECONDS):
         yield
 
 
 def _stop(making: _Making, running: Future[LeanCopy | None]) -> None:
     """Interrupt again and again: SQLite forgets an interrupt that comes between two statements."""
     making.stopped.set()
-    while not running.done():
+    while not _done(running, _POLL_SECONDS / 10):
         making.copy.interrupt()
-        wait([running], _POLL_SECONDS / 10)
+
+
+def _done(running: Future[LeanCopy | None], seconds: float) -> bool:
+    from concurrent.futures import wait
+
+    return bool(wait([running], seconds).done)
