@@ -39,7 +39,7 @@ OWN_KEYS = (
     ("undo", "U"),
     ("write_files", "W"),
     ("watch", "P"),
-    ("reread", "R"),
+    ("reread", "Y"),
     ("live", "L"),
     ("quit", "Q"),
     ("zoom", "Z"),
@@ -113,7 +113,7 @@ async def test_sentences_of_watching_name_the_users_own_keys(tmp_path: Path) -> 
         assert shows(opened, "P resumes it.")
         opened.saves.save()
         log = opened.app.main.query_one(LogPane)
-        await opened.until(lambda: "R reads it." in log.entries[-1].text)
+        await opened.until(lambda: "Y reads it." in log.entries[-1].text)
         await opened.press("L")
         assert "L turns it off." in opened.notice
         await opened.press("ctrl+c")
@@ -214,6 +214,32 @@ async def test_a_notice_goes_with_the_plan_that_it_spoke_of(tmp_path: Path) -> N
         opened.engine.state = state_of(opened.engine.settings, other)
         await opened.save()
         assert opened.app.main.notice == ""
+
+
+async def test_a_refusal_goes_with_the_next_key_that_does_something(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        await opened.press("2", "s")
+        assert "too narrow" in opened.app.main.notice
+        await opened.press("x")
+        assert "too narrow" in opened.app.main.notice
+        await opened.press("z")
+        assert opened.app.main.notice == ""
+        await opened.press("a")
+        assert "Apply is off" in opened.app.main.notice
+        await opened.press("u")
+        await opened.until(lambda: "nothing to undo" in opened.app.main.notice)
+
+
+async def test_a_pane_has_the_focus_before_the_next_key_comes(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        main = opened.app.main
+        for pane, entry in (
+            (1, main.types_pane.entry),
+            (3, main.log_pane),
+            (0, main.plan_pane.entry),
+        ):
+            main.go_to(pane)
+            assert opened.app.focused is entry
 
 
 async def test_what_led_to_a_plan_is_said_until_the_next_one(tmp_path: Path) -> None:

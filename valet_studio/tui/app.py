@@ -179,9 +179,10 @@ class StudioApp(Running):
         """Do an action of the registry, or say why it is off."""
         reason = action_named(name).reason(self.facts)
         if reason is None:
+            self.forgive()
             self.commands.do(name)
         else:
-            self.say(reason, "warning")
+            self.refuse(reason)
 
     async def action_quit(self) -> None:
         """Textual's own ways to quit ask as `q` does."""

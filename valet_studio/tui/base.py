@@ -74,6 +74,8 @@ class StudioBase(App[None]):
         """What the log's times are read from."""
         self.notice_holds = False
         """Whether what was said last speaks of the next plan."""
+        self.refused: str | None = None
+        """Why a key did nothing, as long as that was said last."""
         self.not_measured: str | None = None
         """What was said of counts that could not be read, until they can."""
         self.settled: Callable[[], object] | None = None
@@ -135,6 +137,17 @@ class StudioBase(App[None]):
         self.notice_holds = holds
         if not self.closing:
             self.main.say(text, tone)
+
+    def refuse(self, reason: str) -> None:
+        """Say why a key did nothing; it stands until a key does something."""
+        self.say(reason, "warning")
+        self.refused = reason
+
+    def forgive(self) -> None:
+        """A key does something: why another one did nothing need not be said any longer."""
+        if self.refused is not None and not self.closing and self.main.notice == self.refused:
+            self.say("")
+        self.refused = None
 
     def hush(self) -> None:
         """There is another plan: what was said of the old one is of no use."""

@@ -181,7 +181,7 @@ class Commands(ScreenCommands):
         """Side by side, or below each other."""
         if not self.app.main.types_pane.toggle_sides():
             key = self.app.facts.key("zoom")
-            self.app.say(f"Pane 2 is too narrow for two sides; {key} shows it alone.", "warning")
+            self.app.refuse(f"Pane 2 is too narrow for two sides; {key} shows it alone.")
 
     def do_next_hunk(self) -> None:
         """The next difference."""

@@ -141,7 +141,8 @@ class MainScreen(Screen[None]):
         target: Widget = self.query_one(f"#{PANES[self.current]}")
         if isinstance(target, PlanPane | TypesPane | DryRunPane):
             target = target.entry
-        target.focus()
+        # At once: the next key may be there already, and is meant for this pane.
+        self.set_focus(target)
 
     def targets(self) -> list[Target]:
         """Everything that can be gone to: the panes' titles, and the plan's rows in sight."""
