@@ -190,13 +190,16 @@ def untouched_sentence(progress: Progress) -> str:
 def _phases(progress: Progress, width: int) -> list[Content]:
     drawn = []
     backfill_failed = any(report.failed for report in progress.backfills)
+    copied = progress.report.copied if progress.report is not None else None
+    lean = copied is not None and copied.kind == "lean"
     for phase in PHASES[progress.work]:
+        name = "lean copy" if lean and phase == "copy" else phase
         spent = progress.seconds.get(phase)
         time = f" {short_duration(spent)}" if spent is not None and spent >= 0.001 else ""
         if phase == "backfill" and backfill_failed:
             drawn.append(Content.styled(f"✗ backfill{time}", "bold $error"))
         elif phase in progress.passed or progress.succeeded:
-            drawn.append(Content.assemble((f"✓ {phase}", "$success"), (time, "$muted")))
+            drawn.append(Content.assemble((f"✓ {name}", "$success"), (time, "$muted")))
         elif phase == progress.phase:
             drawn.append(Content.styled(f"{'✗' if progress.ended else '●'} {phase}", "bold"))
         else:
