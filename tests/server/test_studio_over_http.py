@@ -51,3 +51,44 @@ def test_the_studio_rehearses_and_applies_through_a_server(
         terminal.press("q")
         assert terminal.wait_for_end() == 0
     assert not todos.database.exists()
+
+
+FAILING = BACKFILL.replace("?? 1", "?? (() => { throw new Error('no such priority') })()")
+
+
+def test_the_studio_shows_tries_and_undoes_through_a_server_what_it_does_on_a_file(
+    todos: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Path("elsewhere.db")
+    todos.database.rename(database)
+    todos.write(FAILING)
+    monkeypatch.setenv("VALET_DEPLOY_KEY", KEY)
+    with (
+        serve_command(database) as served,
+        Terminal(todos.root, "--db", served.url) as terminal,
+    ):
+        terminal.wait_for("Add column", "3 changes")
+        terminal.press("d")
+        terminal.wait_for("✗ t0003")
+        terminal.press("3", "z")
+        terminal.wait_for("Document t0003", "Todo 3")
+        terminal.press("z")
+        todos.write(BACKFILL)
+        terminal.wait_for("Of an earlier plan")
+        terminal.press("D")
+        terminal.wait_for("tried again, all work now")
+        terminal.press("d")
+        terminal.wait_for("142 rows", "Press a to apply")
+        terminal.press("a")
+        terminal.wait_for("Apply to the database?")
+        terminal.press("y")
+        terminal.wait_for("Applied 3 changes, 142 rows", "in sync")
+        terminal.press("u")
+        terminal.wait_for("Undo the last migration?", "No document was written since")
+        terminal.press("y")
+        terminal.wait_for("Migration 2 is undone", "on the server")
+        terminal.press("\x1b")
+        terminal.wait_for("Add column", "3 changes", without="Undone")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+    assert not todos.database.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,6 @@ def _pushed(done: Done) -> None:
         case Report():
             say(report.push_text(done))
         case UndoReport():
-            say(undone_text(done))
+            say(undone_text(replace(done, on_server=False)))
         case BackfillReset():
             say(armed_text(done.table, done.column))
