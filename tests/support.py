@@ -57,6 +57,7 @@ class Project:
     server: str | None = None
     """The push server through which the database is reached, or the libSQL server's address."""
     deploy_key: str | None = None
+    db_token: str | None = None
     libsql: Sqld | None = None
     """The libSQL server that holds the database, in place of the file."""
 
@@ -74,6 +75,7 @@ class Project:
             schema_path=self.schema_path,
             database=self.server or str(self.database),
             deploy_key=self.deploy_key,
+            db_token=self.db_token,
             output_dir=self.root / "_generated" / "valet",
             strict=self.strict,
             limits=self.limits,

@@ -133,6 +133,11 @@ def open_target(spec: str) -> FileTarget:
                 f"{spec} is a server: this works on SQLite database files only.",
                 "Run it where the server's database file is, with --db FILE.",
             )
+        if scheme and scheme[1].lower() in ("libsql", "http+libsql") and "://" in spec:
+            raise Unsupported(
+                f"{spec} is a libSQL server: this works on SQLite database files only.",
+                "Name a path with --db, such as --db .valet/dev.db.",
+            )
         raise Unsupported(
             f"{spec} is not a file: this works on SQLite database files only.",
             "Name a path with --db, such as --db .valet/dev.db.",

@@ -13,6 +13,7 @@ Nothing is sent twice. Where the answer to the last batch is lost, the note of t
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
@@ -32,9 +33,16 @@ from valet_studio.errors import (
     Unsupported,
 )
 from valet_studio.libsql import side
-from valet_studio.libsql.cells import packed, packed_in_batches, unpacked
-from valet_studio.libsql.hrana import ReplyLost, Result, Server, Statement, StepFailed
-from valet_studio.libsql.mirror import COOKIE, Moment, moment, renew
+from valet_studio.libsql.cells import Cells, batches, packed, unpacked
+from valet_studio.libsql.hrana import (
+    ReplyLost,
+    Result,
+    Server,
+    Statement,
+    StepFailed,
+    Unreadable,
+)
+from valet_studio.libsql.mirror import COOKIE, Moment, TooMuch, moment, renew
 from valet_studio.libsql.rehearse import Copies, Order, Rehearsal, copies, rehearse
 from valet_studio.libsql.resolve import become
 from valet_studio.libsql.session import reading
@@ -159,8 +167,9 @@ class _Sending:
     sides: tuple[Side, ...] = ()
     claimed: frozenset[Side] = frozenset()
     """The side tables that are there."""
-    changed: dict[int, frozenset[Key]] | None = None
-    """Keys whose values are to be sent again, by the side table's number; None for all."""
+    changed: dict[str, set[Key]] | None = None
+    """Keys of documents whose values are to be sent again, by table, since backfills of one table
+    may read what the others fill; None for all."""
 
     @property
     def moment(self) -> Moment:
@@ -177,11 +186,11 @@ class _Sending:
         """
         with database_errors(self.server.url):
             with closing(apsw.Connection(str(self.made.standing))) as standing:
-                self.sides = tuple(_sides(standing, self.order, rehearsal))
+                self.sides = tuple(_sides(standing, self.order, rehearsal, self.push))
             if not self.claimed.issuperset(self.sides):
                 self._claim()
             for one in self.sides:
-                only = None if self.changed is None else self.changed[one.number]
+                only = None if self.changed is None else self.changed[one.table]
                 for rows in _batches(self.made, one, only):
                     if self.cancelled():
                         raise Cancelled
@@ -271,33 +280,40 @@ class _Sending:
             )
 
     def renew(self) -> None:
-        """Bring what was written meanwhile into the copy.
+        """Bring what was written meanwhile into the copy; or copy anew, where that is much.
 
         Raises:
             PlanIsStale: structure or bookkeeping moved on.
             Cancelled, DatabaseError, ServerError: the last batch was not carried out.
         """
-        with (
-            database_errors(self.server.url),
-            reading(self.server, self.cancelled) as session,
-            session,
-        ):
-            now = moment(session)
-            if (now.cookie, now.meta) != (self.moment.cookie, self.moment.meta):
-                raise _stale()
-            self.changed = {
-                one.number: frozenset(renew(session, self.made.standing, one.table, one.changed))
-                for one in self.sides
-            }
+        before = self.moment
+        try:
+            with (
+                database_errors(self.server.url),
+                reading(self.server, self.cancelled) as session,
+                session,
+            ):
+                self.made.moment = moment(session)
+                self.changed = {one.table: set() for one in self.sides}
+                for one in self.sides:
+                    keys = renew(session, self.made.standing, one.table, one.changed)
+                    self.changed[one.table].update(keys)
+        except (Unreadable, TooMuch):
+            self.changed = None
+            deque(self.made.make(self.cancelled), 0)
+        if (self.moment.cookie, self.moment.meta) != (before.cookie, before.meta):
+            raise _stale()
 
     def clean(self) -> None:
         """Take the side tables away, as far as that can be done; the next apply does it else."""
         if self.claimed:
             with suppress(StudioError, StepFailed):
-                self.server.atomic([side.still(self.moment), *side.drop(self.moment.side_tables)])
+                self.server.atomic(side.drop(one.name for one in self.claimed))
 
 
-def _sides(standing: apsw.Connection, order: Order, rehearsal: Rehearsal) -> Iterator[Side]:
+def _sides(
+    standing: apsw.Connection, order: Order, rehearsal: Rehearsal, push: str
+) -> Iterator[Side]:
     """A side table for each backfill that succeeded and whose table is there already."""
     state = inspect(standing)
     earlier: list[tuple[str, str]] = []
@@ -317,12 +333,12 @@ def _sides(standing: apsw.Connection, order: Order, rehearsal: Rehearsal) -> Ite
                 for shown, name in documents.names.items()
                 if (computed.reads is None or shown in computed.reads) and fold(name) not in filled
             )
-            yield Side(number, table, column, documents.key, reads)
+            yield Side(side.side_name(push, number), table, column, documents.key, reads)
         if step in rehearsal.script:
             earlier.append(step)
 
 
-def _batches(made: Copies, one: Side, only: frozenset[Key] | None) -> Iterator[str]:
+def _batches(made: Copies, one: Side, only: set[Key] | None) -> Iterator[str | Cells]:
     """Key, value and what was read of each document, packed, in batches."""
     cells = "".join(f", o.{quote(column)}" for column in one.reads)
     table = quote(one.table)
@@ -333,7 +349,7 @@ def _batches(made: Copies, one: Side, only: frozenset[Key] | None) -> Iterator[s
             f"JOIN standing.{table} AS o ON o.{one.key} = n.{one.key}"
         )
         wanted = (row for row in rows if only is None or row[0] in only)
-        yield from packed_in_batches(wanted, BATCH_BYTES)
+        yield from batches(wanted, BATCH_BYTES)
 
 
 def _bookkeeping(

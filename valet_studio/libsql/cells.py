@@ -12,11 +12,14 @@ import base64
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import apsw
 
 from valet_studio.schema.model import Json
+
+Cells: TypeAlias = "Sequence[apsw.SQLiteValue]"
+"""Some values, side by side."""
 
 _SMALLEST = -1074
 """The exponent of the smallest real above zero."""
@@ -62,21 +65,26 @@ def cell(told: Any) -> apsw.SQLiteValue:
     raise ValueError("JSON has no word for this number.")
 
 
-def packed(rows: Iterable[Sequence[apsw.SQLiteValue]]) -> str:
+def packed(rows: Iterable[Cells]) -> str:
     """Rows as one JSON text, which `unpacked` reads on the server."""
     return f"[{','.join(map(_row, rows))}]"
 
 
-def packed_in_batches(rows: Iterable[Sequence[apsw.SQLiteValue]], most: int) -> Iterator[str]:
-    """The same in several texts, each of at most `most` characters if it holds two rows."""
+def batches(rows: Iterable[Cells], most: int) -> Iterator[str | Cells]:
+    """Rows packed into several texts of at most `most` characters; a row that alone is longer
+    comes as it is."""
     some: list[str] = []
     size = 0
-    for row in map(_row, rows):
-        if some and size + len(row) > most:
+    for row in rows:
+        text = _row(row)
+        if len(text) > most:
+            yield row
+            continue
+        if some and size + len(text) > most:
             yield f"[{','.join(some)}]"
             some, size = [], 0
-        some.append(row)
-        size += len(row) + 1
+        some.append(text)
+        size += len(text) + 1
     if some:
         yield f"[{','.join(some)}]"
 
@@ -96,7 +104,12 @@ def unpacked(at: int) -> str:
     )
 
 
-def _row(row: Sequence[apsw.SQLiteValue]) -> str:
+def needs_packing(value: apsw.SQLiteValue) -> bool:
+    """Whether a value cannot be an argument of its own."""
+    return isinstance(value, float)
+
+
+def _row(row: Cells) -> str:
     return json.dumps([_packed(value) for value in row], separators=(",", ":"))
 
 
@@ -106,7 +119,7 @@ def _packed(value: apsw.SQLiteValue) -> Json:
             return [value.hex()]
         case float():
             return _halves(value)
-        case int() if abs(value) >= 2**63:
+        case int() if not -(2**63) <= value < 2**63:
             return _halves(float(value))
         case _:
             return value

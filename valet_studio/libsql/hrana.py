@@ -252,7 +252,9 @@ class Connection:
         body = json.dumps({"baton": self._baton, "requests": sent}).encode()
         status, text = self.request("POST", "/v3/pipeline", body)
         if status != 200:
-            message = _error_of(text) or f"status {status}"
+            message = _error_of(text)
+            if not message:
+                raise self.server.not_libsql()
             if "utf-8" in message:
                 raise Unreadable(self.server.url)
             raise self.server.refused({"message": message})

@@ -28,6 +28,7 @@ _BYTES = 1_000_000
 """About how much one answer is to hold."""
 _MOST_ROWS = 5_000
 _FEW_ROWS = 200
+_RENEWED_ROWS = 20_000
 
 COOKIE = "SELECT schema_version FROM pragma_schema_version"
 """What every change of the structure raises."""
@@ -39,6 +40,10 @@ _TABLES = (
 _OTHERS = "SELECT sql FROM sqlite_master WHERE type <> 'table' AND sql IS NOT NULL ORDER BY rowid"
 _WITHOUT_ROWID = "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?"
 _COLUMNS = "SELECT name, hidden FROM pragma_table_xinfo(?) ORDER BY cid"
+
+
+class TooMuch(Exception):
+    """So many rows were written that the whole is better copied anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class _Table:
             for at in range(len(self.shown))
         ]
         names = ", ".join(self.shown)
-        return f"INSERT INTO {quote(self.name)} ({names}) VALUES ({', '.join(marks)})"
+        return f"INSERT OR REPLACE INTO {quote(self.name)} ({names}) VALUES ({', '.join(marks)})"
 
 
 def mirror(
@@ -127,6 +132,7 @@ def renew(session: Session, path: Path, table: str, changed: str) -> list[Key]:
         changed: SELECT their keys.
 
     Raises:
+        TooMuch: there are more than `_RENEWED_ROWS`.
         Unreadable: one of them holds what cannot be carried.
     """
     with closing(apsw.Connection(str(path))) as copy, copy:
@@ -136,7 +142,10 @@ def renew(session: Session, path: Path, table: str, changed: str) -> list[Key]:
         key = held.key
         find = f"SELECT {held.select(False)} FROM {quote(table)} WHERE {key} IN"
         here = f"{key} IN (SELECT value FROM json_each(?))"
-        keys = [found for (found,) in session.execute(changed) if isinstance(found, (int, str))]
+        listed = session.execute(f"{changed} LIMIT {_RENEWED_ROWS + 1}")
+        keys = [found for (found,) in listed if isinstance(found, (int, str))]
+        if len(keys) > _RENEWED_ROWS:
+            raise TooMuch
         for start in range(0, len(keys), _FEW_ROWS):
             some = (json.dumps(keys[start : start + _FEW_ROWS]),)
             copy.execute(f"DELETE FROM {quote(table)} WHERE {here}", some)

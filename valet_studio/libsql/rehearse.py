@@ -74,6 +74,7 @@ class Copies:
             Cancelled, DatabaseError, ServerError: as `mirror` raises.
         """
         yield PhaseStarted("copy")
+        self.standing.unlink(missing_ok=True)
         for item in mirror(self.server, self.standing, cancelled):
             if isinstance(item, CopyProgress):
                 yield item

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import apsw
 
 from valet_studio.database.layout import META, SIDE_TABLES
-from valet_studio.libsql.cells import unpacked
+from valet_studio.libsql.cells import Cells, needs_packing, packed, unpacked
 from valet_studio.libsql.hrana import Statement
 from valet_studio.libsql.mirror import COOKIE, META_TEXT, Moment
 from valet_studio.schema.names import quote
@@ -26,18 +26,14 @@ _GROUP = 100
 class Side:
     """The side table of one backfill."""
 
-    number: int
+    name: str
+    """Its own, which no other apply has."""
     table: str
     column: str
     key: str
     """The SQL expression that tells documents apart: see `Documents.key`."""
     reads: tuple[str, ...]
     """Columns whose cells the values were computed from."""
-
-    @property
-    def name(self) -> str:
-        """Its own name."""
-        return f"{SIDE_TABLES}{self.number}"
 
     @property
     def create(self) -> Statement:
@@ -48,12 +44,17 @@ class Side:
         rest = "" if by_rowid else " WITHOUT ROWID"
         return Statement(f'CREATE TABLE {quote(self.name)} ({key}, "value"{cells}){rest}')
 
-    def take(self, rows: str) -> Statement:
-        """Put in rows of key, value and cells, packed, in place of any of the same keys."""
-        values = ", ".join(unpacked(at) for at in range(2 + len(self.reads)))
-        return Statement(
-            f"INSERT OR REPLACE INTO {quote(self.name)} SELECT {values} FROM json_each(?)", (rows,)
-        )
+    def take(self, rows: str | Cells) -> Statement:
+        """Put in rows of key, value and cells, packed, in place of any of the same keys; or one
+        row, each cell of which is an argument: a server bounds the size of each."""
+        put = f"INSERT OR REPLACE INTO {quote(self.name)}"
+        if isinstance(rows, str):
+            values = ", ".join(unpacked(at) for at in range(2 + len(self.reads)))
+            return Statement(f"{put} SELECT {values} FROM json_each(?)", (rows,))
+        one = f"(SELECT {unpacked(0)} FROM json_each(?))"
+        marks = ", ".join(one if needs_packing(value) else "?" for value in rows)
+        given = tuple(packed([(value,)]) if needs_packing(value) else value for value in rows)
+        return Statement(f"{put} VALUES ({marks})", given)
 
     @property
     def changed(self) -> str:
@@ -75,6 +76,11 @@ class Side:
             f"UPDATE {table} SET {quote(self.column)} = "
             f'(SELECT s."value" FROM {quote(self.name)} AS s WHERE s."key" = {table}.{self.key})'
         )
+
+
+def side_name(push: str, number: int) -> str:
+    """The name of the side table of a push's backfill."""
+    return f"{SIDE_TABLES}{push}_{number}"
 
 
 def must(condition: str, *arguments: apsw.SQLiteValue) -> Statement:

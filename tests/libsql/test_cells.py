@@ -1,0 +1,68 @@
+"""Values reach the server and come back exactly, whatever they are."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from libsql_servers import Sqld, sqld
+
+from valet_studio.libsql.cells import batches, packed, unpacked
+from valet_studio.libsql.hrana import server_at
+from valet_studio.libsql.session import reading
+
+CELLS = (
+    st.none()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=20)
+    | st.binary(max_size=20)
+)
+
+
+@pytest.fixture(scope="module")
+def libsql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sqld]:
+    with sqld(tmp_path_factory.mktemp("cells")) as server:
+        yield server
+
+
+def exactly(value: object) -> object:
+    """What tells 1 from 1.0, and 0.0 from -0.0."""
+    return struct.pack("<d", value) if isinstance(value, float) else (type(value), value)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=30))
+def test_what_is_sent_is_what_comes_back(
+    libsql: Sqld, rows: list[tuple[str | bytes | float | int | None, ...]]
+) -> None:
+    with reading(server_at(libsql.url, None)) as session:
+        found = session.execute(
+            f"SELECT {unpacked(0)}, {unpacked(1)} FROM json_each(?)", (packed(rows),)
+        ).fetchall()
+    assert [tuple(map(exactly, row)) for row in found] == [tuple(map(exactly, r)) for r in rows]
+
+
+@pytest.mark.parametrize(
+    "value", [5e-324, -5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, -0.0, 2.0**63]
+)
+def test_the_ends_of_the_reals_are_exact(libsql: Sqld, value: float) -> None:
+    with reading(server_at(libsql.url, None)) as session:
+        found = session.execute(f"SELECT {unpacked(0)} FROM json_each(?)", (packed([(value,)]),))
+        assert exactly(found.get) == exactly(value)
+
+
+def test_batches_hold_all_rows_in_order_and_stay_small() -> None:
+    rows = [(number, "x" * (number % 50)) for number in range(1_000)]
+    made = [text for text in batches(rows, 2_000) if isinstance(text, str)]
+    assert max(map(len, made)) <= 2_100
+    assert "[" + ",".join(text[1:-1] for text in made) + "]" == packed(rows)
+    assert list(batches([], 2_000)) == []
+
+
+def test_a_row_that_is_too_large_for_a_batch_comes_alone() -> None:
+    rows = [(1, "a"), (2, "b" * 3_000), (3, "c")]
+    assert list(batches(rows, 2_000)) == [(2, "b" * 3_000), packed([rows[0], rows[2]])]
