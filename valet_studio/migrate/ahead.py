@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 import apsw
 
+from valet_studio.database.ask import ask
 from valet_studio.database.inspect import inspect
 from valet_studio.errors import MigrationFailed
 from valet_studio.migrate.backfill import BackfillRun
@@ -24,8 +25,10 @@ from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted
 from valet_studio.migrate.reruns import armed_again
 from valet_studio.plan.changes import AddColumn, Plan, RunBackfill
 from valet_studio.plan.compare import compare
+from valet_studio.plan.measure import questions
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import quote
+from valet_studio.schema.questions import Answer
 from valet_studio.schema.state import DatabaseState
 
 ByColumn: TypeAlias = dict[tuple[str, str], Computed]
@@ -39,6 +42,8 @@ class Ahead:
     version: int | None = None
     """`data_version` of the connection when the first document was read."""
     values: ByColumn = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    """What the data said to the plan's questions."""
     intact: bool = False
     """Whether the tables were checked for damage."""
 
@@ -96,6 +101,7 @@ def look_ahead(
     ahead.version = version
     connection.set_progress_handler(cancelled, 50_000)
     try:
+        ahead.answers = ask(connection, questions(fresh, schema, state))
         check_intact(connection, schema, state)
         ahead.intact = True
         pending = [change for change in fresh.pending if isinstance(change, RunBackfill)]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import apsw
 
 from valet_studio.database.errors import database_errors
 from valet_studio.database.inspect import inspect
+from valet_studio.database.layout import CREATE_BOOKKEEPING
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import PlanIsStale
 from valet_studio.migrate.ahead import Ahead, ByColumn, look_ahead
@@ -18,7 +18,7 @@ from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted, Report
 from valet_studio.migrate.history import next_id
 from valet_studio.migrate.migration import migrate
-from valet_studio.migrate.undo import keep_snapshot
+from valet_studio.migrate.snapshot import Snapshot
 from valet_studio.plan.changes import Plan
 from valet_studio.plan.compare import compare
 from valet_studio.schema.model import Schema
@@ -34,11 +34,22 @@ def apply(
     limits: Limits,
     strict: bool = False,
     rehearsed: ByColumn | None = None,
+    snapshot: bool = True,
+    note: Callable[[apsw.Connection], None] = lambda _connection: None,
+    completed: Callable[[apsw.Connection], None] = lambda _connection: None,
+    again: Collection[str] = (),
 ) -> Iterator[Event]:
     """Migrate the database by exactly this plan, in one transaction; the last event is the report.
 
     The values of backfills are computed before the write lock is taken, or taken over from a dry
-    run of the same plan (`rehearsed`). A snapshot of the database is kept first, for `undo`.
+    run of the same plan (`rehearsed`).
+
+    Args:
+        snapshot: whether to keep a snapshot of the database for `undo`.
+        note: called once it is certain that something will be done; what it writes is committed
+            or rolled back together with the migration.
+        completed: as `note`, but at the end and only where no backfill failed.
+        again: keys of backfills that are run although they ran before.
 
     Raises:
         PlanIsStale: the database is not in the state for which the plan was made.
@@ -47,11 +58,15 @@ def apply(
         DatabaseError, MigrationFailed: rolled back.
     """
 
-    snapshot: tuple[Path, int] | None = None
+    kept: Snapshot | None = None
 
     def before_changes(connection: apsw.Connection) -> None:
-        nonlocal snapshot
-        snapshot = keep_snapshot(target, connection, cancelled), next_id(connection)
+        nonlocal kept
+        if snapshot:
+            kept = Snapshot(target, connection, cancelled)
+        for sql in CREATE_BOOKKEEPING:
+            connection.execute(sql)
+        note(connection)
 
     _check_there(target, schema, plan, strict)
     with (
@@ -69,6 +84,7 @@ def apply(
             evaluators,
             cancelled,
             strict=strict,
+            again=again,
             rehearsed=rehearsed,
         )
         migrating = migrate(
@@ -79,20 +95,25 @@ def apply(
             cancelled,
             strict=strict,
             before_changes=before_changes,
+            completed=completed,
+            again=again,
             ahead=ahead,
         )
         try:
             with closing(migrating):
                 for event in migrating:
-                    if isinstance(event, Report) and snapshot is not None:
-                        event = replace(event, snapshot=str(snapshot[0]))
+                    if isinstance(event, Report) and kept is not None:
+                        event = replace(event, snapshot=str(kept.path))
                     yield event
-                    if event == PhaseStarted("commit") and _place(target) != place:
-                        raise _gone(target, "while it was being migrated")
+                    if event == PhaseStarted("commit"):
+                        if kept is not None:
+                            kept.finish()
+                        if _place(target) != place:
+                            raise _gone(target, "while it was being migrated")
         finally:
             # What was rolled back needs no way back, least of all on a full disk.
-            if snapshot is not None and _next_id(connection) == snapshot[1]:
-                snapshot[0].unlink(missing_ok=True)
+            if kept is not None and _next_id(connection) == kept.migration:
+                kept.abandon()
 
 
 def _check_there(target: FileTarget, schema: Schema, plan: Plan, strict: bool) -> None:

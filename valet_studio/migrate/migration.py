@@ -42,7 +42,7 @@ from valet_studio.plan.changes import (
     RunBackfill,
 )
 from valet_studio.plan.compare import compare, kept_after
-from valet_studio.plan.measure import answered, questions
+from valet_studio.plan.measure import answered, deciding, questions
 from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
 from valet_studio.schema.document import schema_hash, table_to_document, to_document
 from valet_studio.schema.model import Schema
@@ -121,12 +121,16 @@ def migrate(
                 "The database or the schema changed after this plan was made. Nothing was applied.",
                 "Look at the new plan, then apply that.",
             )
-        measured = answered(fresh, ask(connection, questions(fresh, schema, state)))
+        settled = ahead.settled(connection)
+        asked = questions(fresh, schema, state)
+        if ahead.answers:
+            # Others wait for the lock: what only counts was counted before it was taken.
+            asked = () if settled else deciding(asked)
+        measured = answered(fresh, {**ahead.answers, **ask(connection, asked)})
         if measured.status != "pending":
             rejected = measured.status == "blocked"
             yield Report("rejected" if rejected else "noop", measured, seconds=run.seconds)
             return
-        settled = ahead.settled(connection)
         if not ahead.intact:
             check_intact(connection, schema, state)
         before_changes(connection)

@@ -1,31 +1,25 @@
-"""Snapshots of a local database, taken before each apply, and the way back to the last one.
-
-Snapshots stand in `.valet/snapshots` beside the database, named for the migration that they
-precede (`dev.before-0003.db`). What an undo replaces is itself kept (`dev.undone-0003.db`).
-"""
+"""The way back to the snapshot that was taken before the last migration."""
 
 from __future__ import annotations
 
-import glob
-import shutil
-import subprocess
-import sys
-from collections import deque
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
 
-from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, PlanIsStale, StudioError
 from valet_studio.migrate.events import IsCancelled
-from valet_studio.migrate.history import HistoryEntry, MigrationId, entries, next_id
-
-KEPT_SNAPSHOTS = 5
+from valet_studio.migrate.history import HistoryEntry, MigrationId, entries
+from valet_studio.migrate.snapshot import (
+    KEPT_SNAPSHOTS,
+    snapshot_folder,
+    snapshot_path,
+    snapshots,
+    under_its_final_name,
+)
 
 _PAGES_A_STEP = 4096
 
@@ -54,32 +48,6 @@ class UndoReport:
         return f"{self.kept} on the server" if self.on_server else str(self.kept)
 
 
-def snapshot_folder(target: FileTarget) -> Path:
-    """Where the snapshots of a database stand."""
-    beside = target.path.parent
-    return (beside if beside.name == ".valet" else beside / ".valet") / "snapshots"
-
-
-def keep_snapshot(target: FileTarget, connection: apsw.Connection, cancelled: IsCancelled) -> Path:
-    """Copy the database as it is before the next migration; the newest `KEPT_SNAPSHOTS` stay.
-
-    `connection` holds the write lock, so that nothing can be written in between; the copy is
-    read through another one.
-    """
-    path = _snapshot(target, "before", next_id(connection))
-
-    def write(partial: Path) -> None:
-        if not (_file_is_all(connection) and _reflink(target.path, partial)):
-            partial.unlink(missing_ok=True)
-            deque(copy_to(target, partial, cancelled), 0)
-
-    _under_its_final_name(path, write)
-    for kind in ("before", "undone"):
-        for old in _snapshots(target, kind)[:-KEPT_SNAPSHOTS]:
-            old.unlink(missing_ok=True)
-    return path
-
-
 def last_snapshot(target: FileTarget) -> tuple[HistoryEntry, Path]:
     """The last migration and the snapshot that was taken before it.
 
@@ -94,7 +62,7 @@ def last_snapshot(target: FileTarget) -> tuple[HistoryEntry, Path]:
             "`valet-studio history` lists what was applied.",
         )
     last = history[0]
-    snapshot = _snapshot(target, "before", last.id)
+    snapshot = snapshot_path(target, "before", last.id)
     if not snapshot.exists():
         raise NothingToUndo(
             f"The snapshot from before migration {last.id} is gone: {snapshot} does not exist.",
@@ -121,7 +89,7 @@ def undo(
     last, snapshot = last_snapshot(target)
     if migration is not None and not last.is_it(migration):
         raise _not_the_last(target, migration)
-    kept = _free(_snapshot(target, "undone", last.id))
+    kept = _free(snapshot_path(target, "undone", last.id))
     with database_errors(target.label), target.writing() as connection:
         # Exclusive mode keeps the lock after COMMIT: nobody writes between the two copies.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -129,7 +97,7 @@ def undo(
         connection.execute("COMMIT")
         if entries(connection)[:1] != (last,):
             raise _not_the_last(target, last.identity)
-        _under_its_final_name(kept, lambda partial: _copy(connection, partial, cancelled))
+        under_its_final_name(kept, lambda partial: _copy(connection, partial, cancelled))
         _restore(snapshot, connection)
     snapshot.unlink()
     return UndoReport(target.label, last.id, snapshot, kept)
@@ -141,10 +109,10 @@ def undone(target: FileTarget, migration: MigrationId) -> UndoReport | None:
     with target.reading() as reader:
         if any(entry.is_it(migration) for entry in entries(reader)):
             return None
-    kept = _snapshots(target, "undone", f"{migration.id:04d}*")
+    kept = snapshots(target, "undone", f"{migration.id:04d}*")
     if not kept:
         return None
-    snapshot = _snapshot(target, "before", migration.id)
+    snapshot = snapshot_path(target, "before", migration.id)
     return UndoReport(target.label, migration.id, snapshot, kept[-1])
 
 
@@ -154,27 +122,6 @@ def _not_the_last(target: FileTarget, migration: MigrationId) -> PlanIsStale:
         "Nothing was undone.",
         "Look at `valet-studio history`, then undo what you mean to.",
     )
-
-
-def _file_is_all(connection: apsw.Connection) -> bool:
-    """Whether the database's file alone holds its last committed state, and will while
-    `connection` holds the write lock: in rollback mode, before anything is written."""
-    mode = connection.execute("PRAGMA main.journal_mode").get
-    locked = connection.txn_state("main") == apsw.mapping_txn_state["SQLITE_TXN_WRITE"]
-    return locked and mode in ("delete", "truncate", "persist")
-
-
-def _reflink(source: Path, destination: Path) -> bool:
-    """Share the file's blocks with a new one (FICLONE), where the file system can.
-
-    In a process of its own: closing the file in this one would drop SQLite's locks on it
-    (https://www.sqlite.org/howtocorrupt.html, 2.2).
-    """
-    program = shutil.which("cp") if sys.platform == "linux" else None
-    if program is None:
-        return False
-    command = [program, "--reflink=always", "--", str(source), str(destination)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _restore(snapshot: Path, connection: apsw.Connection) -> None:
@@ -198,31 +145,9 @@ def _copy(connection: apsw.Connection, path: Path, cancelled: IsCancelled) -> No
             backup.step(_PAGES_A_STEP)
 
 
-def _under_its_final_name(path: Path, write: Callable[[Path], object]) -> None:
-    """Give a file its name only once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    try:
-        write(partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _snapshot(target: FileTarget, kind: str, migration: int) -> Path:
-    return snapshot_folder(target) / f"{target.path.stem}.{kind}-{migration:04d}.db"
-
-
 def _free(path: Path) -> Path:
     """The path, or one with a number where a migration of that number was undone before."""
     tried, number = path, 2
     while tried.exists():
         tried, number = path.with_stem(f"{path.stem}-{number}"), number + 1
     return tried
-
-
-def _snapshots(target: FileTarget, kind: str, of: str = "*") -> list[Path]:
-    """The snapshots of a kind, oldest first."""
-    found = snapshot_folder(target).glob(f"{glob.escape(target.path.stem)}.{kind}-{of}.db")
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))

@@ -5,7 +5,7 @@ Pure on both sides; `database.ask` runs the questions in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from valet_studio.plan import sentences as say
@@ -37,6 +37,11 @@ def questions(plan: Plan, schema: Schema, state: DatabaseState) -> tuple[Questio
         for question in _questions(change, schema, state):
             asked.setdefault(question.name, question)
     return tuple(asked.values())
+
+
+def deciding(asked: Iterable[Question]) -> tuple[Question, ...]:
+    """Those of the questions whose answers can reject the push; the others only count."""
+    return tuple(question for question in asked if question.examples)
 
 
 def promise(change: NarrowField, schema: Schema, state: DatabaseState | None = None) -> Question:

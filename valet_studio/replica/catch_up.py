@@ -8,8 +8,8 @@ from functools import partial
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import ServerError, StudioError
+from valet_studio.migrate.apply import apply
 from valet_studio.migrate.events import Event, IsCancelled, Report
-from valet_studio.migrate.noted import apply_noting
 from valet_studio.migrate.reruns import armed_again
 from valet_studio.migrate.versions import Position, Version, Versions, note_position, position_of
 from valet_studio.plan.compare import compare
@@ -90,7 +90,7 @@ def catch_up(
         again = _again(schema, version)
         with file.reading() as connection:
             plan = compare(schema, armed_again(inspect(connection), again))
-        for event in apply_noting(
+        for event in apply(
             file,
             schema,
             plan,

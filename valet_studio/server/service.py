@@ -20,9 +20,9 @@ from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import read_meta, write_meta
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError
+from valet_studio.migrate.apply import apply
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import MigrationId, last_completed, next_id
-from valet_studio.migrate.noted import apply_noting
 from valet_studio.migrate.reruns import BackfillReset, reset_backfill
 from valet_studio.migrate.target import Documents, LocalTarget
 from valet_studio.migrate.undo import UndoReport, undo, undone
@@ -188,14 +188,14 @@ class Service:
                     _note_push(connection, order.push, next_id(connection))
 
             def work(cancelled: IsCancelled) -> Iterator[Event]:
-                events = apply_noting(
+                events = apply(
                     self.target.file,
                     schema,
                     plan,
                     cancelled,
-                    note,
                     limits=self._limits,
                     strict=order.strict,
+                    note=note,
                 )
                 for event in events:
                     if isinstance(event, Report):

@@ -1,7 +1,8 @@
 """One process that waits, started and with its libraries loaded, for the next schema.ts.
 
-Off until `keep` is called: a command that evaluates once has no use for it. It calls `begin`. A waiting process has
-run nothing of the user's; it gets the modules, and runs them, as a new one would.
+Off until `keep` is called: a command that evaluates once has no use for a next one, and calls
+`begin`. A waiting process has run nothing of the user's; it gets the modules, and runs them, as a
+new one would.
 """
 
 from __future__ import annotations

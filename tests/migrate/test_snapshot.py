@@ -1,0 +1,140 @@
+"""The snapshot before an apply: the state before, whatever the journal mode, or no apply."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+from support import Project, never, schema_of
+
+from valet_studio import pipeline
+from valet_studio.database.copy import copy_to
+from valet_studio.database.target import FileTarget, open_target
+from valet_studio.errors import Cancelled, DatabaseError, StudioError
+from valet_studio.migrate import snapshot as keeping
+from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, Report
+from valet_studio.migrate.snapshot import snapshot_folder
+
+BEFORE = schema_of("items: defineTable({ n: v.number() }),")
+AFTER = schema_of(
+    "items: defineTable({ n: v.number(), twice: v.number() })"
+    ".backfill('twice', (row) => row.n * 2),"
+)
+ROWS = 30_000
+MODES = ["delete", "wal", "truncate", "memory"]
+
+
+def filled(project: Project, mode: str) -> None:
+    project.push(BEFORE)
+    project.sql(f"PRAGMA journal_mode = {mode}")
+    project.sql(
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?) "
+        "INSERT INTO items (_id, n) SELECT 'i' || i, i FROM c",
+        (ROWS,),
+    )
+    project.write(AFTER)
+
+
+def documents(path: Path) -> list[Any]:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return connection.execute("SELECT * FROM items ORDER BY _id").fetchall()
+    finally:
+        connection.close()
+
+
+def kept(project: Project) -> set[str]:
+    return {path.name for path in snapshot_folder(open_target(str(project.database))).iterdir()}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_it_holds_what_was_there_before(project: Project, mode: str) -> None:
+    filled(project, mode)
+    before = documents(project.database)
+    report = project.apply()
+    assert report.snapshot is not None
+    assert documents(Path(report.snapshot)) == before
+    assert documents(project.database) != before
+    pipeline.undo(project.settings, never)
+    assert documents(project.database) == before
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_what_another_commits_while_values_are_computed_is_in_it(
+    project: Project, mode: str
+) -> None:
+    filled(project, mode)
+    written = False
+    for event in pipeline.apply(project.look(), never):
+        if isinstance(event, BackfillProgress) and not written:
+            project.sql("UPDATE items SET n = -1 WHERE _id = 'i1'")
+            written = True
+        if isinstance(event, Report):
+            assert event.snapshot is not None
+            assert documents(Path(event.snapshot)) == [
+                (_id, version, n) for _id, version, n, _ in documents(project.database)
+            ]
+    assert written
+    assert project.sql("SELECT n, twice FROM items WHERE _id = 'i1'") == [(-1, -2)]
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_without_it_nothing_is_applied(
+    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, steps: int
+) -> None:
+    filled(project, mode)
+    before = documents(project.database)
+    names = kept(project)
+
+    def full_disk(
+        target: FileTarget, destination: Path, cancelled: Callable[[], bool]
+    ) -> Generator[tuple[int, int], None, None]:
+        for number, step in enumerate(copy_to(target, destination, cancelled), 1):
+            yield step
+            if number == steps:
+                raise DatabaseError("The disk is full.")
+
+    monkeypatch.setattr(keeping, "copy_to", full_disk)
+    monkeypatch.setattr("valet_studio.database.copy._STEP_PAGES", 20)
+    with pytest.raises(DatabaseError, match="disk is full"):
+        project.apply()
+    assert documents(project.database) == before
+    assert kept(project) == names
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+@pytest.mark.parametrize("phase", [PhaseStarted("structure"), PhaseStarted("verify")])
+def test_an_apply_that_is_cancelled_leaves_none(
+    project: Project, mode: str, phase: PhaseStarted
+) -> None:
+    filled(project, mode)
+    before, names = documents(project.database), kept(project)
+    seen: list[Event] = []
+    with pytest.raises(Cancelled):
+        deque(_noted(pipeline.apply(project.look(), lambda: phase in seen), seen), 0)
+    assert documents(project.database) == before
+    assert kept(project) == names
+
+
+def _noted(events: Iterator[Event], seen: list[Event]) -> Iterator[Event]:
+    for event in events:
+        seen.append(event)
+        yield event
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_rejected_push_takes_none(project: Project, mode: str) -> None:
+    filled(project, mode)
+    names = kept(project)
+    project.write(BEFORE.replace("n: v.number()", "n: v.string()"))
+    try:
+        report = project.apply()
+    except StudioError:
+        report = None
+    assert report is None or report.status == "rejected"
+    assert kept(project) == names

@@ -1,0 +1,167 @@
+"""Snapshots of a local database, kept before each apply: where they stand, and how one is taken.
+
+They stand in `.valet/snapshots` beside the database, named for the migration that they precede
+(`dev.before-0003.db`). What an undo replaces is kept there too (`dev.undone-0003.db`).
+"""
+
+from __future__ import annotations
+
+import glob
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Generator
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+from valet_studio.database.copy import copy_to
+from valet_studio.database.target import FileTarget
+from valet_studio.migrate.events import IsCancelled
+from valet_studio.migrate.history import next_id
+
+KEPT_SNAPSHOTS = 5
+
+
+def snapshot_folder(target: FileTarget) -> Path:
+    """Where the snapshots of a database stand."""
+    beside = target.path.parent
+    return (beside if beside.name == ".valet" else beside / ".valet") / "snapshots"
+
+
+def snapshot_path(target: FileTarget, kind: str, migration: int) -> Path:
+    """The file of a snapshot; `kind` is `before` or `undone`."""
+    return snapshot_folder(target) / f"{target.path.stem}.{kind}-{migration:04d}.db"
+
+
+def snapshots(target: FileTarget, kind: str, of: str = "*") -> list[Path]:
+    """The snapshots of a kind, oldest first."""
+    found = snapshot_folder(target).glob(f"{glob.escape(target.path.stem)}.{kind}-{of}.db")
+    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def under_its_final_name(path: Path, write: Callable[[Path], object]) -> None:
+    """Give a file its name only once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    try:
+        write(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+class Snapshot:
+    """The database as it is before a migration, in a file of its own.
+
+    Taken while the caller's connection holds the write lock. In WAL mode it is read beside the
+    migration, which then holds up other writers no longer for it: a reader goes on to see the
+    state before (https://www.sqlite.org/isolation.html). In rollback mode a reader would keep the
+    writer from spilling its cache, so there it is taken at once.
+    """
+
+    def __init__(
+        self, target: FileTarget, connection: apsw.Connection, cancelled: IsCancelled
+    ) -> None:
+        """Begin it.
+
+        Raises:
+            Cancelled, DatabaseError: it could not be taken; nothing of it is left.
+        """
+        self.migration = next_id(connection)
+        self.path = snapshot_path(target, "before", self.migration)
+        self._target = target
+        self._partial = self.path.with_suffix(".partial")
+        self._cancelled = cancelled
+        self._is_abandoned = False
+        self._error: BaseException | None = None
+        self._reader: threading.Thread | None = None
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._partial.unlink(missing_ok=True)
+        try:
+            self._begin(connection)
+        except BaseException:
+            self._partial.unlink(missing_ok=True)
+            raise
+
+    def _begin(self, connection: apsw.Connection) -> None:
+        if _file_is_all(connection) and _reflink(self._target.path, self._partial):
+            return
+        self._partial.unlink(missing_ok=True)
+        copying = copy_to(self._target, self._partial, self._is_over)
+        # The first step takes the reader's lock, and with it the state that it sees.
+        next(copying, None)
+        if _mode(connection) != "wal":
+            self._copy(copying)
+            self._raise()
+            return
+        self._reader = threading.Thread(target=self._copy, args=(copying,))
+        self._reader.start()
+
+    def finish(self) -> Path:
+        """Wait until it is whole; the file.
+
+        Raises:
+            Cancelled, DatabaseError: it could not be taken; nothing of it is left.
+        """
+        if self._reader is not None:
+            self._reader.join()
+        try:
+            self._raise()
+            self._partial.replace(self.path)
+        finally:
+            self._partial.unlink(missing_ok=True)
+        for kind in ("before", "undone"):
+            for old in snapshots(self._target, kind)[:-KEPT_SNAPSHOTS]:
+                old.unlink(missing_ok=True)
+        return self.path
+
+    def abandon(self) -> None:
+        """Leave nothing of it, whether it is whole or not."""
+        self._is_abandoned = True
+        if self._reader is not None:
+            self._reader.join()
+        self._partial.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def _is_over(self) -> bool:
+        return self._is_abandoned or self._cancelled()
+
+    def _copy(self, copying: Generator[object, None, None]) -> None:
+        try:
+            with closing(copying):
+                for _step in copying:
+                    pass
+        except BaseException as error:  # Raised again by whoever waits for it.
+            self._error = error
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+def _mode(connection: apsw.Connection) -> str:
+    return str(connection.execute("PRAGMA main.journal_mode").get)
+
+
+def _file_is_all(connection: apsw.Connection) -> bool:
+    """Whether the database's file alone holds its last committed state, and will while
+    `connection` holds the write lock: in rollback mode, before anything is written."""
+    locked = connection.txn_state("main") == apsw.mapping_txn_state["SQLITE_TXN_WRITE"]
+    return locked and _mode(connection) in ("delete", "truncate", "persist")
+
+
+def _reflink(source: Path, destination: Path) -> bool:
+    """Share the file's blocks with a new one (FICLONE), where the file system can.
+
+    In a process of its own: closing the file in this one would drop SQLite's locks on it
+    (https://www.sqlite.org/howtocorrupt.html, 2.2).
+    """
+    program = shutil.which("cp") if sys.platform == "linux" else None
+    if program is None:
+        return False
+    command = [program, "--reflink=always", "--", str(source), str(destination)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
