@@ -38,7 +38,8 @@ from valet_studio.migrate.events import (
     IsCancelled,
     Report,
 )
-from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.history import HistoryEntry, MigrationId
+from valet_studio.migrate.undo import UndoReport
 from valet_studio.pipeline import StudioState
 from valet_studio.tour import Tour
 from valet_studio.tui import looking, runs
@@ -89,6 +90,15 @@ class SteadyEngine:
             replace(entry, applied_at=f"2026-03-01T12:0{entry.id}:00+00:00", seconds=0.02)
             for entry in pipeline.history(settings)
         )
+
+    def undo(
+        self,
+        settings: Settings,
+        cancelled: IsCancelled,
+        migration: MigrationId | None,  # noqa: ARG002
+    ) -> UndoReport:
+        # The history that was shown tells other times than the one that is held.
+        return pipeline.undo(settings, cancelled)
 
     def _steadied(self, events: Iterator[Event], cancelled: IsCancelled) -> Iterator[Event]:
         for event in events:
@@ -177,6 +187,7 @@ class State:
     """What is done to the demo before the studio opens, in its directory."""
     settings: Settings = Settings()
     tour: bool = False
+    replica: Path | None = None
 
 
 async def pending(shot: Shot) -> None:
@@ -226,7 +237,6 @@ async def failed(shot: Shot) -> None:
 
 async def blocked(shot: Shot) -> None:
     await shot.edit("completed: v.number()", "completed: v.boolean()")
-    await shot.press("home", "down", "down")
 
 
 async def quick_fix(shot: Shot) -> None:
@@ -268,6 +278,14 @@ async def help_keys(shot: Shot) -> None:
     await shot.press("question_mark")
 
 
+async def palette(shot: Shot) -> None:
+    await shot.press("ctrl+p", *"app")
+
+
+async def replica(shot: Shot) -> None:
+    await shot.press("d", "3", "z", "end")
+
+
 async def nothing(shot: Shot) -> None:
     await shot.still()
 
@@ -289,7 +307,7 @@ async def tour_refused(shot: Shot) -> None:
     await shot.press("a", "y")
     shot.app.insisted = True
     await tour_field(shot)
-    await shot.press("1", "home", "down")
+    await shot.press("1")
 
 
 def sync_demo() -> None:
@@ -301,6 +319,23 @@ def sync_demo() -> None:
 
 def no_database() -> None:
     shutil.rmtree(".valet")
+
+
+def client() -> None:
+    """A client's file with fewer documents, and queued mutations of which one will not fit."""
+    shutil.copyfile(".valet/dev.db", "client.db")
+    database = apsw.Connection("client.db")
+    database.execute("DELETE FROM todos WHERE rowid > 100")
+    database.execute(
+        'CREATE TABLE _valet_mutations (id INTEGER PRIMARY KEY, "table" TEXT, row_id TEXT,'
+        " operation TEXT, document TEXT)"
+    )
+    database.execute(
+        "INSERT INTO _valet_mutations VALUES"
+        " (1, 'todos', 'todo0003', 'update', '{\"completed\": 1}'),"
+        " (2, 'todos', 'todo0007', 'update', '{\"urgent\": true}')"
+    )
+    database.close()
 
 
 def not_a_database() -> None:
@@ -346,6 +381,8 @@ STATES: dict[str, State] = {
     "jump": State(jump),
     "open": State(open_files),
     "help": State(help_keys),
+    "palette": State(palette),
+    "replica": State(replica, client, replica=Path("client.db")),
     "tour-1": State(nothing, tour=True),
     "tour-2": State(tour_field, tour=True),
     "tour-4": State(tour_backfill, tour=True),
@@ -382,7 +419,7 @@ async def shot_of(state: State, size: tuple[int, int], theme: str) -> AsyncItera
         if tour is not None:
             tour.next()
         typed_engine: Engine = engine
-        app = StudioApp(state.settings, typed_engine, saves, tour=tour)
+        app = StudioApp(state.settings, typed_engine, saves, tour=tour, replica=state.replica)
         app.theme = theme
         app.now = lambda: NOON
         async with app.run_test(size=size) as pilot:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from studio_drive import WIDE, Studio, studio
+from studio_drive import NARROW, WIDE, Studio, studio
 from studio_fakes import (
     FakeEngine,
     Saves,
@@ -371,7 +371,9 @@ async def test_the_tour_goes_back_and_its_bar_says_how(tmp_path: Path) -> None:
         await opened.press("n", "n")
         assert "3/7" in opened.screen
         assert "n next · p back" in opened.screen
-        await opened.press("p")
+        await opened.pilot.resize_terminal(*NARROW)
+        await opened.press("3", "p")
+        assert opened.app.main.pane_name == "plan"
         assert "2/7" in opened.screen
         assert "The database stays; u undoes the last apply." in opened.notice
         assert settings.schema_path.read_text(encoding="utf-8") == STEPS[1].schema_text

@@ -92,6 +92,7 @@ def test_progress_ends_with_the_run_and_a_failure_stays() -> None:
         ("esc", "escape", "esc"),
         ("F5", "f5", "f5"),
         ("+", "plus", "+"),
+        ("/", "slash", "/"),
         ("PgUp", "pageup", "pgup"),
         ("shift+down", "shift+down", "shift+↓"),
         ("foo", None, ""),

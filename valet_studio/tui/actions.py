@@ -57,6 +57,7 @@ class Action:
 _SHOWN = {
     "escape": "esc",
     "plus": "+",
+    "slash": "/",
     "up": "↑",
     "down": "↓",
     "left": "←",

@@ -17,6 +17,7 @@ from valet_studio.fixes.offer import fixes_for, why_none
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
+from valet_studio.tui.actions import PANES
 from valet_studio.tui.confirm import Told
 from valet_studio.tui.facts import why_no_dry_run, why_no_undo
 from valet_studio.tui.fix_screen import FixScreen
@@ -316,5 +317,7 @@ class ScreenCommands:
         app = self.app
         app.learn(replace(app.facts, tour=app.tour_place()))
         app.log_line("·", f"Tour: {step.title}")
+        if app.main.single:
+            app.main.go_to(PANES.index("plan"))
         if not app.facts.watching:
             app.look()
