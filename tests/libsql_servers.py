@@ -144,12 +144,13 @@ class Cutting:
     def _pass_on(self, client: socket.socket) -> None:
         with client, suppress(OSError):
             while asked := _request(client):
-                answered = b"" if self._cut(asked, b"") else self._answer(asked)
+                answered = b"" if self._cut(asked, b"") else self.passed_on(asked)
                 if not answered or self._cut(asked, answered):
                     return
                 client.sendall(answered)
 
-    def _answer(self, asked: bytes) -> bytes:
+    def passed_on(self, asked: bytes) -> bytes:
+        """The server's answer to a request."""
         with socket.create_connection(("127.0.0.1", self._server.port)) as server:
             head, _, body = asked.partition(b"\r\n\r\n")
             server.sendall(head + b"\r\nConnection: close\r\n\r\n" + body)

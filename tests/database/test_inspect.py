@@ -101,10 +101,13 @@ def test_bookkeeping_is_no_table_of_the_user() -> None:
     state = state_of(
         *layout.CREATE_BOOKKEEPING,
         "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY AUTOINCREMENT)",
+        "CREATE TABLE _cf_METADATA (key INTEGER PRIMARY KEY, value BLOB)",
+        "CREATE TABLE _valet_backfill_0a_0 (key INTEGER PRIMARY KEY, value)",
         "CREATE TABLE t (a)",
     )
     assert [t.name for t in state.tables] == ["t"]
     assert state.has_bookkeeping
+    assert state.signature == state_of(*layout.CREATE_BOOKKEEPING, "CREATE TABLE t (a)").signature
 
 
 def test_making_the_bookkeeping_again_changes_nothing() -> None:

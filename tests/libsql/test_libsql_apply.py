@@ -188,6 +188,32 @@ def test_backfills_that_read_each_other_agree_with_a_file(project: Project, libs
     ]
 
 
+def test_a_backfill_is_computed_again_where_only_what_it_reads_of_another_changed(
+    project: Project, libsql: Sqld
+) -> None:
+    there = project.with_(server=libsql.url, libsql=libsql)
+    there.push(schema_of("t: defineTable({ a: v.number() }),"))
+    libsql.sql("INSERT INTO t (_id, a) VALUES ('x', 2), ('y', 3)")
+    there.write(
+        schema_of(
+            "t: defineTable({ a: v.number(), b: v.number(), c: v.number() })"
+            ".backfill('b', (row) => row.a * 10).backfill('c', (row) => row.b + 1)"
+        )
+    )
+    write = "UPDATE t SET a = 4 WHERE _id = 'y'"
+    assert at(there, phase("commit"), lambda: libsql.sql(write)).status == "ok"
+    assert libsql.sql("SELECT a, b, c FROM t ORDER BY _id") == [(2, 20, 21), (4, 40, 41)]
+
+
+def test_new_documents_get_the_value_of_a_function_that_reads_nothing(
+    todos: Project, libsql: Sqld
+) -> None:
+    todos.write(BACKFILL.replace("return mapping[row.priority as string] ?? 1", "return 7"))
+    write = "INSERT INTO todos (_id) VALUES ('new')"
+    assert at(todos, phase("commit"), lambda: libsql.sql(write)).backfills[0].updated == 143
+    assert libsql.sql("SELECT DISTINCT priorityNum FROM todos") == [(7,)]
+
+
 def test_values_of_every_kind_are_swapped_in(project: Project, libsql: Sqld) -> None:
     there = project.with_(server=libsql.url, libsql=libsql)
     there.push(schema_of("t: defineTable({ n: v.number() }),"))
@@ -334,10 +360,19 @@ def test_an_answer_that_is_lost_is_asked_for(todos: Project, libsql: Sqld) -> No
 
 def test_a_push_that_never_arrived_is_not_applied(todos: Project, libsql: Sqld) -> None:
     before = libsql.contents()
-    proxy, url = through(libsql, lambda asked, _answered: is_last_batch(asked))
+    late: list[bytes] = []
+
+    def cut(asked: bytes, _answered: bytes) -> bool:
+        late.extend([asked] if is_last_batch(asked) else [])
+        return is_last_batch(asked)
+
+    proxy, url = through(libsql, cut)
     with pytest.raises(ServerError, match="applied nothing"):
         todos.with_(server=url).apply()
     proxy.close()
+    assert libsql.contents() == before
+    (batch,) = late
+    assert b"integer overflow" in proxy.passed_on(batch)
     assert libsql.contents() == before
     assert todos.apply().status == "ok"
 
@@ -362,6 +397,8 @@ def test_a_batch_that_arrives_late_changes_nothing(libsql: Sqld) -> None:
         then = moment(session)
     resolve.settled(server, then)
     resolve.settled(server, then)
+    with reading(server) as session:
+        assert moment(session).cookie == then.cookie + 2
     with pytest.raises(StepFailed) as refused:
         server.atomic([side.unmoved(then), Statement("DELETE FROM todos")])
     assert refused.value.step == 0

@@ -586,6 +586,8 @@ def test_what_no_schema_explains_is_drift() -> None:
             "CREATE VIRTUAL TABLE words USING fts5(a)",
             "CREATE TABLE stray (x)",
             "CREATE TABLE _litestream_seq (x)",
+            "CREATE TABLE _cf_METADATA (x)",
+            "CREATE TABLE d1_migrations (x)",
         ):
             connection.execute(statement)
         plan = look(connection, todos(sync=Sync("full")))

@@ -87,7 +87,7 @@ def _state(
     entries = [
         _Entry(*row)
         for row in rows
-        if not row[2].startswith("_litestream_")
+        if not layout.is_foreign(row[2])
         and not fold(row[1]).startswith("sqlite_")
         and not layout.is_side_table(row[2])
     ]

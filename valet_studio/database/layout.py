@@ -40,7 +40,9 @@ CREATE_BOOKKEEPING: tuple[str, ...] = (
 )
 """Statements that make what is missing of the bookkeeping; running them again changes nothing."""
 
-_PREFIXES = ("_valet_", "sqlite_", "_litestream_")
+_FOREIGN = ("_litestream_", "_cf_")
+"""How the names of tables begin that Litestream and D1 keep for themselves."""
+_PREFIXES = ("_valet_", "sqlite_", *_FOREIGN)
 
 SIDE_TABLES = "_valet_backfill_"
 """How the names of tables begin that hold values on their way into a server's database."""
@@ -52,8 +54,14 @@ def is_side_table(name: str) -> bool:
 
 
 def is_bookkeeping(name: str) -> bool:
-    """Whether a table belongs to Valet, SQLite or Litestream, and to no schema."""
+    """Whether a table belongs to Valet, SQLite, Litestream or D1, and to no schema."""
     return fold(name).startswith(_PREFIXES)
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a table belongs to what replicates or hosts the database: it comes and goes by
+    itself, so that no plan may rest on it."""
+    return fold(name).startswith(_FOREIGN)
 
 
 def read_meta(connection: apsw.Connection) -> dict[str, str]:

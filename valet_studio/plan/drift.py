@@ -13,6 +13,9 @@ from valet_studio.schema.model import Schema, Table
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import TableState
 
+_OF_TOOLS = ("d1_migrations", "libsql_wasm_func_table", "libsql_vector_meta_shadow")
+"""Tables that D1's migrations and libSQL make, under names that a schema could declare."""
+
 
 def drift(
     schema: Schema, before: Before, settled: Collection[str] = frozenset()
@@ -49,7 +52,7 @@ def drift(
                 )
         elif table is not None:
             yield from _table_drift(table, found, before)
-        elif before.table(found.name) is None:
+        elif before.table(found.name) is None and fold(found.name) not in _OF_TOOLS:
             yield _drift(found.name, f"Table {found.name} is in the database, but in no schema.")
 
 
