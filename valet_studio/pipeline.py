@@ -12,27 +12,29 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from valet_studio.codegen.files import render
 from valet_studio.config import Settings
 from valet_studio.config_file import CONFIG_FILE
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError
-from valet_studio.fixes.fix import Fix
-from valet_studio.migrate.events import Event, IsCancelled, Report
-from valet_studio.migrate.history import HistoryEntry, MigrationId
-from valet_studio.migrate.retry import failed_documents
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Target
-from valet_studio.migrate.touched import Touched, wanted
-from valet_studio.migrate.undo import UndoReport
-from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.changes import AnyChange, Plan
-from valet_studio.plan.diff import SchemaChange, schema_changes
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Json, Schema, Table
 from valet_studio.schema.sources import read_sources
-from valet_studio.typescript.check import check
+
+# A plan is shown before what only later steps need is loaded.
+if TYPE_CHECKING:
+    from valet_studio.fixes.fix import Fix
+    from valet_studio.migrate.events import Event, IsCancelled, Report
+    from valet_studio.migrate.history import HistoryEntry, MigrationId
+    from valet_studio.migrate.touched import Touched
+    from valet_studio.migrate.undo import UndoReport
+    from valet_studio.migrate.written import TableWrites
+    from valet_studio.plan.diff import SchemaChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,8 @@ def check_types(state: StudioState, cancelled: IsCancelled) -> tuple[Problem, ..
         Cancelled: `cancelled` answered True.
         SandboxError: the compiler could not be run.
     """
+    from valet_studio.typescript.check import check
+
     return check(state.schema.sources, cancelled) if state.schema is not None else ()
 
 
@@ -165,6 +169,9 @@ def retry_failed(state: StudioState, report: Report, cancelled: IsCancelled) -> 
     """
     schema, plan = _ready(state)
     settings = state.settings
+    from valet_studio.migrate.events import Report
+    from valet_studio.migrate.retry import failed_documents
+
     documents = failed_documents(report)
     for event in target_of(settings).retry(
         schema, plan, documents, cancelled, limits=settings.limits, strict=settings.strict
@@ -181,6 +188,8 @@ def touched(state: StudioState, change: AnyChange, cancelled: IsCancelled) -> To
         Cancelled: `cancelled` answered True.
         DatabaseError: the data could not be read.
     """
+    from valet_studio.migrate.touched import wanted
+
     asked = wanted(change.table, _declared(state, change.table), change.examples, change.column)
     return target_of(state.settings).touched(asked, cancelled)
 
@@ -194,6 +203,8 @@ def document(
         Cancelled: `cancelled` answered True.
         DatabaseError: the data could not be read.
     """
+    from valet_studio.migrate.touched import wanted
+
     asked = wanted(table, _declared(state, table), (who,))
     found = target_of(state.settings).documents(asked, cancelled)
     return found[0] if found else None
@@ -246,6 +257,8 @@ def history_diff(settings: Settings, before: int | None, after: int) -> tuple[Sc
     Raises:
         StudioError: the history does not hold one of them.
     """
+    from valet_studio.plan.diff import schema_changes
+
     target = target_of(settings)
     first = target.schema_at(before) if before is not None else None
     return schema_changes(first, target.schema_at(after))

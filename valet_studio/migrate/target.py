@@ -9,28 +9,26 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from valet_studio.database.ask import ask
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
-from valet_studio.migrate import rehearsal, versions
-from valet_studio.migrate.ahead import ByColumn
-from valet_studio.migrate.apply import apply
-from valet_studio.migrate.dry_run import dry_run
-from valet_studio.migrate.events import Event, IsCancelled
-from valet_studio.migrate.history import HistoryEntry, MigrationId, entries, schema_at
-from valet_studio.migrate.reruns import reset_backfill
-from valet_studio.migrate.retry import rehearse_documents
-from valet_studio.migrate.touched import Touched, Wanted, documents, touched
-from valet_studio.migrate.undo import UndoReport, undo
-from valet_studio.migrate.versions import Position, Versions
-from valet_studio.migrate.written import TableWrites, undoable
 from valet_studio.plan.changes import Plan
 from valet_studio.plan.compare import compare
 from valet_studio.plan.measure import answered, questions
 from valet_studio.schema.model import Json, Schema
 from valet_studio.typescript.limits import Limits
+
+# A plan is shown before what carries it out is loaded: `LocalTarget` imports that when asked.
+if TYPE_CHECKING:
+    from valet_studio.migrate.ahead import ByColumn
+    from valet_studio.migrate.events import Event, IsCancelled
+    from valet_studio.migrate.history import HistoryEntry, MigrationId
+    from valet_studio.migrate.touched import Touched, Wanted
+    from valet_studio.migrate.undo import UndoReport
+    from valet_studio.migrate.versions import Position, Versions
+    from valet_studio.migrate.written import TableWrites
 
 Documents: TypeAlias = Mapping[str, Sequence[str]]
 """Some documents: `_id`s by table."""
@@ -141,6 +139,9 @@ class LocalTarget:
         self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
     ) -> Iterator[Event]:
         """Rehearse a plan on a copy; see `migrate.dry_run`."""
+        from valet_studio.migrate import rehearsal
+        from valet_studio.migrate.dry_run import dry_run
+
         kept: ByColumn = {}
         yield from dry_run(
             self.file, schema, plan, cancelled, limits=limits, strict=strict, kept=kept
@@ -151,6 +152,9 @@ class LocalTarget:
         self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
     ) -> Iterator[Event]:
         """Carry out exactly this plan; see `migrate.apply`."""
+        from valet_studio.migrate import rehearsal
+        from valet_studio.migrate.apply import apply
+
         values = rehearsal.take(self.file.path, plan.fingerprint)
         try:
             yield from apply(
@@ -170,43 +174,61 @@ class LocalTarget:
         strict: bool,
     ) -> Iterator[Event]:
         """Rehearse a plan on these documents alone; see `migrate.retry`."""
+        from valet_studio.migrate.retry import rehearse_documents
+
         yield from rehearse_documents(
             self.file, schema, plan, documents, cancelled, limits=limits, strict=strict
         )
 
     def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
         """How much a table holds, and some of its documents; None where there is no such table."""
+        from valet_studio.migrate.touched import touched
+
         with self.file.reading(cancelled) as connection:
             return touched(connection, asked)
 
     def documents(self, asked: Wanted, cancelled: IsCancelled) -> tuple[dict[str, Json], ...]:
         """Whole documents, decoded to be shown; those that are not there are left out."""
+        from valet_studio.migrate.touched import documents
+
         with self.file.reading(cancelled) as connection:
             return documents(connection, asked)
 
     def history(self) -> tuple[HistoryEntry, ...]:
         """What was applied, newest first."""
+        from valet_studio.migrate.history import entries
+
         with self.file.reading() as connection:
             return entries(connection)
 
     def schema_at(self, history_id: int) -> Schema:
         """The schema that one of those migrations pushed."""
+        from valet_studio.migrate.history import schema_at
+
         with self.file.reading() as connection:
             return schema_at(connection, history_id)
 
     def versions(self, position: Position) -> Versions:
         """The schemas that were pushed after a replica's position."""
+        from valet_studio.migrate import versions
+
         with self.file.reading() as connection:
             return versions.after(connection, position)
 
     def written_since(self, cancelled: IsCancelled) -> tuple[TableWrites, ...]:
         """The tables with documents written since the last migration; see `migrate.written`."""
+        from valet_studio.migrate.written import undoable
+
         return undoable(self.file, cancelled).writes
 
     def undo(self, cancelled: IsCancelled, migration: MigrationId | None = None) -> UndoReport:
         """Put the database back as it was before the last migration; see `migrate.undo`."""
+        from valet_studio.migrate.undo import undo
+
         return undo(self.file, cancelled, migration)
 
     def reset_backfill(self, table: str, column: str) -> bool:
         """Forget that a backfill ran; False where it never had. See `migrate.reruns`."""
+        from valet_studio.migrate.reruns import reset_backfill
+
         return reset_backfill(self.file, table, column).armed

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -94,6 +93,8 @@ def _thrown(thrown: dict[str, Any], sources: Sources, location: Location | None)
         return Problem(f"Syntax error: {_sentence(what)}", "Mend the line and save.", location)
     unknown = re.search(r"\bv\.(\w+) is not a function", first)
     if unknown:
+        from difflib import get_close_matches
+
         near = get_close_matches(unknown[1], _NAMES, n=1)
         hint = f"Did you mean v.{near[0]}?" if near else _VALIDATORS
         return Problem(f"There is no validator v.{unknown[1]}.", hint, location)
