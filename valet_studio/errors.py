@@ -7,7 +7,7 @@ The tree::
     ├── SandboxError            Deno is missing, or its process died or was stopped
     ├── DatabaseError           no database can be read or written here
     │   └── DatabaseBusy        another process holds the lock
-    ├── ServerError             a push server cannot be reached, refuses, or gives no answer
+    ├── ServerError             a push or libSQL server cannot be reached, refuses, or is none
     ├── PlanIsStale             the database or the schema moved on since the plan was made
     ├── PlanRejected            exit code 4: the plan holds a breaking change
     ├── MigrationFailed         a check before COMMIT did not hold; everything was rolled back
@@ -78,7 +78,7 @@ class DatabaseBusy(DatabaseError):
 
 
 class ServerError(StudioError):
-    """A push server cannot be reached, refuses the request, or gives no answer that is one."""
+    """A push or libSQL server cannot be reached, refuses, or gives no answer that is one."""
 
 
 class PlanIsStale(StudioError):
