@@ -48,7 +48,7 @@ from valet_studio.schema.document import schema_hash, table_to_document, to_docu
 from valet_studio.schema.model import Schema
 from valet_studio.schema.state import DatabaseState, backfill_key
 
-_CACHE_KIB = 32 * 1024
+CACHE_KIB = 32 * 1024
 """Memory for pages: batches that were read ahead are still there when they are written."""
 
 
@@ -171,7 +171,7 @@ def migrate(
 
 @contextmanager
 def _transaction(connection: apsw.Connection, cancelled: IsCancelled) -> Iterator[None]:
-    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.set_progress_handler(cancelled, 50_000)
     connection.execute("BEGIN IMMEDIATE")
     try:
