@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from textual.content import Content
 
 from valet_studio.errors import Location
-from valet_studio.migrate.events import BackfillProgress, BackfillReport, Bin, TableRows
+from valet_studio.migrate.events import BackfillProgress, BackfillReport, TableRows
 from valet_studio.plan.changes import Plan, RunBackfill
 from valet_studio.schema.model import Json, Sources
 from valet_studio.tui.detail import document as whole_document
 from valet_studio.tui.progress import PHASES, FailedDocument, Progress
 from valet_studio.tui.receipt import receipt
 from valet_studio.tui.replica import replica_lines, replica_outcome
+from valet_studio.tui.samples import SHOWN_VALUES, cell, distribution, histogram, samples
 from valet_studio.tui.text import (
     BLANK,
     code,
@@ -22,19 +22,12 @@ from valet_studio.tui.text import (
     duration,
     excerpt,
     hanging,
-    number,
     one_line,
     problem,
     rule,
     short_duration,
     shortened,
-    value,
 )
-
-SHOWN_VALUES = 8
-"""Different values that a bar chart has room for; of more numbers a histogram is drawn."""
-MOST_CELLS = 32
-"""Cells of a sample's column; longer values are cut."""
 
 
 def run_lines(
@@ -264,7 +257,7 @@ def _tables(tables: Sequence[TableRows], width: int) -> list[Content]:
     for item in tables:
         same = item.rows_before == item.rows_after
         end = "  =" if same else "  ! differs"
-        name = _cell(item.table, names)
+        name = cell(item.table, names)
         parts.append(
             Content.assemble(
                 f"{name}  {item.rows_before:>11,}  {item.rows_after:>9,}",
@@ -292,11 +285,11 @@ def _backfill(report: BackfillReport, width: int, source: str) -> list[Content]:
         told = f"! Two runs gave different values{names}: clients would disagree."
         parts += wrapped(Content.styled(told, "bold $warning"), width)
     if report.histogram and not 0 < len(report.distribution) <= SHOWN_VALUES:
-        parts += [BLANK, *_histogram(report.histogram, width)]
+        parts += [BLANK, *histogram(report.histogram, width)]
     elif report.distribution:
-        parts += [BLANK, *_distribution(report, width)]
+        parts += [BLANK, *distribution(report, width)]
     if report.samples:
-        parts += [BLANK, *_samples(report, source)]
+        parts += [BLANK, *samples(report, source)]
     return parts
 
 
@@ -322,83 +315,3 @@ def _code(plan: Plan, report: BackfillReport) -> str:
         if isinstance(change, RunBackfill) and where == (report.table, report.column):
             return change.declared.code
     return ""
-
-
-def _samples(report: BackfillReport, source: str) -> list[Content]:
-    """A table: what the backfill reads, the column before and after, then the other fields.
-
-    `→` stands where a document's value changes, `=` where it does not.
-    """
-    names = list(dict.fromkeys(name for sample in report.samples for name in sample.row))
-    names = [name for name in names if name not in ("_id", "_version", report.column)]
-    words = set(re.findall(r"[\w$]+", source))
-    read = [name for name in names if name in words]
-    others = [name for name in names if name not in words]
-    heads = ["_id", *read, "before", "", "after", *others]
-    table: list[list[str]] = []
-    for sample in report.samples:
-        changes = "=" if sample.before == sample.after else "→"
-        cells = {name: one_line(value(sample.row.get(name))) for name in names}
-        before, after = one_line(value(sample.before)), one_line(value(sample.after))
-        row = [sample.id, *(cells[name] for name in read), before, changes, after]
-        table.append([*row, *(cells[name] for name in others)])
-    widths = [
-        min(MOST_CELLS, max(Content(row[at]).cell_length for row in (heads, *table)))
-        for at in range(len(heads))
-    ]
-    parts = [rule("  ".join(_cell(head, cells) for head, cells in zip(heads, widths, strict=True)))]
-    after_at = len(read) + 3
-    for row in table:
-        drawn = [_cell(text, cells) for text, cells in zip(row, widths, strict=True)]
-        changed = row[after_at - 1] == "→"
-        styles = ["$muted", *("" for _ in read), "", "bold $primary", "bold", *others]
-        if not changed:
-            styles[after_at - 2 : after_at + 1] = ["$muted", "$muted", "$muted"]
-        styles[after_at + 1 :] = ["$muted"] * len(others)
-        line = Content("  ").join(
-            Content.styled(text, style) for text, style in zip(drawn, styles, strict=True)
-        )
-        parts.append(line)
-    return parts
-
-
-def _distribution(report: BackfillReport, width: int) -> list[Content]:
-    shown = report.distribution[:SHOWN_VALUES]
-    texts = [one_line(value(item.value)) for item in shown]
-    counts = [f"{item.count:,}" for item in shown]
-    most = max(item.count for item in shown)
-    parts = [rule("New values")]
-    parts += _bars(texts, counts, [item.count / most for item in shown], width)
-    rest = len(report.distribution) - len(shown)
-    if rest > 0:
-        parts.append(Content.styled(f"and {count(rest, 'other value')}", "$muted"))
-    return parts
-
-
-def _histogram(bins: Sequence[Bin], width: int) -> list[Content]:
-    """Spans of numbers with the part of all that lie in each."""
-    texts = [f"{number(item.low)} – {number(item.high)}" for item in bins]
-    told = [f"{item.part:.0%}" if item.part >= 0.005 or not item.part else "<1%" for item in bins]
-    most = max(item.part for item in bins)
-    drawn = _bars(texts, told, [item.part / most for item in bins], width)
-    return [rule("New values, from … to below …"), *drawn]
-
-
-def _bars(
-    texts: Sequence[str], counts: Sequence[str], parts: Sequence[float], width: int
-) -> list[Content]:
-    """A line each: name, number, and a bar for its part of the longest, between 0 and 1."""
-    names = min(26, max(Content(text).cell_length for text in texts))
-    numbers = max(len(told) for told in counts)
-    room = max(4, min(30, width - names - numbers - 6))
-    drawn = []
-    for text, told, part in zip(texts, counts, parts, strict=True):
-        full = max(1, round(part * room)) if part else 0
-        head = f"{_cell(text, names)}  {told:>{numbers}}  "
-        drawn.append(Content.assemble(head, ("▇" * full, "$primary")))
-    return drawn
-
-
-def _cell(text: str, width: int) -> str:
-    cut = shortened(text, width)
-    return cut + " " * (width - Content(cut).cell_length)
