@@ -126,7 +126,7 @@ def test_a_report_of_an_earlier_plan_says_so(todos: Project, size: tuple[int, in
         todos.write(BACKFILL.replace("completed: v.number()", "completed: v.boolean()"))
         terminal.wait_for("Of an earlier plan", "rejected")
         todos.write(BACKFILL.replace("completed: v.number()", "completed: v.number("))
-        terminal.wait_for("Of an earlier plan", "schema.ts is broken now", "valet/schema.ts:7:")
+        terminal.wait_for("Of an earlier plan", "schema.ts is broken", "valet/schema.ts:7:")
         todos.write(BACKFILL)
         terminal.wait_for("Dry run worked", without="Of an earlier plan")
         terminal.press("q")
