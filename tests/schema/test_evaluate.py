@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -345,11 +347,20 @@ Promise.reject(new Error('not awaited'))
     assert patched.tables[0].location == plain.tables[0].location
 
 
-def test_a_failed_run_leaves_no_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    problems("for (;;) {}\n", TIGHT)
-    run(schema_of("t: defineTable({})"))
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("text", ["for (;;) {}\n", schema_of("t: defineTable({})")])
+def test_a_run_leaves_no_directory(tmp_path: Path, text: str) -> None:
+    project, scratch = tmp_path / "project", tmp_path / "scratch"
+    scratch.mkdir()
+    (project / "valet").mkdir(parents=True)
+    (project / "valet" / "schema.ts").write_text(text)
+    subprocess.run(
+        [sys.executable, "-m", "valet_studio", "plan"],
+        cwd=project,
+        env={**os.environ, "TMPDIR": str(scratch), "VALET_STUDIO_EVALUATE_SECONDS": "1"},
+        capture_output=True,
+        check=False,
+    )
+    assert list(scratch.iterdir()) == []
 
 
 def test_a_helper_of_a_backfill_counts_in_the_hash() -> None:

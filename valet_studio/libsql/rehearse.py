@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -33,6 +32,7 @@ from valet_studio.migrate.target import Documents
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import quote, text_literal
+from valet_studio.scratch import scratch
 from valet_studio.typescript.limits import Limits
 
 BOOKKEEPING = ("_valet_meta", "_valet_version")
@@ -85,8 +85,8 @@ class Copies:
 @contextmanager
 def copies(server: Server) -> Iterator[Copies]:
     """Room for copies, which are deleted at the end of the block."""
-    with tempfile.TemporaryDirectory(prefix="valet-studio-") as folder:
-        yield Copies(server, Path(folder))
+    with scratch() as folder:
+        yield Copies(server, folder)
 
 
 @dataclass(slots=True)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import apsw
 
@@ -34,6 +32,7 @@ from valet_studio.plan.measure import answered, questions
 from valet_studio.schema.model import Json, Schema
 from valet_studio.schema.questions import CONFORMS, Answer, Question
 from valet_studio.schema.state import backfill_key
+from valet_studio.scratch import scratch
 from valet_studio.typescript.limits import Limits
 
 
@@ -167,8 +166,8 @@ class LibsqlTarget:
         """Answers that Python has to check each value for: on a copy of those tables."""
         if not asked:
             return {}
-        with tempfile.TemporaryDirectory(prefix="valet-studio-") as folder:
-            path = Path(folder) / "asked.db"
+        with scratch() as folder:
+            path = folder / "asked.db"
             deque(mirror(self.server, path, cancelled, {one.table for one in asked}), 0)
             with database_errors(self.label), closing(apsw.Connection(str(path))) as copy:
                 return ask(copy, asked)

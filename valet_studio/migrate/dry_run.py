@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -32,6 +32,7 @@ from valet_studio.migrate.migration import migrate
 from valet_studio.migrate.needed import Tripwire, rows_needed
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Schema
+from valet_studio.scratch import make_scratch
 from valet_studio.typescript.limits import Limits
 
 T = TypeVar("T")
@@ -101,23 +102,24 @@ def _temporary_folder(label: str) -> Iterator[Path]:
         DatabaseError: it cannot be made, or was deleted while it was needed.
     """
     try:
-        made = tempfile.TemporaryDirectory(prefix="valet-studio-")
+        folder = make_scratch()
     except OSError as error:
         raise DatabaseError(
             f"There is no temporary directory for a copy of {label}: {error.strerror}.",
             "Let TMPDIR name a directory that you may write to, on a disk with free space.",
         ) from error
-    with made as folder:
-        try:
-            yield Path(folder)
-        except (DatabaseError, SandboxError, OSError) as error:
-            if Path(folder).exists():
-                raise
-            raise DatabaseError(
-                f"The temporary directory {folder} was deleted while the dry run worked in it. "
-                f"{label} was not touched.",
-                "Run it again; TMPDIR can name a directory that nothing clears.",
-            ) from error
+    try:
+        yield folder
+    except (DatabaseError, SandboxError, OSError) as error:
+        if folder.exists():
+            raise
+        raise DatabaseError(
+            f"The temporary directory {folder} was deleted while the dry run worked in it. "
+            f"{label} was not touched.",
+            "Run it again; TMPDIR can name a directory that nothing clears.",
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _rehearsal(

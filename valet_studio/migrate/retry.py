@@ -7,9 +7,7 @@ the time of a few documents.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import apsw
 
@@ -20,6 +18,7 @@ from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.plan.changes import Plan
 from valet_studio.plan.sql import quote
 from valet_studio.schema.model import Schema
+from valet_studio.scratch import scratch
 from valet_studio.typescript.limits import Limits
 
 _BOOKKEEPING = ("_valet_meta", "_valet_version")
@@ -56,8 +55,8 @@ def rehearse_documents(
         Cancelled: stopped; nothing is left behind.
         DatabaseError: the database cannot be read.
     """
-    with tempfile.TemporaryDirectory(prefix="valet-studio-") as folder:
-        path = Path(folder) / "few.db"
+    with scratch() as folder:
+        path = folder / "few.db"
         with target.reading(cancelled) as source, database_errors(str(path)):
             few = apsw.Connection(str(path))
             try:

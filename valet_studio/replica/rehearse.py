@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from valet_studio.schema.document import schema_hash, to_document
 from valet_studio.schema.model import Schema
 from valet_studio.schema.received import ReceivedSchemas
 from valet_studio.schema.state import backfill_key
+from valet_studio.scratch import scratch
 from valet_studio.typescript.limits import Limits
 
 ReplicaStatus: TypeAlias = Literal["ok", "noop", "failed", "rejected", "ahead"]
@@ -130,8 +130,8 @@ def _with_push(versions: Versions, schema: Schema, plan: Plan) -> tuple[Version,
 def _followed(
     file: FileTarget, versions: tuple[Version, ...], cancelled: IsCancelled, limits: Limits
 ) -> tuple[tuple[Report, ...], tuple[Problem, ...]]:
-    with tempfile.TemporaryDirectory(prefix="valet-studio-") as folder:
-        copy = Path(folder) / "replica.db"
+    with scratch() as folder:
+        copy = folder / "replica.db"
         deque(copy_to(file, copy, cancelled), 0)
         local = LocalTarget(FileTarget(file.label, copy))
         events = catch_up(local.file, versions, ReceivedSchemas(limits), cancelled, limits=limits)

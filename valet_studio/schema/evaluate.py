@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -17,7 +18,7 @@ from valet_studio.schema.model import Schema, Sources
 from valet_studio.typescript.child import ChildStopped
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import shown_path
-from valet_studio.typescript.warm import take
+from valet_studio.typescript.warm import give_back, take
 
 _DEFAULT_LIMITS = Limits()
 
@@ -49,7 +50,9 @@ def evaluate(
         literal.update(literal_tables(sources))
         twice.extend(duplicate_keys(sources))
 
-    with take(sources, limits) as child:
+    with ExitStack() as ending:
+        child = take(sources, limits)
+        ending.callback(give_back, child)
         try:
             raw = child.evaluate(cancelled, meanwhile=read_text)
         except ChildStopped as stopped:

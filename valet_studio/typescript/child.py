@@ -250,6 +250,13 @@ class Child:
         """Kill the process and delete its directory. May be called again."""
         self._finalizer()
 
+    def close_beside(self) -> None:
+        """The same without waiting for it; the program does not end before it is done."""
+        ending = self._finalizer.detach()
+        if ending is not None:
+            _, end, what, _ = ending
+            threading.Thread(target=end, args=what).start()
+
     def _answer(
         self,
         kind: bytes,

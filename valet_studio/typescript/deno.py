@@ -8,17 +8,16 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from valet_studio.errors import SandboxError
+from valet_studio.scratch import make_scratch
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import SERVER_MODULE, Modules, aliases, plain_json_imports
 
 SHIM = Path(__file__).resolve().parent / "shim"
 DENO_VARIABLE = "VALET_STUDIO_DENO"
-_PREFIX = "valet-studio-"
 MEGABYTE = 1 << 20
 CHECK_HEAP_MB = 1024
 """JavaScript heap of the TypeScript compiler, which is not the user's code."""
@@ -78,9 +77,8 @@ def make_workspace(modules: Modules) -> Workspace:
     Raises:
         SandboxError: it cannot be written.
     """
-    _sweep(Path(tempfile.gettempdir()))
     try:
-        root = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-")).resolve()
+        root = make_scratch().resolve()
     except OSError as error:
         raise SandboxError(
             f"No temporary directory can be made: {error.strerror}.", "Free some disk space."
@@ -134,22 +132,6 @@ def _write(workspace: Workspace, modules: Modules) -> None:
         path = workspace.sources / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-
-
-def _sweep(folder: Path) -> None:
-    """Delete the directories of programs that were killed and could not do it themselves."""
-    if os.name != "posix":
-        return
-    for left in folder.glob(f"{_PREFIX}*-*"):
-        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
-        if not owner.isdigit():
-            continue
-        try:
-            os.kill(int(owner), 0)
-        except ProcessLookupError:
-            shutil.rmtree(left, ignore_errors=True)
-        except (OSError, OverflowError):
-            continue
 
 
 def start(workspace: Workspace, limits: Limits, *, skewed: bool) -> subprocess.Popen[bytes]:

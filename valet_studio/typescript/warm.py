@@ -69,6 +69,14 @@ def take(sources: Modules, limits: Limits) -> Child:
     return child
 
 
+def give_back(child: Child) -> None:
+    """End a process that was taken; where others are kept waiting, nobody waits for its end."""
+    if _kept:
+        child.close_beside()
+    else:
+        child.close()
+
+
 def _prepare(sources: Modules, limits: Limits) -> None:
     """Start a process in the hope that the next modules have the same names."""
     global _waiting

@@ -1,0 +1,56 @@
+"""Temporary directories of this program: named for its process, so that none outlives it for long.
+
+What they hold may be a copy of somebody's data. A program that is killed cannot delete its own;
+the next one that starts does it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PREFIX = "valet-studio-"
+
+
+def make_scratch() -> Path:
+    """A new directory, for the caller to delete.
+
+    Raises:
+        OSError: none can be made.
+    """
+    _sweep(Path(tempfile.gettempdir()))
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A new directory that is deleted at the end of the block.
+
+    Raises:
+        OSError: none can be made.
+    """
+    folder = make_scratch()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete the directories of programs that were killed."""
+    if os.name != "posix":
+        return
+    for left in folder.glob(f"{_PREFIX}*-*"):
+        owner = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if not owner.isdigit():
+            continue
+        try:
+            os.kill(int(owner), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (OSError, OverflowError):
+            continue
