@@ -52,7 +52,12 @@ def kept(project: Project) -> set[str]:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_it_holds_what_was_there_before(project: Project, mode: str) -> None:
+@pytest.mark.parametrize("large", [0, keeping.LARGE])
+def test_it_holds_what_was_there_before(
+    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, large: int
+) -> None:
+    monkeypatch.setattr(keeping, "LARGE", large)
+    monkeypatch.setattr("valet_studio.migrate.migration.CACHE_KIB", 64)  # spills at once
     filled(project, mode)
     before = documents(project.database)
     report = project.apply()

@@ -23,6 +23,8 @@ from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.history import next_id
 
 KEPT_SNAPSHOTS = 5
+LARGE = 256 * 1024 * 1024
+"""Bytes of a database in rollback mode whose copy takes long enough for readers to notice."""
 
 
 def snapshot_folder(target: FileTarget) -> Path:
@@ -57,10 +59,11 @@ def under_its_final_name(path: Path, write: Callable[[Path], object]) -> None:
 class Snapshot:
     """The database as it is before a migration, in a file of its own.
 
-    Taken while the caller's connection holds the write lock. In WAL mode it is read beside the
-    migration, which then holds up other writers no longer for it: a reader goes on to see the
-    state before (https://www.sqlite.org/isolation.html). In rollback mode a reader would keep the
-    writer from spilling its cache, so there it is taken at once.
+    Taken while the caller's connection holds the write lock, and read beside the migration, so
+    that other writers wait no longer for it: a reader goes on to see the state before
+    (https://www.sqlite.org/isolation.html). In rollback mode a reader keeps the writer from
+    spilling its cache, and a writer that waits to do so keeps out new readers
+    (https://www.sqlite.org/lockingv3.html): there a large database is copied first.
     """
 
     def __init__(
@@ -94,7 +97,7 @@ class Snapshot:
         copying = copy_to(self._target, self._partial, self._is_over)
         # The first step takes the reader's lock, and with it the state that it sees.
         next(copying, None)
-        if _mode(connection) != "wal":
+        if _mode(connection) != "wal" and (self._target.size() or 0) > LARGE:
             self._copy(copying)
             self._raise()
             return
