@@ -302,6 +302,7 @@ def test_what_no_libsql_server_answers_is_a_sentence(
 
 
 def test_there_is_no_undo_and_it_says_what_to_do(todos: Project) -> None:
+    assert not todos.look().database.keeps_snapshots
     todos.apply()
     for refused in (pipeline.undo, pipeline.written_since):
         with pytest.raises(Unsupported, match="no snapshot is kept") as error:

@@ -385,6 +385,19 @@ async def test_read_only_turns_every_writing_action_off_with_a_reason(tmp_path: 
         assert engine.written == 0
 
 
+async def test_undo_is_off_with_a_reason_where_no_snapshot_is_kept(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    state = state_of(settings, plan_of(*changes()))
+    state = replace(state, database=replace(state.database, keeps_snapshots=False))
+    engine = FakeEngine(settings, state, entries=ENTRIES)
+    app = StudioApp(settings, engine, Saves())
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.facts.plan is not None and app.facts.plan.measured)
+        await pilot.press("u", "y")
+        await until(pilot, lambda: "Undo is off: no snapshot is kept" in screen_text(app))
+        assert not engine.undone
+
+
 async def test_a_database_written_by_another_program_is_read_again(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
         app = opened.app

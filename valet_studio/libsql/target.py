@@ -64,7 +64,13 @@ class LibsqlTarget:
                 for name in ("page_count", "page_size")
             )
         read_only = self.server.role() != "primary"
-        return DatabaseInfo(self.label, exists=True, size=pages * page, read_only=read_only)
+        return DatabaseInfo(
+            self.label,
+            exists=True,
+            size=pages * page,
+            read_only=read_only,
+            keeps_snapshots=False,
+        )
 
     def plan(self, schema: Schema, *, strict: bool) -> Plan:
         """What a push would do, without counts. Reads only."""

@@ -45,6 +45,8 @@ class DatabaseInfo:
     """Bytes on disk; None where there is none or it is not known."""
     read_only: bool = False
     """Whether this user may not write it, so that a plan can be reviewed but not applied."""
+    keeps_snapshots: bool = True
+    """Whether an apply keeps what an undo needs."""
 
 
 class Target(Protocol):

@@ -187,6 +187,8 @@ def why_no_undo(facts: Facts) -> str | None:
         return f"Undo is off: {facts.state.database.label} is read-only for you."
     if facts.state is not None and not facts.state.database.exists:
         return "There is no database yet, so there is nothing to undo."
+    if facts.state is not None and not facts.state.database.keeps_snapshots:
+        return "Undo is off: no snapshot is kept of a libSQL server's database."
     return None
 
 
