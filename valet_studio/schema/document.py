@@ -126,8 +126,10 @@ def table_to_document(table: Table) -> dict[str, Json]:
 
 # Every line end of JSON's text is one of its layout.
 _indented = _Remembered(
-    lambda table: "    "
-    + json.dumps(table_to_document(table), indent=2, ensure_ascii=False).replace("\n", "\n    ")
+    lambda table: (
+        "    "
+        + json.dumps(table_to_document(table), indent=2, ensure_ascii=False).replace("\n", "\n    ")
+    )
 )
 _normal_texts = _Remembered(lambda table: _dumps(table_to_document(_normal_table(table))))
 

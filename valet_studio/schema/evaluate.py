@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -41,20 +41,53 @@ def evaluate(
         SchemaError: the schema is wrong; its problems are all that this run could find.
         SandboxError: Deno is missing or cannot be started.
     """
+    global _asks_places
+    if not _asks_places:
+        with suppress(_PlaceNeeded):
+            return _evaluated(sources, limits, cancelled, with_places=False)[0]
+    schema, _asks_places = _evaluated(sources, limits, cancelled, with_places=True)
+    return schema
+
+
+_asks_places = True
+"""Whether JavaScript had to be asked for places of the last schema. Most saves change nothing
+about that, so this tells whether it should note them at all."""
+
+
+class _PlaceNeeded(Exception):
+    """A place has to be asked of JavaScript, which did not note any."""
+
+
+def _evaluated(
+    sources: Sources, limits: Limits, cancelled: Callable[[], bool], *, with_places: bool
+) -> tuple[Schema, bool]:
+    """The schema, and whether JavaScript was asked for places.
+
+    Raises:
+        _PlaceNeeded: it had to be, and had noted none.
+    """
     entry = Location(shown_path(sources.folder, sources.entry), 1, 1)
     behaviours = Behaviours(sources)
     literal: dict[str, LiteralTable] = {}
     twice: list[Problem] = []
+    asked = False
 
     def read_text() -> None:
         literal.update(literal_tables(sources))
         twice.extend(duplicate_keys(sources))
 
+    def places(sites: Sequence[int]) -> list[Location | None]:
+        nonlocal asked
+        asked = asked or bool(sites)
+        if sites and not with_places:
+            raise _PlaceNeeded
+        return child.places(sites)
+
     with ExitStack() as ending:
         child = take(sources, limits)
         ending.callback(give_back, child)
         try:
-            raw = child.evaluate(cancelled, meanwhile=read_text)
+            raw = child.evaluate(cancelled, read_text, with_places=with_places)
         except ChildStopped as stopped:
             problem = stopped.problems[0]
             place = behaviours.loop_place() or entry
@@ -62,13 +95,13 @@ def evaluate(
         if "thrown" in raw:
             problem = _thrown(raw["thrown"], sources, child.locate(raw["thrown"]["stack"]))
             raise SchemaError([_with_line(problem, sources)])
-        reading = Reading(child.places, entry, behaviours, literal)
+        reading = Reading(places, entry, behaviours, literal)
         schema = read_schema(raw, reading)
     problems = [*reading.problems, *twice]
     if problems:
         ordered = sorted(dict.fromkeys(problems), key=lambda p: p.location or Location("", 0, 0))
         raise SchemaError([_with_line(problem, sources) for problem in ordered])
-    return replace(schema, sources=sources)
+    return replace(schema, sources=sources), asked
 
 
 def _with_line(problem: Problem, sources: Sources) -> Problem:

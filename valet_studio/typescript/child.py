@@ -177,18 +177,21 @@ class Child:
         self,
         cancelled: Callable[[], bool] = lambda: False,
         meanwhile: Callable[[], None] = lambda: None,
+        *,
+        with_places: bool = True,
     ) -> Any:
         """Run schema.ts; what it declared as raw data (see `shim/record.ts`).
 
         Args:
             cancelled: polled while it runs.
             meanwhile: called once, while it runs.
+            with_places: whether `places` can be asked afterwards; noting them takes time.
 
         Raises:
             Cancelled: `cancelled` answered True; the process is gone.
             ChildStopped: it took too long or too much memory.
         """
-        self._outgoing.put((b"E", b""))
+        self._outgoing.put((b"E", b"" if with_places else b"0"))
         meanwhile()
         payload = self._answer(b"E", self._limits.evaluate_seconds, cancelled)
         self._evaluated = True

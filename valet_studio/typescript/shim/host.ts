@@ -1,6 +1,6 @@
 // The child process: runs one schema's modules and its backfills for the Python side.
 //
-// Frames in:  E evaluate, S tell where calls stand, B choose a backfill, D a batch, T a batch traced
+// Frames in:  E evaluate (with a payload: and note no places), S tell where calls stand, B choose a backfill, D a batch, T a batch traced
 //             document by document.
 // Frames out: E the declarations, S stacks, B the choice's outcome, A a batch's answer, H the index
 //             of the document about to be run.
@@ -29,6 +29,7 @@ import { Bytes, View } from "./primordials.ts";
 import { Recorder } from "./record.ts";
 import { type Columns, type Row, RowMaker } from "./rows.ts";
 import { SchemaRecord, TableRecord, ValidatorRecord } from "./server.ts";
+import { noteSites } from "./sites.ts";
 import { Column, Refused } from "./values.ts";
 
 const HEARTBEAT = 100;
@@ -69,7 +70,8 @@ function isolate(): void {
 let schema: SchemaRecord | null = null;
 let recorder = new Recorder();
 
-async function evaluate(): Promise<void> {
+async function evaluate(withSites: boolean): Promise<void> {
+  noteSites(withSites);
   let data: Record<string, unknown>;
   try {
     const module = await import(entry);
@@ -184,7 +186,7 @@ writeJson("H", 0);
 while (true) {
   const frame = readFrame();
   if (frame === null) break;
-  if (frame.kind === 69) await evaluate();
+  if (frame.kind === 69) await evaluate(frame.payload.length === 0);
   else if (frame.kind === 83) {
     restoreStacks();
     writeJson("S", recorder.stacks(parseJson(decodeText(frame.payload)) as number[]));

@@ -18,13 +18,13 @@ import {
   contextPath,
   SchemaRecord,
   Select,
-  Site,
   symbolicContext,
   symbolicQuery,
   TableCall,
   TableRecord,
   ValidatorRecord,
 } from "./server.ts";
+import type { Site } from "./sites.ts";
 
 type Data = Record<string, unknown>;
 

@@ -1,22 +1,7 @@
 // What `valet-dev/server` is to a schema.ts: it records what was declared and checks nothing
 // that needs a second look. `record.ts` turns the record into data, Python judges it.
 
-/** A symbolic place of the schema language: where in the user's modules a call was made. */
-export interface Site {
-  stack?: string;
-}
-
-/** Note the caller of `below`, cheaply: the text is made only when `stack` is read. */
-function site(below: (...args: never[]) => unknown): Site {
-  const holder: Site = {};
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 2;
-  capture(holder, below);
-  Error.stackTraceLimit = limit;
-  return holder;
-}
-
-const capture = Error.captureStackTrace;
+import { type Site, site } from "./sites.ts";
 
 // ---- validators
 
