@@ -19,6 +19,10 @@ from valet_studio.typescript.modules import SERVER_MODULE, Modules, aliases, pla
 SHIM = Path(__file__).resolve().parent / "shim"
 DENO_VARIABLE = "VALET_STUDIO_DENO"
 MEGABYTE = 1 << 20
+YOUNG_MB = 16
+"""Half of the heap for new objects. Batches are garbage soon: with more than this a backfill takes
+50 MB more and is no faster, with less it is slower."""
+
 CHECK_HEAP_MB = 1024
 """JavaScript heap of the TypeScript compiler, which is not the user's code."""
 
@@ -152,7 +156,7 @@ def start(workspace: Workspace, limits: Limits, *, skewed: bool) -> subprocess.P
         "--no-check",
         f"--import-map={workspace.root / 'import_map.json'}",
         f"--allow-read={workspace.sources},{SHIM}",
-        f"--v8-flags=--max-old-space-size={limits.heap_mb}",
+        f"--v8-flags=--max-old-space-size={limits.heap_mb},--max-semi-space-size={YOUNG_MB}",
         str(SHIM / "host.ts"),
         (workspace.sources / workspace.entry).as_uri(),
         "skewed" if skewed else "",
