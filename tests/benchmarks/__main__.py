@@ -71,7 +71,7 @@ def _rows(given: argparse.Namespace, place: Place, missing: dict[str, str]) -> I
         yield from studio.keys(place, rows)
     if "memory" in given.only:
         large = 10 * rows if given.ten_million else rows
-        yield from backfills.memory(place, rows if given.ten_million else rows // 10, large)
+        yield from backfills.memory(place, large // 10, large, runs)
 
 
 if __name__ == "__main__":
