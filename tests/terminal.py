@@ -34,7 +34,8 @@ class Terminal:
             "LANG": "C.UTF-8",
             **(environment or {}),
         }
-        environment.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):
+            environment.pop(name, None)
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.said = b""
