@@ -1,9 +1,10 @@
 """Run one backfill over every document of its table: all of them, or none.
 
 Values are computed in the sandbox two batches ahead of the writes, so that SQLite and JavaScript
-work at the same time; or they were computed before the write lock was taken, and only documents
-that changed meanwhile are computed again. Whether a document changed is told by a digest of the
-cells that the function reads, never by a trigger or a version.
+work at the same time; or once for each input, where that is proved to be enough (`by_input`).
+Where they were computed before the write lock was taken, only documents that changed meanwhile
+are computed again. Whether a document changed is told by a digest of the cells that the function
+reads, never by a trigger or a version.
 
 The caller's transaction holds; a savepoint inside it undoes the column where one document failed
 (the seed's "Backfill rules").
@@ -12,18 +13,20 @@ The caller's transaction holds; a savepoint inside it undoes the column where on
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TypeAlias
 
 import apsw
 
-from valet_studio.migrate.column_writer import ColumnWriter
+from valet_studio.migrate.by_input import WORTHWHILE, ByInput, learn
+from valet_studio.migrate.column_writer import MOST_BRANCHES, ColumnWriter
 from valet_studio.migrate.computed import Computed, Piece
 from valet_studio.migrate.documents import Batch, Documents, Key
 from valet_studio.migrate.evaluators import Evaluators, Stopped
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, Failure, IsCancelled
 from valet_studio.migrate.tally import Tally
 from valet_studio.schema.model import Backfill
+from valet_studio.schema.purity import is_pure
 from valet_studio.typescript.cells import Cells
 
 _Step: TypeAlias = "tuple[Batch | Piece, Cells]"
@@ -53,7 +56,7 @@ class BackfillRun:
         *,
         settled: bool = False,
     ):
-        if known is not None and not settled and (known.tally.failed or not known.pieces):
+        if known is not None and not settled and known.tally.failed:
             known = None
         self.documents = documents.reading(known.reads if known else None)
         self.backfill = backfill
@@ -61,9 +64,7 @@ class BackfillRun:
         self._cancelled = cancelled
         self._known = known
         self._settled = settled
-        field = documents.table.field_named(backfill.column)
-        storage = field.validator.storage if field else None
-        self._tally = known.tally.copy() if known else Tally(backfill, storage)
+        self._tally = known.tally.copy() if known else self._fresh_tally()
         self._began = time.perf_counter()
         self._total = documents.count()
         self._done = 0
@@ -75,12 +76,19 @@ class BackfillRun:
             DatabaseError: a document cannot be read.
         """
         yield self._progress()
-        if self._known is not None:
-            kept.outcomes = self._known.outcomes
-        for batch, cells in self._steps(kept):
-            if not self._tally.failed:
-                kept.add(batch, cells)
+        reviewed = self._known is not None and bool(self._known.pieces)
+        by_input = None if reviewed else self._by_input()
+        if by_input is not None:
+            kept.outcomes.by_input = dict(by_input.inputs)
+            self._done = self._total
             yield self._progress()
+        else:
+            if self._known is not None:
+                kept.outcomes = self._known.outcomes
+            for batch, cells in self._steps(kept):
+                if not self._tally.failed:
+                    kept.add(batch, cells)
+                yield self._progress()
         kept.settle(self._tally, self.documents.only)
 
     def write(self, kept: Computed | None = None) -> Iterator[BackfillProgress | BackfillReport]:
@@ -91,17 +99,77 @@ class BackfillRun:
         Raises:
             DatabaseError: a document cannot be read.
         """
-        connection = self.documents.connection
         yield self._progress()
-        connection.execute("SAVEPOINT valet_backfill")
-        known = self._written_by_input() if kept is None else None
         # Counted in a rehearsal alone: an apply has a lock to give back.
         counts = self._evaluators.twice
+        held = counts and ColumnWriter(self.documents, self.backfill.column).holds_values()
+        by_input = self._by_input()
+        if by_input is not None:
+            unchanged = by_input.holding() if held else 0
+            for self._done in by_input.fill():
+                yield self._progress()
+            updated = self._done
+            if kept is not None:
+                kept.outcomes.by_input = dict(by_input.inputs)
+        else:
+            updated, unchanged = yield from self._write_each(held, kept)
+        if not held:
+            unchanged = self._tally.picture.nulls
+        if kept is not None:
+            kept.settle(self._tally, self.documents.only)
+        yield self._report(updated, unchanged if counts and not self._tally.failed else None)
+
+    def _by_input(self) -> ByInput | None:
+        """What decides the values, where it is certain that the documents hold no other inputs.
+
+        Documents need not be compared with what they were then: this is why others wait a
+        shorter time.
+        """
+        known = self._known
+        if known is not None:
+            found = self._by_known_input(known)
+            if found is not None or known.pieces or known.tally.failed:
+                return found
+            self._known, self._tally = None, self._fresh_tally()
+        if self._total < WORTHWHILE or not is_pure(self._evaluators.sources, self.backfill):
+            return None
+        tally = self._fresh_tally()
+        try:
+            self._choose()
+            found = learn(self.documents, self.backfill, self._evaluators, tally, self._cancelled)
+        except Stopped as stopped:
+            self._tally.fail(self._stopped_at(stopped))
+            return None
+        if found is not None:
+            self._tally = tally
+        return found
+
+    def _by_known_input(self, known: Computed) -> ByInput | None:
+        inputs = known.outcomes.by_input
+        if not inputs or len(inputs) > MOST_BRANCHES:
+            return None
+        found = ByInput.of(self.documents, self.backfill.column, inputs)
+        if found is not None and not self._settled:
+            counts = found.counted()
+            if counts is None:
+                return None
+            self._tally.recount(counts)
+        return found
+
+    def _write_each(
+        self, held: bool, kept: Computed | None
+    ) -> Generator[BackfillProgress, None, tuple[int, int]]:
+        """How many documents were set, and how many held their value before."""
+        connection = self.documents.connection
+        # With a savepoint open, SQLite copies every page that is changed once more in WAL mode.
+        saved = self._known is None or not self._settled
+        if saved:
+            connection.execute("SAVEPOINT valet_backfill")
         writer = ColumnWriter(self.documents, self.backfill.column)
-        held = counts and writer.holds_values()
         unchanged = 0
-        updated = known or 0
-        for batch, cells in self._steps(kept) if known is None else ():
+        many = self._written_by_many(writer) if saved and kept is None else None
+        updated = many or 0
+        for batch, cells in self._steps(kept) if many is None else ():
             if not self._tally.failed:
                 if held:
                     unchanged += writer.holding(batch.keys, cells)
@@ -109,27 +177,22 @@ class BackfillRun:
                 if kept is not None:
                     kept.add(batch, cells)
             yield self._progress()
-        if self._tally.failed:
-            connection.execute("ROLLBACK TO valet_backfill")
-            updated = 0
-        if not held:
-            unchanged = self._tally.picture.nulls
-        connection.execute("RELEASE valet_backfill")
-        if kept is not None:
-            kept.settle(self._tally, self.documents.only)
-        yield self._report(updated, unchanged if counts and not self._tally.failed else None)
+        if saved:
+            if self._tally.failed:
+                connection.execute("ROLLBACK TO valet_backfill")
+            connection.execute("RELEASE valet_backfill")
+        return 0 if self._tally.failed else updated, unchanged
 
-    def _written_by_input(self) -> int | None:
-        """Write values by what the documents hold now, where every input's value is known.
+    def _written_by_many(self, writer: ColumnWriter) -> int | None:
+        """Write values by more inputs than SQL tells apart quickly, where all of them are known.
 
-        How many it set; None, and nothing is set, where that cannot be done. Documents need not
-        be compared with what they were: this is why others wait a shorter time.
+        How many it set; None, and nothing is set, where that cannot be done.
         """
         by_input = self._known.outcomes.by_input if self._known is not None else None
         if not by_input or self.documents.only is None:
             return None
         (read,) = self.documents.only
-        updated = ColumnWriter(self.documents, self.backfill.column).fill_by_input(read, by_input)
+        updated = writer.fill_by_input(read, by_input)
         if updated is None:
             self.documents.connection.execute("ROLLBACK TO valet_backfill")
         else:
@@ -141,7 +204,7 @@ class BackfillRun:
 
         `kept` learns which value each input gave.
         """
-        if not self._total:
+        if not self._total or (self._known is None and self._tally.failed):
             return
         try:
             if self._known is None:
@@ -161,8 +224,7 @@ class BackfillRun:
     def _computed(
         self, after: Key | None, until: Key | None, kept: Computed | None
     ) -> Iterator[_Step]:
-        reads = self._evaluators.choose(self.documents.table.name, self.backfill.column)
-        self.documents = self.documents.reading(reads)
+        self._choose()
         for batch, answers in self._evaluators.answers(
             self.documents, self._cancelled, after, until
         ):
@@ -187,6 +249,14 @@ class BackfillRun:
             if span <= 2 * len(piece.keys):
                 return self.documents.batch(piece.after, until, span, near=True)
         return self.documents.batch(piece.after, until, len(piece.keys) + 1)
+
+    def _choose(self) -> None:
+        reads = self._evaluators.choose(self.documents.table.name, self.backfill.column)
+        self.documents = self.documents.reading(reads)
+
+    def _fresh_tally(self) -> Tally:
+        field = self.documents.table.field_named(self.backfill.column)
+        return Tally(self.backfill, field.validator.storage if field else None)
 
     def _stopped_at(self, stopped: Stopped) -> Failure:
         problem = stopped.reason.problems[0]

@@ -128,19 +128,9 @@ class ColumnWriter:
             return None  # It may tell 0 from -0, which a lookup does not.
         lookup = cast("apsw.ScalarProtocol", values.__getitem__)
         self._connection.create_scalar_function("valet_outcome", lookup, 1)
-        cell = quote(source.name)
-        bindings: dict[str, Any] = {}
-        expression = f"valet_outcome({cell})"
-        if len(values) <= MOST_BRANCHES:
-            branches = ""
-            for at, (known, value) in enumerate(values.items()):
-                branches += f" WHEN {cell} IS :k{at} COLLATE BINARY THEN :v{at}"
-                bindings |= {f"k{at}": known, f"v{at}": value}
-            expression = f"CASE{branches} ELSE {expression} END"
+        expression = f"valet_outcome({quote(source.name)})"
         try:
-            self._connection.execute(
-                f"UPDATE {self._table} SET {self._column} = {expression}", bindings
-            )
+            self._connection.execute(f"UPDATE {self._table} SET {self._column} = {expression}")
         except (KeyError, TypeError, UnicodeDecodeError, OverflowError):
             return None
         return self._connection.changes()

@@ -35,7 +35,7 @@ class Evaluators:
 
     def __init__(self, sources: Sources, limits: Limits, *, twice: bool):
         self.twice = twice
-        self._sources = sources
+        self.sources = sources
         self._limits = limits
         self._stack = ExitStack()
         self._children: tuple[Child, ...] = ()
@@ -58,7 +58,7 @@ class Evaluators:
         if not self._children:
             skews = (False, True) if self.twice else (False,)
             self._children = tuple(
-                self._stack.enter_context(Child(self._sources, self._limits, skewed=skewed))
+                self._stack.enter_context(Child(self.sources, self._limits, skewed=skewed))
                 for skewed in skews
             )
         if self._chosen != (table, column):
@@ -66,6 +66,16 @@ class Evaluators:
             self._chosen = (table, column)
             self._reads = fields_read(codes[0])
         return self._reads
+
+    def answer(self, batch: Batch, cancelled: IsCancelled) -> list[BatchAnswer]:
+        """What every process makes of one batch.
+
+        Raises:
+            Stopped: a document was fatal to a process.
+        """
+        for child in self._children:
+            child.send(batch.payload)
+        return self._received(batch, cancelled)
 
     def answers(
         self,
@@ -88,12 +98,15 @@ class Evaluators:
                 under_way.append(batch)
             if not under_way:
                 return
-            try:
-                answers = [child.receive(cancelled) for child in self._children]
-            except ChildStopped as reason:
-                self.stop()
-                raise Stopped(under_way[0], reason) from None
+            answers = self._received(under_way[0], cancelled)
             yield under_way.popleft(), answers
+
+    def _received(self, batch: Batch, cancelled: IsCancelled) -> list[BatchAnswer]:
+        try:
+            return [child.receive(cancelled) for child in self._children]
+        except ChildStopped as reason:
+            self.stop()
+            raise Stopped(batch, reason) from None
 
     def stop(self) -> None:
         """End the processes; a later `choose` makes new ones."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from valet_studio.migrate.events import Bin
-from valet_studio.typescript.cells import Cells
+from valet_studio.typescript.cells import Cells, Value
 
 BINS = 8
 BATCH_SAMPLE = 500
 """Numbers that one batch adds: enough for a picture, too few to cost anything."""
+MOST_NUMBERS = 25_000
+"""Numbers that are drawn where it is known how often each comes."""
 LEAST = 24
 """Fewer numbers than these are no spread."""
 
@@ -26,6 +29,16 @@ class Picture:
         self.nulls += cells.nulls() - failed
         drawn = cells.every(max(1, len(cells) // BATCH_SAMPLE))
         self.numbers.extend(float(v) for v in drawn if type(v) is int or type(v) is float)
+
+    @staticmethod
+    def of(counts: Mapping[Value, int]) -> Picture:
+        """The picture of values of which it is known how often each comes."""
+        found = Picture(counts.get(None, 0))
+        drawn = max(1, sum(counts.values()) // MOST_NUMBERS)
+        for value, count in counts.items():
+            if count and (type(value) is int or type(value) is float):
+                found.numbers += [float(value)] * max(1, count // drawn)
+        return found
 
     def forget(self, cells: Cells) -> None:
         """Take back the count of a batch that is to be told anew."""

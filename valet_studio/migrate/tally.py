@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-import apsw
-
 from valet_studio.migrate.documents import Batch, Documents, Key, shown
 from valet_studio.migrate.events import (
     MAX_DISTRIBUTION,
@@ -20,7 +18,7 @@ from valet_studio.migrate.events import (
 )
 from valet_studio.migrate.picture import Picture
 from valet_studio.schema.model import Backfill, Storage
-from valet_studio.typescript.cells import Cells
+from valet_studio.typescript.cells import Cells, Value
 from valet_studio.typescript.child import BatchAnswer
 
 DISTINCT = 2_000
@@ -39,7 +37,7 @@ class Tally:
     """Samples that each were the first of their value."""
     leading: dict[Key, Sample] = field(default_factory=dict)
     """The first documents, to fill up with."""
-    values: Counter[apsw.SQLiteValue] | None = field(default_factory=Counter)
+    values: Counter[Value] | None = field(default_factory=Counter)
     """New values and how often; None once too many differ."""
     same: bool = True
     """Whether all processes gave the same answers."""
@@ -85,6 +83,13 @@ class Tally:
             self.values.update(+counts)
             if len(self.values) > DISTINCT:
                 self.values = None
+
+    def recount(self, counts: Counter[Value]) -> None:
+        """Take over how often each value comes, counted in another way."""
+        told = self.values or Counter()
+        self.values = Counter({value: counts[value] for value in {**told, **counts}})
+        self.values = +self.values
+        self.picture = Picture.of(counts)
 
     def forget(self, keys: Sequence[Key], cells: Cells) -> None:
         """Take back a batch without failures that is to be told anew."""

@@ -44,23 +44,23 @@ class Behaviours:
     def of(self, location: Location, code: str) -> Behaviour:
         """The behaviour of the `.backfill(…)` called at a place; `code` is what its function's
         toString gives, for calls that the syntax tree does not show."""
-        file = self._file(location)
-        call = self._call_at(file, location)
-        arguments = call.child_by_field_name("arguments") if call is not None else None
-        values = [n for n in arguments.named_children if n.type != "comment"] if arguments else []
-        if len(values) < 2 or any(value.type == "spread_element" for value in values[:2]):
+        reach = self._reach(location)
+        if reach is None:
             return self._opaque(code)
-        module = self._program.module(file)
-        reach = _Reach(self._program)
-        text = reach.trace(module, values[1])
         found = [
             Impurity(name, location_of(node, shown_path(self._sources.folder, owner.file)))
             for owner, root in reach.roots
             for name, node in impurities_in(root, owner)
         ]
-        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        digest = hashlib.sha256(reach.text.encode("utf-8", "surrogatepass")).hexdigest()
         distinct = {(i.name, i.location): i for i in found}
-        return Behaviour(digest, _dedent(values[1]), tuple(distinct.values()))
+        return Behaviour(digest, _dedent(reach.roots[0][1]), tuple(distinct.values()))
+
+    def reached(self, location: Location) -> list[tuple[Module, Node]]:
+        """All that the function of the `.backfill(…)` called at a place can reach, itself first;
+        empty where it cannot be found."""
+        reach = self._reach(location)
+        return reach.roots if reach is not None else []
 
     def field_place(self, name: str, call: Location) -> Location:
         """Where a field's name is written, given the place of its validator's call."""
@@ -123,6 +123,18 @@ class Behaviours:
         name = function.child_by_field_name("property") if function is not None else None
         return node if name is not None and text_of(name) == "backfill" else None
 
+    def _reach(self, location: Location) -> _Reach | None:
+        """What the function of a `.backfill(…)` leads to; None where the tree does not show it."""
+        file = self._file(location)
+        call = self._call_at(file, location)
+        arguments = call.child_by_field_name("arguments") if call is not None else None
+        values = [n for n in arguments.named_children if n.type != "comment"] if arguments else []
+        if len(values) < 2 or any(value.type == "spread_element" for value in values[:2]):
+            return None
+        reach = _Reach(self._program)
+        reach.trace(self._program.module(file), values[1])
+        return reach
+
     def _opaque(self, code: str) -> Behaviour:
         """For a function that cannot be found: its text, and everything of all modules."""
         parts = [code]
@@ -140,12 +152,14 @@ class _Reach:
     program: Program
     roots: list[tuple[Module, Node]] = field(default_factory=list)
     """Every piece of text that was reached, in the order in which names lead to it."""
+    text: str = ""
+    """The canonical text of all of it: pieces numbered as they are met, and every name followed
+    by the number of the piece that it stands for."""
     _numbers: dict[tuple[str, int, int], int] = field(default_factory=dict)
     _bindings: list[Binding] = field(default_factory=list)
 
-    def trace(self, module: Module, start: Node) -> str:
-        """The canonical text of all that `start` reaches: pieces numbered as they are met, and
-        every name followed by the number of the piece that it stands for."""
+    def trace(self, module: Module, start: Node) -> None:
+        """Follow all that `start` reaches."""
         pieces: list[str] = []
         self._add(module, start)
         done = 0
@@ -156,7 +170,7 @@ class _Reach:
                 done += 1
             for owner, statement in self._changes(module, start):
                 self._add(owner, statement)
-        return "\n".join(pieces)
+        self.text = "\n".join(pieces)
 
     def _add(self, module: Module, node: Node) -> int:
         key = (module.file, node.start_byte, node.end_byte)

@@ -46,7 +46,7 @@ class Cells:
     @staticmethod
     def unpack(form: dict[str, Any], body: bytes, large: bool) -> Cells:
         """What a batch's answer holds."""
-        values = _decoded(form.get("values", ()), large)
+        values = decoded(form.get("values", ()), large=large)
         return Cells(form["form"], body, tuple(values), form.get("width", 1), large)
 
     @cached_property
@@ -55,7 +55,7 @@ class Cells:
         if self.form == "codes":
             return list(map(self.values.__getitem__, self.body))
         if self.form == "json":
-            return _decoded(json.loads(self.body), self.large, b'{"$b"' in self.body)
+            return decoded(json.loads(self.body), large=self.large, bytes_too=b'{"$b"' in self.body)
         text, width = self.body.decode("ascii"), self.width
         parts = (text[at : at + width].rstrip(" ") for at in range(0, len(text), width))
         return [int(part) for part in parts] if self.form == "integers" else list(parts)
@@ -104,7 +104,13 @@ class Cells:
         return Cells.of(found) if isinstance(found, list) else Cells(*found)
 
 
-def _decoded(values: Iterable[Any], large: bool, bytes_too: bool = False) -> list[Any]:
+def decoded(values: Iterable[Any], *, large: bool, bytes_too: bool = False) -> list[Any]:
+    """Values as they are stored, out of what JSON makes of them.
+
+    Args:
+        large: whether there may be numbers that a double rounds.
+        bytes_too: whether there may be bytes.
+    """
     found = list(values)
     if bytes_too:
         found = [bytes.fromhex(v["$b"]) if isinstance(v, dict) else v for v in found]

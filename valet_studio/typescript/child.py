@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, cast
 
 from valet_studio.errors import Cancelled, Location, SandboxError, StudioError
-from valet_studio.typescript.cells import Cells, Value
+from valet_studio.typescript.cells import Cells, Value, decoded
 from valet_studio.typescript.deno import Workspace, make_workspace, refill, start
 from valet_studio.typescript.frames import read_frame, split_answer, write_frame
 from valet_studio.typescript.limits import Limits
@@ -364,7 +364,12 @@ class Child:
 
 def _outcomes(pairs: list[tuple[Any, Any]] | None) -> dict[Value, Value] | None:
     try:
-        return None if pairs is None else dict(pairs)
+        if pairs is None:
+            return None
+        told, gave = [cell for cell, _ in pairs], [value for _, value in pairs]
+        return dict(
+            zip(decoded(told, large=True), decoded(gave, large=True, bytes_too=True), strict=True)
+        )
     except TypeError:
         return None  # Bytes are an object here.
 

@@ -1,0 +1,210 @@
+"""Values by what one other cell of the document holds, told in SQL and not document by document.
+
+For backfills that read one field of few distinct values. `learn` runs a function but once for
+each of them, where its text proves that equal inputs give equal values (`schema.purity`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from valet_studio.migrate.column_writer import MOST_BRANCHES
+from valet_studio.migrate.documents import Batch, Documents, Key, has_affinity
+from valet_studio.migrate.evaluators import Evaluators
+from valet_studio.migrate.events import IsCancelled
+from valet_studio.migrate.tally import Tally
+from valet_studio.plan.sql import quote, search_name, search_triggers, trigger_names
+from valet_studio.schema.model import Backfill
+from valet_studio.schema.names import fold
+from valet_studio.typescript.cells import Value
+
+WORTHWHILE = 40_000
+"""Documents from which on it pays to learn inputs first."""
+_FIRST = 5_000
+"""Documents on which a function runs to begin with: an input that comes often is among them, and
+a function that gives one input two values is most likely found out."""
+_SPAN = 100_000
+"""Documents between two words of progress."""
+_FIRST_ROWID = -(1 << 63)
+
+
+class ByInput:
+    """A column as what the documents' inputs, another one's cells, decide.
+
+    The expressions hold no function call: SQLite would note every page that a statement changes
+    a second time, in case that the function fails (https://www.sqlite.org/tempfiles.html,
+    "Statement Journal Files").
+
+    Args:
+        inputs: which value each input gives. More may be added while there are others.
+    """
+
+    def __init__(
+        self, documents: Documents, column: str, read: str, inputs: Mapping[Value, Value]
+    ) -> None:
+        self.inputs = inputs
+        self._documents = documents
+        self._connection = documents.connection
+        self._table = quote(documents.state.name)
+        self._column = quote(documents.names.get(column, column))
+        self._cell = quote(documents.names[read])
+
+    @staticmethod
+    def of(documents: Documents, column: str, inputs: Mapping[Value, Value]) -> ByInput | None:
+        """For documents that show one field alone; None where SQL cannot tell them apart."""
+        if documents.only is None or len(documents.only) != 1:
+            return None
+        (read,) = documents.only
+        source = documents.state.column_named(documents.names[read])
+        if (
+            source is None
+            or not has_affinity(source.sql_type)  # It may tell 0 from -0, which SQL does not.
+            or documents.key == quote("_id")
+            # What a trigger writes could be an input that nobody counted.
+            or any(
+                fold(trigger.name) not in _ours(documents) for trigger in documents.state.triggers
+            )
+        ):
+            return None
+        return ByInput(documents, column, read, inputs)
+
+    def counted(self) -> Counter[Value] | None:
+        """How many documents get each value; None where there are other inputs."""
+        tests = [f"count(*) FILTER (WHERE {held})" for held in self._held()]
+        sql = f"SELECT {', '.join(['count(*)', *tests])} FROM {self._table}"
+        row: tuple[Any, ...] = self._connection.execute(sql, self._bound()).fetchall()[0]
+        total, *counts = row
+        if sum(counts) != total:
+            return None
+        found: Counter[Value] = Counter()
+        for value, count in zip(self.inputs.values(), counts, strict=True):
+            found[value] += count
+        return found
+
+    def first_other(self, after: Key) -> int | None:
+        """The first document past `after` that holds another input."""
+        key = self._documents.key
+        found = self._connection.execute(
+            f"SELECT {key} FROM {self._table} WHERE {key} > :after "
+            f"AND ({' OR '.join(self._held())}) IS NOT TRUE ORDER BY {key} LIMIT 1",
+            self._bound() | {"after": after},
+        ).fetchone()
+        return int(str(found[0])) if found is not None else None
+
+    def holding(self) -> int:
+        """How many documents hold their value already."""
+        sql = f"SELECT count(*) FROM {self._table} WHERE {self._column} IS {self._decided()}"
+        return int(self._connection.execute(sql, self._bound()).get)
+
+    def fill(self) -> Iterator[int]:
+        """Set the column of every document, span by span; how many are set so far.
+
+        There must be no other inputs: their documents would get null.
+        """
+        update = f"UPDATE {self._table} SET {self._column} = {self._decided()}"
+        done = 0
+        for span, ends in self._spans():
+            self._connection.execute(f"{update} WHERE {span}", {**self._bound(), **ends})
+            done += self._connection.changes()
+            yield done
+
+    def _spans(self) -> Iterator[tuple[str, dict[str, int]]]:
+        key = self._documents.key
+        find = f"SELECT min({key}), max({key}) FROM {self._table}"
+        ends: tuple[Any, Any] = self._connection.execute(find).get
+        first, last = ends
+        parts = -(-self._documents.count() // _SPAN)
+        for part in range(parts):
+            begin = first + (last - first + 1) * part // parts
+            end = first + (last - first + 1) * (part + 1) // parts - 1
+            yield f"{key} BETWEEN :begin AND :end", {"begin": begin, "end": end}
+
+    def _held(self) -> list[str]:
+        """For each input, whether a document holds it."""
+        return [
+            f"{self._cell} IS NULL" if cell is None else f"{self._cell} = :k{at} COLLATE BINARY"
+            for at, cell in enumerate(self.inputs)
+        ]
+
+    def _decided(self) -> str:
+        """A document's value."""
+        numbered = list(enumerate(self.inputs))
+        branches = "".join(f" WHEN :k{at} THEN :v{at}" for at, cell in numbered if cell is not None)
+        told = f"CASE {self._cell} COLLATE BINARY{branches} END" if branches else "NULL"
+        for at, cell in numbered:
+            if cell is None:
+                told = f"CASE WHEN {self._cell} IS NULL THEN :v{at} ELSE {told} END"
+        return told
+
+    def _bound(self) -> dict[str, Value]:
+        cells = {f"k{at}": cell for at, cell in enumerate(self.inputs)}
+        return cells | {f"v{at}": value for at, value in enumerate(self.inputs.values())}
+
+
+def learn(
+    documents: Documents,
+    backfill: Backfill,
+    evaluators: Evaluators,
+    tally: Tally,
+    cancelled: IsCancelled,
+) -> ByInput | None:
+    """Run a function on the first documents, then once for each further input; count the documents.
+
+    For functions that are pure, and `documents` that show the fields that it reads. `tally` is to
+    know nothing yet; it tells the whole only where inputs are returned.
+
+    Returns:
+        None where there are too many inputs, or one of them gives no value.
+
+    Raises:
+        DatabaseError: a document cannot be read.
+        Stopped: a document was fatal to a process.
+    """
+    inputs: dict[Value, Value] = {}
+    found = ByInput.of(documents, backfill.column, inputs)
+    if found is None:
+        return None
+
+    def tells(batch: Batch | None) -> bool:
+        """Whether a batch holds inputs that were not known, and none that gives no value."""
+        if batch is None:
+            return False
+        answers = evaluators.answer(batch, cancelled)
+        tally.tell(documents, batch, answers)
+        fresh = answers[0].outcomes
+        if tally.failed or tally.impure or not tally.same or fresh is None:
+            return False
+        others = inputs.keys().isdisjoint(fresh)
+        inputs.update(fresh)
+        return others and len(inputs) <= MOST_BRANCHES
+
+    first = documents.batch(None, None, _FIRST)
+    if first is None or not tells(first):
+        return None
+    counts = found.counted()
+    if counts is None:
+        last = first.keys[-1]
+        while (other := found.first_other(last)) is not None:
+            if not tells(documents.batch(_before(other), other, 1)):
+                return None
+            last = other
+        counts = found.counted()
+    if counts is None:
+        return None
+    tally.recount(counts)
+    return found
+
+
+def _ours(documents: Documents) -> set[str]:
+    """Folded names of the triggers that write no document."""
+    table = documents.table
+    found = trigger_names(documents.state.name)
+    for index in table.search_indexes:
+        found += search_triggers(search_name(table.name, index.name))
+    return {fold(name) for name in found}
+
+
+def _before(key: int) -> int | None:
+    return key - 1 if key > _FIRST_ROWID else None
