@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
-import apsw
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from plain_loop import COLUMNS, Bad, contents, database, in_batches, one_by_one, schema_of
 
-from valet_studio.database.inspect import inspect
 from valet_studio.errors import DatabaseError
 from valet_studio.migrate import documents as documents_module
-from valet_studio.migrate.backfill import BackfillRun
-from valet_studio.migrate.documents import Documents
-from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import BackfillReport
-from valet_studio.schema.evaluate import evaluate
-from valet_studio.schema.model import Schema, Sources
 from valet_studio.schema.reads import fields_read
 from valet_studio.typescript.child import Child
-from valet_studio.typescript.limits import Limits
 
-COLUMNS = ("_id", "s", "n", "flag", "data", "j", "raw")
-FIELDS = (
-    "s: v.string(), n: v.number(), flag: v.boolean(), data: v.bytes(), j: v.any(), out: v.any()"
-)
 ALL = frozenset({*COLUMNS, "out"})
 
 FUNCTIONS: dict[str, frozenset[str]] = {
@@ -60,87 +47,10 @@ CELLS = st.one_of(
 )
 
 
-@dataclass(frozen=True)
-class Bad:
-    """Text that is not UTF-8."""
-
-    data: bytes
-
-
 BAD = st.sampled_from([Bad(b"\xff"), Bad(b"a\xed\xa0\x80"), Bad(b"\xc3")])
 
 
-def schema_of(function: str) -> Schema:
-    text = (
-        "import { defineSchema, defineTable, v } from 'valet-dev/server'\n"
-        f"export default defineSchema({{ t: defineTable({{ {FIELDS} }}).backfill('out', {function}) }})"
-    )
-    return evaluate(Sources("schema.ts", {"schema.ts": text}))
-
-
 SCHEMAS = {function: schema_of(function) for function in FUNCTIONS}
-
-
-def database(rows: dict[int, list[Any]], layout: str) -> apsw.Connection:
-    connection = apsw.Connection(":memory:")
-    more = ', "rowid" TEXT' if layout == "column named rowid" else ""
-    connection.execute(
-        'CREATE TABLE t ("_id" TEXT PRIMARY KEY NOT NULL, s TEXT, n INTEGER, flag INTEGER, data BLOB,'
-        f" j TEXT, raw, out TEXT{more})" + (" WITHOUT ROWID" if layout == "without rowids" else "")
-    )
-    key = {"without rowids": "", "column named rowid": "_rowid_, "}.get(layout, "rowid, ")
-    for number, cells in rows.items():
-        values = [f"d{number}", *cells]
-        marks = ["CAST(? AS TEXT)" if isinstance(v, Bad) else "?" for v in values]
-        bound = [v.data if isinstance(v, Bad) else v for v in values]
-        connection.execute(
-            f"INSERT INTO t ({key}{', '.join(COLUMNS)}) VALUES ({'?, ' if key else ''}{', '.join(marks)})",
-            [number, *bound] if key else bound,
-        )
-    return connection
-
-
-def as_json(cell: object) -> object:
-    if isinstance(cell, bytes):
-        return {"$b": cell.hex()}
-    if isinstance(cell, int) and int(float(cell)) != cell:
-        return {"$i": str(cell)}
-    return cell
-
-
-def one_by_one(connection: apsw.Connection, schema: Schema) -> set[str]:
-    """The reference: read a document, run the function on it, write its value. Who failed."""
-    failed = set()
-    names = [column.name for column in inspect(connection).tables[0].columns]
-    ids = [str(i) for (i,) in connection.execute("SELECT _id FROM t").fetchall()]
-    with Child(schema.sources) as child:
-        child.start_backfill("t", "out")
-        for _id in ids:
-            row = connection.execute("SELECT * FROM t WHERE _id = ?", (_id,)).fetchall()[0]
-            columns = {n: [as_json(cell)] for n, cell in zip(names, row, strict=True)}
-            text = json.dumps({"columns": columns}).replace("Infinity", "1e999")
-            child.send(text.encode())
-            answer = child.receive()
-            if answer.failures:
-                failed.add(_id)
-            connection.execute("UPDATE t SET out = ? WHERE _id = ?", (answer.values[0], _id))
-    return failed
-
-
-def in_batches(connection: apsw.Connection, schema: Schema) -> BackfillReport:
-    table = schema.tables[0]
-    documents = Documents(connection, table, inspect(connection).tables[0])
-    with Evaluators(schema.sources, Limits(), twice=False) as evaluators:
-        run = BackfillRun(documents, table.backfills[0], evaluators, lambda: False)
-        connection.execute("BEGIN")
-        *_, report = run.write()
-        connection.execute("COMMIT")
-    assert isinstance(report, BackfillReport)
-    return report
-
-
-def contents(connection: apsw.Connection) -> list[Any]:
-    return connection.execute("SELECT _id, typeof(out), out FROM t ORDER BY _id").fetchall()
 
 
 @pytest.mark.parametrize("layout", ["rowids", "without rowids", "column named rowid"])

@@ -15,7 +15,7 @@ from valet_studio.migrate.documents import Batch, Documents, Key, has_affinity
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.tally import Tally
-from valet_studio.plan.sql import quote, search_name, search_triggers, trigger_names
+from valet_studio.plan.sql import is_search_name, quote, trigger_names
 from valet_studio.schema.model import Backfill
 from valet_studio.schema.names import fold
 from valet_studio.typescript.cells import Value
@@ -58,14 +58,13 @@ class ByInput:
             return None
         (read,) = documents.only
         source = documents.state.column_named(documents.names[read])
+        triggers = documents.state.triggers
         if (
             source is None
             or not has_affinity(source.sql_type)  # It may tell 0 from -0, which SQL does not.
             or documents.key == quote("_id")
             # What a trigger writes could be an input that nobody counted.
-            or any(
-                fold(trigger.name) not in _ours(documents) for trigger in documents.state.triggers
-            )
+            or not all(_writes_no_document(t.name, documents.state.name) for t in triggers)
         ):
             return None
         return ByInput(documents, column, read, inputs)
@@ -197,13 +196,10 @@ def learn(
     return found
 
 
-def _ours(documents: Documents) -> set[str]:
-    """Folded names of the triggers that write no document."""
-    table = documents.table
-    found = trigger_names(documents.state.name)
-    for index in table.search_indexes:
-        found += search_triggers(search_name(table.name, index.name))
-    return {fold(name) for name in found}
+def _writes_no_document(trigger: str, table: str) -> bool:
+    """Whether a trigger of this name is one of Valet's own."""
+    tracking = {fold(name) for name in trigger_names(table)}
+    return fold(trigger) in tracking or is_search_name(trigger, table)
 
 
 def _before(key: int) -> int | None:
