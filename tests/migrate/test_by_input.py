@@ -35,6 +35,7 @@ FUNCTIONS = {
         "(row) => { if (row.s === 'bad') throw new Error('no'); return row.s.length }",
         "(row) => (row.s ?? '').toUpperCase() || undefined",
         "(row) => ({ a: 1, b: 2 } as any)[row.s]",
+        "(row: any) => Object.is(row.raw, -0)",
         "() => 'all'",
     )
 }
@@ -45,7 +46,7 @@ FEW = st.sampled_from(
         ["A", 2**53, 1, None, None, None],
         ["bad", -1.5, 0, None, None, None],
         ["", 2.0**60, 1, None, None, None],
-        ["a\0b", 1e300, None, None, None, None],
+        ["a\0b", 1e300, None, None, None, -0.0],
         ["\U0001f600 ", None, None, None, None, None],
     ]
 )
@@ -82,6 +83,16 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 @example(
     rows={-(2**63): ["a", 1, 1] + [None] * 3, 2**63 - 1: ["b", 2, 0] + [None] * 3},
     function="(row) => row.s",
+    layout="rowids",
+)
+@example(
+    rows={at: [s, 0, 0, None, None, None] for at, s in enumerate("aaAbB")},
+    function="(row) => row.s",
+    layout="case ignored",
+)
+@example(
+    rows={at: [None] * 5 + [0.0 if at < 3 else -0.0] for at in range(5)},
+    function="(row: any) => Object.is(row.raw, -0)",
     layout="rowids",
 )
 def test_it_agrees_with_a_plain_loop(
@@ -251,7 +262,10 @@ def test_what_was_written_meanwhile_gets_its_own_value(
     assert report.status == "ok"
     assert documents.sql(WRONG) == [(0,)]
     ((count,),) = documents.sql("SELECT count(*) FROM t")
-    assert (report.backfills[0].rows, report.backfills[0].updated) == (count, count)
+    (told,) = report.backfills
+    assert (told.rows, told.updated) == (count, count)
+    counts = dict(documents.sql("SELECT out, count(*) FROM t GROUP BY out"))
+    assert all(counts[found.value] == found.count for found in told.distribution)
 
 
 def test_an_input_that_fails_meanwhile_fails_the_backfill(documents: Project) -> None:
@@ -282,7 +296,7 @@ def test_every_document_of_an_input_that_fails_is_told(project: Project) -> None
 def test_an_input_that_never_ends_is_named(project: Project, at: int) -> None:
     fill(project)
     project.sql("UPDATE t SET s = 'bad' WHERE n = ?", (at,))
-    project.write(backfilled("(row) => { while (row.s === 'bad') { row.n } return row.s ?? '' }"))
+    project.write(backfilled("(row) => { while (row.s === 'bad') {} return row.s ?? '' }"))
     report = project.with_(limits=Limits(document_seconds=1.0)).apply()
     assert report.status == "failed"
     assert [failure.id for failure in report.backfills[0].errors] == [f"d{at}"]

@@ -173,7 +173,7 @@ def learn(
         answers = evaluators.answer(batch, cancelled)
         tally.tell(documents, batch, answers)
         fresh = answers[0].outcomes
-        if tally.failed or tally.impure or not tally.same or fresh is None:
+        if tally.impure or not tally.same or fresh is None:
             return False
         others = inputs.keys().isdisjoint(fresh)
         inputs.update(fresh)
