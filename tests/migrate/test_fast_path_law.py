@@ -20,6 +20,7 @@ ALL = frozenset({*COLUMNS, "out"})
 FUNCTIONS: dict[str, frozenset[str]] = {
     "(row) => row.s": frozenset({"s"}),
     "(row) => [typeof row.n, Object.is(row.n, -0), row.n]": frozenset({"n"}),
+    "(row: any) => [typeof row.raw, Object.is(row.raw, -0)]": frozenset({"raw"}),
     "({ flag, j: other = 1 }) => [flag, other]": frozenset({"flag", "j"}),
     "(row: any) => row['raw'] instanceof ArrayBuffer"
     " ? [...new Uint8Array((row as any).raw)] : row.raw": frozenset({"raw"}),

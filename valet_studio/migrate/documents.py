@@ -299,11 +299,15 @@ def _cell(column: ColumnState) -> str:
     blob = f"CASE WHEN {name} >= x'' THEN json_object('$b', hex({name}))"
     if _has_text_affinity(column.sql_type):
         return f"{blob} ELSE {name} END"
+    real = name
+    if not has_affinity(column.sql_type):
+        # SQLite writes -0.0 as 0.0; it keeps it where a column converts nothing.
+        real = f"iif({name} = 0 AND atan2({name}, -1) < 0, json('-0.0'), {name})"
     return (
         f"CASE WHEN {name} NOT BETWEEN -{_EXACT} AND {_EXACT} THEN {blob} "
         f"WHEN typeof({name}) = 'integer' THEN CASE WHEN {name} = CAST({name} AS REAL) "
         f"THEN {name} ELSE json_object('$i', CAST({name} AS TEXT)) END ELSE {name} END "
-        f"ELSE {name} END"
+        f"ELSE {real} END"
     )
 
 
