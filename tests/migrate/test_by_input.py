@@ -180,13 +180,25 @@ def test_what_is_not_proved_runs_for_every_document(
     assert sum(sent) == COUNT
 
 
+@pytest.mark.parametrize(
+    ("function", "distinct"),
+    [
+        ("((calls = 0) => (row: any) => `${row.s}${calls++}`)()", COUNT),
+        ("(row) => (Math.random() < 2 ? `${row.s}` : 'never')", 3),
+    ],
+)
 def test_a_function_that_is_found_out_runs_for_every_document(
-    documents: Project, monkeypatch: pytest.MonkeyPatch
+    documents: Project,
+    sent: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    function: str,
+    distinct: int,
 ) -> None:
     monkeypatch.setattr(backfill_module, "is_pure", lambda *_: True)
-    documents.write(backfilled("((calls = 0) => (row: any) => `${row.s}${calls++}`)()"))
+    documents.write(backfilled(function))
     assert documents.apply().status == "ok"
-    assert documents.sql("SELECT count(DISTINCT out) FROM t") == [(COUNT,)]
+    assert sum(sent) == 5_000 + COUNT
+    assert documents.sql("SELECT count(DISTINCT out) FROM t") == [(distinct,)]
 
 
 def told(report: BackfillReport) -> BackfillReport:

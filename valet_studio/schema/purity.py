@@ -100,7 +100,7 @@ _MEMBERS = {
     "Math": "PI E LN2 LN10 SQRT2 abs ceil floor round trunc max min pow sqrt cbrt sign log log2"
     " log10 exp hypot sin cos tan asin acos atan atan2",
     "JSON": "parse stringify",
-    "Object": "keys values entries fromEntries hasOwn",
+    "Object": "is keys values entries fromEntries hasOwn",
     "Array": "isArray from of",
     "Number": "isInteger isSafeInteger isFinite isNaN parseFloat parseInt MAX_SAFE_INTEGER"
     " MIN_SAFE_INTEGER MAX_VALUE MIN_VALUE EPSILON",
