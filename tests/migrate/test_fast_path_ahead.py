@@ -11,6 +11,7 @@ from support import Project, last, never, schema_of
 from valet_studio import pipeline
 from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, Report
 from valet_studio.typescript.child import Child
+from valet_studio.typescript.limits import Limits
 
 FIELDS = "n: v.number(), s: v.string(), out: v.string()"
 BEFORE = schema_of(f"t: defineTable({{ {FIELDS} }}).sync({{ mode: 'full' }}),")
@@ -190,3 +191,42 @@ def test_a_function_that_counts_is_not_looked_up(documents: Project) -> None:
         lambda: documents.sql("UPDATE t SET out = 'x' WHERE n = 1"),
     )
     assert documents.sql("SELECT count(DISTINCT out) FROM t") == [(COUNT,)]
+
+
+@pytest.fixture
+def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+
+@pytest.mark.usefixtures("two_processors")
+@pytest.mark.parametrize(
+    ("function", "processes"),
+    [
+        ("(row) => `${row.n}/${row.s}`", 2),
+        ("((calls = 0) => (row: any) => (calls++, `${row.n}/${row.s}`))()", 1),
+    ],
+)
+def test_processes_share_what_is_proved_to_be_pure(
+    documents: Project, monkeypatch: pytest.MonkeyPatch, function: str, processes: int
+) -> None:
+    used: set[int] = set()
+    send = Child.send
+    monkeypatch.setattr(Child, "send", lambda c, b: (used.add(id(c)), send(c, b))[1])  # type: ignore[func-returns-value]
+    documents.write(backfilled(function))
+    assert documents.apply().status == "ok"
+    assert len(used) == processes
+    assert documents.sql("SELECT count(*) FROM t WHERE out IS NOT n || '/' || s") == [(0,)]
+
+
+@pytest.mark.usefixtures("two_processors")
+@pytest.mark.parametrize("fatal", [7, 30_000, COUNT])
+def test_a_document_that_is_fatal_to_one_of_two_processes_is_named(
+    documents: Project, fatal: int
+) -> None:
+    documents.write(
+        backfilled(f"(row) => {{ while (row.n === {fatal}) {{}} return row.s + row.n }}")
+    )
+    report = documents.with_(limits=Limits(document_seconds=1.0)).apply()
+    assert report.status == "failed"
+    assert [failure.id for failure in report.backfills[0].errors] == [f"d{fatal}"]
+    assert documents.sql("SELECT count(*) FROM t WHERE out IS NOT NULL") == [(0,)]

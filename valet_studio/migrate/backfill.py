@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
+from functools import cached_property
 from typing import TypeAlias
 
 import apsw
 
-from valet_studio.migrate.by_input import WORTHWHILE, ByInput, learn
+from valet_studio.migrate.by_input import WORTHWHILE, ByInput, FoundOut, learn
 from valet_studio.migrate.column_writer import MOST_BRANCHES, ColumnWriter
 from valet_studio.migrate.computed import Computed, Piece
 from valet_studio.migrate.documents import Batch, Documents, Key
@@ -131,12 +132,15 @@ class BackfillRun:
             if found is not None or known.pieces or known.tally.failed:
                 return found
             self._known, self._tally = None, self._fresh_tally()
-        if self._total < WORTHWHILE or not is_pure(self._evaluators.sources, self.backfill):
+        if not self._pure:
             return None
         tally = self._fresh_tally()
         try:
             self._choose()
             found = learn(self.documents, self.backfill, self._evaluators, tally, self._cancelled)
+        except FoundOut:
+            self._pure = False
+            return None
         except Stopped as stopped:
             self._tally.fail(self._stopped_at(stopped))
             return None
@@ -250,8 +254,14 @@ class BackfillRun:
                 return self.documents.batch(piece.after, until, span, near=True)
         return self.documents.batch(piece.after, until, len(piece.keys) + 1)
 
+    @cached_property
+    def _pure(self) -> bool:
+        """Whether the function is proved to be pure, and it is worth its while to know."""
+        return self._total >= WORTHWHILE and is_pure(self._evaluators.sources, self.backfill)
+
     def _choose(self) -> None:
-        reads = self._evaluators.choose(self.documents.table.name, self.backfill.column)
+        table, column = self.documents.table.name, self.backfill.column
+        reads = self._evaluators.choose(table, column, shared=self._pure)
         self.documents = self.documents.reading(reads)
 
     def _fresh_tally(self) -> Tally:

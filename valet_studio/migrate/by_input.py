@@ -30,6 +30,10 @@ _SPAN = 100_000
 _FIRST_ROWID = -(1 << 63)
 
 
+class FoundOut(Exception):
+    """A function gave one input two values, or called what gives differing ones."""
+
+
 class ByInput:
     """A column as what the documents' inputs, another one's cells, decide.
 
@@ -158,6 +162,7 @@ def learn(
         None where there are too many inputs, or one of them gives no value.
 
     Raises:
+        FoundOut: the function is not pure, whatever its text seemed to prove.
         DatabaseError: a document cannot be read.
         Stopped: a document was fatal to a process.
     """
@@ -173,7 +178,9 @@ def learn(
         answers = evaluators.answer(batch, cancelled)
         tally.tell(documents, batch, answers)
         fresh = answers[0].outcomes
-        if tally.impure or not tally.same or fresh is None:
+        if tally.impure or not tally.same or fresh == {}:
+            raise FoundOut
+        if fresh is None:
             return False
         others = inputs.keys().isdisjoint(fresh)
         inputs.update(fresh)

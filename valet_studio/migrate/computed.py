@@ -46,7 +46,7 @@ class Outcomes:
 
     def learn(self, told: Mapping[Value, Value] | None) -> None:
         """Take in what a batch's inputs gave."""
-        if self.by_input is None or told is None:
+        if self.by_input is None or not told:
             self.by_input = None
             return
         for cell, value in told.items():

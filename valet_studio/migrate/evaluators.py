@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import cycle
 from types import TracebackType
 
 from valet_studio.migrate.documents import Batch, Documents, Key
@@ -28,7 +30,7 @@ class Stopped(Exception):
 
 
 class Evaluators:
-    """The processes: one, or two whose answers are compared.
+    """The processes: two whose answers are compared (`twice`), or as many as are of use.
 
     Started when first needed, and again after one had to be stopped.
     """
@@ -38,8 +40,8 @@ class Evaluators:
         self.sources = sources
         self._limits = limits
         self._stack = ExitStack()
-        self._children: tuple[Child, ...] = ()
-        self._chosen: tuple[str, str] | None = None
+        self._children: list[Child] = []
+        self._chosen: tuple[str, str, int] | None = None
         self._reads: frozenset[str] | None = None
 
     def __enter__(self) -> Evaluators:
@@ -53,17 +55,22 @@ class Evaluators:
     ) -> None:
         self.stop()
 
-    def choose(self, table: str, column: str) -> frozenset[str] | None:
-        """Make ready for the backfill of one column; the fields that it reads, None for all."""
-        if not self._children:
-            skews = (False, True) if self.twice else (False,)
-            self._children = tuple(
-                self._stack.enter_context(Child(self.sources, self._limits, skewed=skewed))
-                for skewed in skews
-            )
-        if self._chosen != (table, column):
-            codes = [child.start_backfill(table, column) for child in self._children]
-            self._chosen = (table, column)
+    def choose(self, table: str, column: str, *, shared: bool = False) -> frozenset[str] | None:
+        """Make ready for the backfill of one column; the fields that it reads, None for all.
+
+        Args:
+            shared: whether two processes may share the documents out, which is for functions
+                that are pure. Not where each runs them all.
+        """
+        count = 2 if self.twice or (shared and (os.cpu_count() or 1) > 1) else 1
+        while len(self._children) < count:
+            skewed = self.twice and bool(self._children)
+            child = Child(self.sources, self._limits, skewed=skewed)
+            self._children.append(self._stack.enter_context(child))
+            self._chosen = None
+        if self._chosen != (table, column, count):
+            codes = [child.start_backfill(table, column) for child in self._children[:count]]
+            self._chosen = (table, column, count)
             self._reads = fields_read(codes[0])
         return self._reads
 
@@ -73,9 +80,10 @@ class Evaluators:
         Raises:
             Stopped: a document was fatal to a process.
         """
-        for child in self._children:
+        children = self._children if self.twice else self._children[:1]
+        for child in children:
             child.send(batch.payload)
-        return self._received(batch, cancelled)
+        return self._received(batch, children, cancelled)
 
     def answers(
         self,
@@ -84,26 +92,33 @@ class Evaluators:
         after: Key | None = None,
         until: Key | None = None,
     ) -> Iterator[tuple[Batch, list[BatchAnswer]]]:
-        """Each batch of a span with what every process made of it, `AHEAD` further ones under way.
+        """Each batch of a span with what was made of it, `AHEAD` further ones under way: an
+        answer of every process, or of the one whose turn it was.
 
         Raises:
             Stopped: a document was fatal to a process.
         """
-        under_way: deque[Batch] = deque()
+        count = self._chosen[2] if self._chosen is not None else 1
+        turns = [self._children] if self.twice else [[child] for child in self._children[:count]]
+        under_way: deque[tuple[Batch, list[Child]]] = deque()
         source = documents.batches(after, until)
+        turn = cycle(turns)
         while True:
             while len(under_way) <= AHEAD and (batch := next(source, None)) is not None:
-                for child in self._children:
+                children = next(turn)
+                for child in children:
                     child.send(batch.payload)
-                under_way.append(batch)
+                under_way.append((batch, children))
             if not under_way:
                 return
-            answers = self._received(under_way[0], cancelled)
-            yield under_way.popleft(), answers
+            answers = self._received(*under_way[0], cancelled)
+            yield under_way.popleft()[0], answers
 
-    def _received(self, batch: Batch, cancelled: IsCancelled) -> list[BatchAnswer]:
+    def _received(
+        self, batch: Batch, children: list[Child], cancelled: IsCancelled
+    ) -> list[BatchAnswer]:
         try:
-            return [child.receive(cancelled) for child in self._children]
+            return [child.receive(cancelled) for child in children]
         except ChildStopped as reason:
             self.stop()
             raise Stopped(batch, reason) from None
@@ -111,5 +126,5 @@ class Evaluators:
     def stop(self) -> None:
         """End the processes; a later `choose` makes new ones."""
         self._stack.close()
-        self._children = ()
+        self._children = []
         self._chosen = None

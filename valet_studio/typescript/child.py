@@ -85,8 +85,8 @@ class BatchAnswer:
     raw: bytes
     """The values as received: two processes' answers compare by it."""
     outcomes: Mapping[Value, Value] | None = None
-    """Of documents with one field: which value each of its few inputs gave. None where there are
-    many inputs, or where one gave two values."""
+    """Of documents with one field: which value each of its few inputs gave; empty where one gave
+    two values. None where there are many inputs, or more fields."""
 
     @property
     def values(self) -> list[Any]:

@@ -4,7 +4,7 @@ import { append, bare } from "./primordials.ts";
 
 const FEW = 1_000;
 
-/** Pairs of a cell and its value; null where there are many, or where one gave two values. */
+/** Pairs of a cell and its value: none where one gave two values; null where there are many. */
 export function outcomes(cells: unknown[], values: unknown[]): unknown[] | null {
   const texts: Record<string, number> = bare({});
   const numbers: Record<string, number> = bare({});
@@ -21,7 +21,7 @@ export function outcomes(cells: unknown[], values: unknown[]): unknown[] | null 
     if (at === found.length) {
       if (at === FEW) return null;
       append(found, bare([cell, values[i]]));
-    } else if ((found[at] as unknown[])[1] !== values[i]) return null;
+    } else if ((found[at] as unknown[])[1] !== values[i]) return bare([]);
   }
   return found;
 }
