@@ -59,7 +59,7 @@ def ours(database: Path, place: Place) -> float:
     schema = evaluate(read_sources(place.settings.schema_path))
     table = schema.tables[0]
     with Evaluators(schema.sources, Limits(), twice=False) as evaluators:
-        evaluators.choose("todos", "out", shared=True)
+        evaluators.choose("todos", "out")
         began = time.perf_counter()
         with opened(database) as connection:
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")

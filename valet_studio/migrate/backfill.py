@@ -69,6 +69,8 @@ class BackfillRun:
         self._began = time.perf_counter()
         self._total = documents.count()
         self._done = 0
+        # Two processes win where nothing is written meanwhile; else they wait for the writer.
+        self._shared = False
 
     def compute(self, kept: Computed) -> Iterator[BackfillProgress]:
         """Compute every value into `kept` and write none.
@@ -77,6 +79,7 @@ class BackfillRun:
             DatabaseError: a document cannot be read.
         """
         yield self._progress()
+        self._shared = self._pure
         reviewed = self._known is not None and bool(self._known.pieces)
         by_input = None if reviewed else self._by_input()
         if by_input is not None:
@@ -139,7 +142,7 @@ class BackfillRun:
             self._choose()
             found = learn(self.documents, self.backfill, self._evaluators, tally, self._cancelled)
         except FoundOut:
-            self._pure = False
+            self._shared = False
             return None
         except Stopped as stopped:
             self._tally.fail(self._stopped_at(stopped))
@@ -261,7 +264,7 @@ class BackfillRun:
 
     def _choose(self) -> None:
         table, column = self.documents.table.name, self.backfill.column
-        reads = self._evaluators.choose(table, column, shared=self._pure)
+        reads = self._evaluators.choose(table, column, shared=self._shared)
         self.documents = self.documents.reading(reads)
 
     def _fresh_tally(self) -> Tally:
