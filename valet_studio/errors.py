@@ -17,8 +17,12 @@ The tree::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+IsCancelled: TypeAlias = Callable[[], bool]
+"""Polled by long work, at least every 50 ms; True stops it with `Cancelled`."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

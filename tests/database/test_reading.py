@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import apsw
@@ -202,6 +204,25 @@ def test_a_locked_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             target.writing() as connection,
         ):
             connection.execute("CREATE TABLE u (a)")
+
+
+def test_no_longer_waiting_for_a_lock(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)")
+    target, looked = open_target(str(path)), count(1)
+
+    def at_the_third_look() -> bool:
+        return next(looked) % 3 == 0
+
+    with open_writer(path) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        began = time.monotonic()
+        with pytest.raises(Cancelled), target.reading(at_the_third_look):
+            pass
+        with pytest.raises(Cancelled), target.writing(at_the_third_look) as connection:
+            connection.execute("CREATE TABLE u (a)")
+        assert time.monotonic() - began < 1
+    with target.reading() as connection:
+        assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("t",)]
 
 
 @contextmanager

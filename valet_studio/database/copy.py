@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 
 import apsw
 
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Cancelled, DatabaseError
+from valet_studio.errors import Cancelled, DatabaseError, IsCancelled
 
 _STEP_PAGES = 1_000
 
 
 def copy_to(
-    target: FileTarget, destination: Path, cancelled: Callable[[], bool]
+    target: FileTarget, destination: Path, cancelled: IsCancelled
 ) -> Generator[tuple[int, int], None, None]:
     """Copy the database into a new file; an absent one becomes an empty database.
 

@@ -19,8 +19,9 @@ from urllib.parse import quote as url_quote
 import apsw
 
 from valet_studio.database.copy import check_room
-from valet_studio.database.target import READ_TIMEOUT_MS, FileTarget
-from valet_studio.errors import Cancelled
+from valet_studio.database.target import FileTarget
+from valet_studio.database.waiting import READ_TIMEOUT_MS, wait_for_locks
+from valet_studio.errors import Cancelled, IsCancelled
 from valet_studio.schema.names import fold, quote
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def copy_lean(
     destination: Path,
     wanted: Wanted,
     most: int,
-    cancelled: Callable[[], bool],
+    cancelled: IsCancelled,
 ) -> Generator[tuple[int, int], None, LeanCopy | None]:
     """Copy what is wanted into a new file, and return what was made.
 
@@ -107,7 +108,7 @@ def copy_lean(
         try:
             # The connection that reads stays open beside: with it, the files of a WAL database
             # are there for a read-only one to join, and are taken away again at the end.
-            making = _Making(_opened(source, target, destination), wanted, most)
+            making = _Making(_opened(source, target, destination, cancelled), wanted, most)
         except apsw.Error:
             destination.unlink(missing_ok=True)
             return None
@@ -120,13 +121,15 @@ def copy_lean(
     return made
 
 
-def _opened(source: apsw.Connection, target: FileTarget, destination: Path) -> apsw.Connection:
+def _opened(
+    source: apsw.Connection, target: FileTarget, destination: Path, cancelled: IsCancelled
+) -> apsw.Connection:
     """A connection to the new file, `live` attached to read."""
     encoding, page = (source.execute(f"PRAGMA {name}").get for name in ("encoding", "page_size"))
     create = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE | apsw.SQLITE_OPEN_URI
     copy = apsw.Connection(str(destination.absolute()), flags=create)
     try:
-        copy.set_busy_timeout(READ_TIMEOUT_MS)
+        wait_for_locks(copy, READ_TIMEOUT_MS, cancelled)
         # What comes from the database's catalogue must not run while rows are moved.
         copy.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
         copy.execute(f"PRAGMA encoding = '{encoding}'; PRAGMA page_size = {page}")
@@ -297,7 +300,7 @@ class _Making:
 
 
 def _watched(
-    making: _Making, destination: Path, cancelled: Callable[[], bool]
+    making: _Making, destination: Path, cancelled: IsCancelled
 ) -> Generator[tuple[int, int], None, LeanCopy | None]:
     """Make the copy beside; tell how far it is, and stop it where that is wished."""
     from concurrent.futures import ThreadPoolExecutor

@@ -8,7 +8,7 @@ by the state in which the last process left the files; `_open_to_read` holds the
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +17,8 @@ from urllib.parse import quote as url_quote
 import apsw
 
 from valet_studio.database.errors import database_errors
-from valet_studio.errors import DatabaseError, Unsupported
-
-READ_TIMEOUT_MS = 1_000
-"""How long reading waits for another process's lock."""
-WRITE_TIMEOUT_MS = 5_000
-"""How long writing waits for another process's lock."""
+from valet_studio.database.waiting import READ_TIMEOUT_MS, WRITE_TIMEOUT_MS, wait_for_locks
+from valet_studio.errors import DatabaseError, IsCancelled, Unsupported
 
 _PROGRESS_STEPS = 20_000
 """SQLite instructions between two looks at `cancelled`: about a millisecond."""
@@ -51,15 +47,15 @@ class FileTarget:
             return None
 
     @contextmanager
-    def reading(self, cancelled: Callable[[], bool] | None = None) -> Iterator[apsw.Connection]:
+    def reading(self, cancelled: IsCancelled | None = None) -> Iterator[apsw.Connection]:
         """A connection that only reads; an empty one where the database does not exist.
 
         Raises:
-            Cancelled: `cancelled` answered True while a statement ran.
+            Cancelled: `cancelled` answered True while a statement ran or waited for a lock.
             DatabaseError: the file cannot be read as a database.
         """
         with database_errors(self.label):
-            connection = self._open_to_read()
+            connection = self._open_to_read(cancelled)
             try:
                 if cancelled is not None:
                     connection.set_progress_handler(cancelled, _PROGRESS_STEPS)
@@ -68,17 +64,18 @@ class FileTarget:
                 connection.close(True)
 
     @contextmanager
-    def writing(self) -> Iterator[apsw.Connection]:
+    def writing(self, cancelled: IsCancelled | None = None) -> Iterator[apsw.Connection]:
         """A connection of its own that may write; makes the file and its directory.
 
         Raises:
+            Cancelled: `cancelled` answered True while a statement waited for a lock.
             DatabaseError: the file cannot be opened or made.
         """
         self._refuse_directory()
         with database_errors(self.label):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-            connection = _connect(self.path, flags, WRITE_TIMEOUT_MS)
+            connection = _connect(self.path, flags, WRITE_TIMEOUT_MS, cancelled)
             try:
                 yield connection
             finally:
@@ -110,14 +107,14 @@ class FileTarget:
                 "Name a file in it with --db.",
             )
 
-    def _open_to_read(self) -> apsw.Connection:
+    def _open_to_read(self, cancelled: IsCancelled | None) -> apsw.Connection:
         self._refuse_directory()
         if not self.path.exists():
             return apsw.Connection(":memory:")
         path = self.path.resolve()
         if not _is_wal(path):
-            return _open_rollback(path)
-        return _open_wal(path)
+            return _open_rollback(path, cancelled)
+        return _open_wal(path, cancelled)
 
 
 def open_target(spec: str) -> FileTarget:
@@ -145,8 +142,8 @@ def open_target(spec: str) -> FileTarget:
     return FileTarget(spec, Path(spec))
 
 
-def _open_rollback(path: Path) -> apsw.Connection:
-    connection = _connect(path, apsw.SQLITE_OPEN_READONLY, READ_TIMEOUT_MS)
+def _open_rollback(path: Path, cancelled: IsCancelled | None) -> apsw.Connection:
+    connection = _connect(path, apsw.SQLITE_OPEN_READONLY, READ_TIMEOUT_MS, cancelled)
     try:
         _touch(connection)
     except (apsw.ReadOnlyError, apsw.CantOpenError):
@@ -155,24 +152,24 @@ def _open_rollback(path: Path) -> apsw.Connection:
         connection.close(True)
         if not _beside(path, "-journal").exists():
             raise
-        return _open_query_only(path)
+        return _open_query_only(path, cancelled)
     except apsw.Error:
         connection.close(True)
         raise
     return connection
 
 
-def _open_wal(path: Path) -> apsw.Connection:
+def _open_wal(path: Path, cancelled: IsCancelled | None) -> apsw.Connection:
     log, index = _beside(path, "-wal"), _beside(path, "-shm")
     if log.exists() and index.exists():
         # Another process has the database open, or was killed. A read-only connection joins the
         # files, rebuilds the index where it must, and removes neither of them when it closes.
-        connection = _connect(path, apsw.SQLITE_OPEN_READONLY, READ_TIMEOUT_MS)
+        connection = _connect(path, apsw.SQLITE_OPEN_READONLY, READ_TIMEOUT_MS, cancelled)
         try:
             _touch(connection)
         except (apsw.ReadOnlyError, apsw.CantOpenError):
             connection.close(True)
-            return _open_query_only(path)
+            return _open_query_only(path, cancelled)
         except apsw.Error:
             connection.close(True)
             raise
@@ -182,11 +179,11 @@ def _open_wal(path: Path) -> apsw.Connection:
             return _open_exclusive(path)
         except apsw.BusyError:
             # Another process is just opening it, between making its log and its index.
-            return _open_query_only(path)
+            return _open_query_only(path, cancelled)
     # Nobody has it open. SQLite makes log and index to read it; only a connection that may write
     # takes them away again when it closes. There is nothing in the log to be written back.
     try:
-        return _open_query_only(path)
+        return _open_query_only(path, cancelled)
     except (apsw.ReadOnlyError, apsw.CantOpenError):
         # File or directory is read-only, so the index cannot be made: without a log, the file
         # itself is all there is to read.
@@ -206,8 +203,8 @@ def _open_exclusive(path: Path) -> apsw.Connection:
     return _touched(connection)
 
 
-def _open_query_only(path: Path) -> apsw.Connection:
-    connection = _connect(path, apsw.SQLITE_OPEN_READWRITE, READ_TIMEOUT_MS)
+def _open_query_only(path: Path, cancelled: IsCancelled | None) -> apsw.Connection:
+    connection = _connect(path, apsw.SQLITE_OPEN_READWRITE, READ_TIMEOUT_MS, cancelled)
     connection.execute("PRAGMA query_only = ON")
     return _touched(connection)
 
@@ -218,9 +215,11 @@ def _open_immutable(path: Path) -> apsw.Connection:
     return _touched(apsw.Connection(uri, flags=flags))
 
 
-def _connect(path: Path, flags: int, timeout_ms: int) -> apsw.Connection:
+def _connect(
+    path: Path, flags: int, timeout_ms: int, cancelled: IsCancelled | None = None
+) -> apsw.Connection:
     connection = apsw.Connection(str(path.absolute()), flags=flags)
-    connection.set_busy_timeout(timeout_ms)
+    wait_for_locks(connection, timeout_ms, cancelled)
     return connection
 
 

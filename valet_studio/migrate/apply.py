@@ -71,7 +71,7 @@ def apply(
     _check_there(target, schema, plan, strict)
     with (
         database_errors(target.label),
-        target.writing() as connection,
+        target.writing(cancelled) as connection,
         Evaluators(schema.sources, limits, twice=False) as evaluators,
         Ahead() as ahead,
     ):

@@ -6,16 +6,13 @@ consume the same ones; the last event of a finished run is its `Report`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from valet_studio.errors import IsCancelled as IsCancelled
 from valet_studio.errors import Location
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Json
-
-IsCancelled: TypeAlias = Callable[[], bool]
-"""Polled by long work, at least every 50 ms; True stops it with `Cancelled`."""
 
 Phase: TypeAlias = Literal["copy", "structure", "backfill", "verify", "commit"]
 

@@ -90,7 +90,7 @@ def undo(
     if migration is not None and not last.is_it(migration):
         raise _not_the_last(target, migration)
     kept = _free(snapshot_path(target, "undone", last.id))
-    with database_errors(target.label), target.writing() as connection:
+    with database_errors(target.label), target.writing(cancelled) as connection:
         # Exclusive mode keeps the lock after COMMIT: nobody writes between the two copies.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")

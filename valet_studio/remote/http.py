@@ -12,12 +12,12 @@ import queue
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
-from valet_studio.errors import Cancelled, ServerError, StudioError
+from valet_studio.errors import Cancelled, IsCancelled, ServerError, StudioError
 from valet_studio.migrate.wire import decode_error
 from valet_studio.schema.model import Json
 
@@ -39,7 +39,7 @@ class Server:
     url: str
     key: str | None = field(default=None, repr=False)
 
-    def get(self, path: str, cancelled: Callable[[], bool], **query: str) -> Json:
+    def get(self, path: str, cancelled: IsCancelled, **query: str) -> Json:
         """The JSON answer to a GET.
 
         Raises:
@@ -48,12 +48,12 @@ class Server:
         """
         return self._one(_Call(self, "GET", path, query), cancelled)
 
-    def post(self, path: str, body: bytes, cancelled: Callable[[], bool], **query: str) -> Json:
+    def post(self, path: str, body: bytes, cancelled: IsCancelled, **query: str) -> Json:
         """The JSON answer to a POST of JSON; raises as `get` does."""
         return self._one(_Call(self, "POST", path, query, body), cancelled)
 
     def stream(
-        self, path: str, body: bytes | None, cancelled: Callable[[], bool], **query: str
+        self, path: str, body: bytes | None, cancelled: IsCancelled, **query: str
     ) -> Iterator[Json]:
         """The JSON lines that answer a POST, or without a body a GET, as they come; raises as
         `get` does."""
@@ -63,7 +63,7 @@ class Server:
                 if line.strip():
                     yield _parsed(self.url, line)
 
-    def _one(self, call: _Call, cancelled: Callable[[], bool]) -> Json:
+    def _one(self, call: _Call, cancelled: IsCancelled) -> Json:
         with call:
             return _parsed(self.url, b"".join(call.lines(cancelled)))
 
@@ -104,7 +104,7 @@ class _Call:
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    def lines(self, cancelled: Callable[[], bool]) -> Iterator[bytes]:
+    def lines(self, cancelled: IsCancelled) -> Iterator[bytes]:
         """The lines of the answer's body."""
         while True:
             if cancelled():

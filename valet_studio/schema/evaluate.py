@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from valet_studio.errors import Location, Problem, SchemaError
+from valet_studio.errors import IsCancelled, Location, Problem, SchemaError
 from valet_studio.schema.behaviour import Behaviours
 from valet_studio.schema.declared import Reading, read_schema
 from valet_studio.schema.duplicates import duplicate_keys
@@ -32,7 +32,7 @@ _VALIDATORS = f"v has {', '.join(_NAMES[:-1])} and {_NAMES[-1]}."
 def evaluate(
     sources: Sources,
     limits: Limits = _DEFAULT_LIMITS,
-    cancelled: Callable[[], bool] = lambda: False,
+    cancelled: IsCancelled = lambda: False,
 ) -> Schema:
     """Run the modules and read off their schema.
 
@@ -59,7 +59,7 @@ class _PlaceNeeded(Exception):
 
 
 def _evaluated(
-    sources: Sources, limits: Limits, cancelled: Callable[[], bool], *, with_places: bool
+    sources: Sources, limits: Limits, cancelled: IsCancelled, *, with_places: bool
 ) -> tuple[Schema, bool]:
     """The schema, and whether JavaScript was asked for places.
 

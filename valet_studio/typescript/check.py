@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from valet_studio.errors import Cancelled, Location, Problem, SandboxError
+from valet_studio.errors import Cancelled, IsCancelled, Location, Problem, SandboxError
 from valet_studio.typescript.deno import Workspace, make_workspace, start_check
 from valet_studio.typescript.modules import Modules, shown_path
 from valet_studio.typescript.stacks import user_location
@@ -21,7 +21,7 @@ CHECK_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 
 
-def check(modules: Modules, cancelled: Callable[[], bool] = lambda: False) -> tuple[Problem, ...]:
+def check(modules: Modules, cancelled: IsCancelled = lambda: False) -> tuple[Problem, ...]:
     """What the TypeScript compiler has to say of a schema's modules, in the order of their lines.
 
     Raises:
@@ -43,7 +43,7 @@ def check(modules: Modules, cancelled: Callable[[], bool] = lambda: False) -> tu
     return tuple(sorted(problems, key=lambda p: p.location or Location("", 0, 0)))
 
 
-def _run(workspace: Workspace, cancelled: Callable[[], bool]) -> tuple[str, int]:
+def _run(workspace: Workspace, cancelled: IsCancelled) -> tuple[str, int]:
     process = start_check(workspace)
     deadline = time.monotonic() + CHECK_SECONDS
     try:

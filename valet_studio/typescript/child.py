@@ -20,7 +20,7 @@ from subprocess import Popen
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
-from valet_studio.errors import Cancelled, Location, SandboxError, StudioError
+from valet_studio.errors import Cancelled, IsCancelled, Location, SandboxError, StudioError
 from valet_studio.typescript.cells import Cells, Value, decoded
 from valet_studio.typescript.deno import Workspace, make_workspace, refill, start
 from valet_studio.typescript.frames import read_frame, split_answer, write_frame
@@ -175,7 +175,7 @@ class Child:
 
     def evaluate(
         self,
-        cancelled: Callable[[], bool] = lambda: False,
+        cancelled: IsCancelled = lambda: False,
         meanwhile: Callable[[], None] = lambda: None,
         *,
         with_places: bool = True,
@@ -234,7 +234,7 @@ class Child:
         self._batches.append(batch)
         self._outgoing.put((b"D", batch))
 
-    def receive(self, cancelled: Callable[[], bool] = lambda: False) -> BatchAnswer:
+    def receive(self, cancelled: IsCancelled = lambda: False) -> BatchAnswer:
         """The answer to the oldest batch under way.
 
         Raises:
@@ -264,7 +264,7 @@ class Child:
         self,
         kind: bytes,
         seconds: float,
-        cancelled: Callable[[], bool] = lambda: False,
+        cancelled: IsCancelled = lambda: False,
     ) -> bytes:
         """The payload of the next frame of a kind; any other frame moves the deadline on."""
         index: int | None = None
@@ -329,7 +329,7 @@ class Child:
         )
 
     def _traced(
-        self, stopped: ChildStopped | ChildKilled, cancelled: Callable[[], bool]
+        self, stopped: ChildStopped | ChildKilled, cancelled: IsCancelled
     ) -> ChildStopped | ChildKilled:
         """Run the batch again, document by document, to name the one that was fatal."""
         if self._chosen is None or not self._batches:
