@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from valet_studio.config import Settings
+from valet_studio.database.structure import Structures
 from valet_studio.errors import Cancelled, Location, Problem, StudioError
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import (
@@ -177,10 +178,14 @@ class FakeEngine:
     entries: tuple[HistoryEntry, ...] = ()
     """The history, newest first."""
     writes: tuple[TableWrites, ...] = ()
+    told_structures: Structures | None = None
     undone: list[int] = field(default_factory=list)
 
     def look(self, settings: Settings, cancelled: IsCancelled) -> StudioState:  # noqa: ARG002
         return self.state
+
+    def structures(self, state: StudioState) -> Structures | None:
+        return self.told_structures if state.plan is not None else None
 
     def measure(self, state: StudioState, cancelled: IsCancelled) -> StudioState:  # noqa: ARG002
         if state.plan is None or not state.plan.changes:

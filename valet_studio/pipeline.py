@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from valet_studio.codegen.files import render
 from valet_studio.config import Settings
 from valet_studio.config_file import CONFIG_FILE
+from valet_studio.database.structure import Structures
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
@@ -112,6 +113,18 @@ def measure(state: StudioState, cancelled: IsCancelled) -> StudioState:
     target = target_of(state.settings)
     plan = target.measure(state.schema, cancelled, strict=state.settings.strict)
     return replace(state, plan=plan)
+
+
+def structures(state: StudioState) -> Structures | None:
+    """The database's structure as SQL, before and after the state's plan; None where there is no
+    plan, or where it cannot be told.
+
+    Raises:
+        StudioError: the database cannot be read.
+    """
+    if state.plan is None:
+        return None
+    return target_of(state.settings).structures(state.plan)
 
 
 def dry_run(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:

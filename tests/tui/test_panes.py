@@ -22,6 +22,7 @@ from studio_fakes import (
 )
 
 from valet_studio.config import Settings
+from valet_studio.database.structure import Structures
 from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillReport, Bin, Report
 from valet_studio.migrate.touched import Touched
@@ -210,6 +211,25 @@ async def test_arrows_go_through_typescript_python_sql_and_schema_json(tmp_path:
         assert 'ALTER TABLE "todos" ADD COLUMN' in opened.screen
         await opened.press("c")
         assert "ALTER TABLE" in opened.app.clipboard
+
+
+async def test_sql_shows_the_structure_before_and_after(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        before = 'CREATE TABLE "todos" (\n  "title" TEXT\n);\n'
+        after = 'CREATE TABLE "todos" (\n  "title" TEXT,\n  "priorityNum" INTEGER\n);\n'
+        opened.engine.told_structures = Structures(before, after)
+        await opened.save()
+        pane = opened.app.main.types_pane
+        await opened.press("2", "right", "right")
+        await opened.until(lambda: pane.text.startswith("structure  +1 -0"))
+        lines = [line.rstrip() for line in pane.text.split("\n")]
+        assert [line for line in lines if line[:2] in ("+ ", "- ")] == ['+   "priorityNum" INTEGER']
+        assert any(line.startswith("2 statements") for line in lines)
+        assert 'ALTER TABLE "todos" ADD COLUMN "priorityNum" INTEGER;' in lines
+        opened.engine.told_structures = Structures(after, after)
+        await opened.save()
+        await opened.until(lambda: pane.text.startswith("✓ The structure stays as it is."))
+        assert 'ALTER TABLE "todos" ADD COLUMN "priorityNum" INTEGER;' in pane.text
 
 
 async def test_sides_stand_beside_each_other_only_where_there_is_room(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import apsw
 from valet_studio.database.ask import ask
 from valet_studio.database.errors import database_errors
 from valet_studio.database.inspect import inspect
+from valet_studio.database.structure import Structures, structures
 from valet_studio.errors import Unsupported
 from valet_studio.libsql.apply import apply, refuse_replica
 from valet_studio.libsql.hrana import Server, Statement, StepFailed, server_at
@@ -112,6 +113,11 @@ class LibsqlTarget:
         """Rehearse a plan on a copy that holds these documents alone."""
         order = Order(schema, plan, limits, strict)
         return retry(self.server, order, documents, cancelled)
+
+    def structures(self, plan: Plan) -> Structures | None:
+        """The structure before and after a plan; None where it cannot be told."""
+        with self._reading(_never) as connection:
+            return structures(inspect(connection), plan.statements)
 
     def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
         """How much a table holds, and some of its documents; None where there is no such table."""

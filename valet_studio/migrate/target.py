@@ -22,6 +22,7 @@ from valet_studio.typescript.limits import Limits
 
 # A plan is shown before what carries it out is loaded: `LocalTarget` imports that when asked.
 if TYPE_CHECKING:
+    from valet_studio.database.structure import Structures
     from valet_studio.migrate.ahead import ByColumn
     from valet_studio.migrate.events import Event, IsCancelled
     from valet_studio.migrate.history import HistoryEntry, MigrationId
@@ -85,6 +86,9 @@ class Target(Protocol):
         strict: bool,
     ) -> Iterator[Event]:
         """Rehearse a plan on these documents alone; the last event is the report. Reads only."""
+
+    def structures(self, plan: Plan) -> Structures | None:
+        """The structure before and after a plan; None where it cannot be told."""
 
     def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
         """How much a table holds, and some of its documents; None where there is no such table."""
@@ -181,6 +185,13 @@ class LocalTarget:
         yield from rehearse_documents(
             self.file, schema, plan, documents, cancelled, limits=limits, strict=strict
         )
+
+    def structures(self, plan: Plan) -> Structures | None:
+        """The structure before and after a plan; see `database.structure`."""
+        from valet_studio.database.structure import structures
+
+        with self.file.reading() as connection:
+            return structures(inspect(connection), plan.statements)
 
     def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
         """How much a table holds, and some of its documents; None where there is no such table."""

@@ -262,3 +262,8 @@ class Plan(_Known):
             pending = tuple(change for change in self.changes if not isinstance(change, Drift))
             object.__setattr__(self, "_pending", pending)
         return self._pending
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """What apply will run, in its order."""
+        return tuple(sql for change in self.pending for sql in change.sql)

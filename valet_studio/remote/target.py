@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+from valet_studio.database.structure import Structures
 from valet_studio.errors import Cancelled, ServerError, StudioError
 from valet_studio.migrate.events import Event, IsCancelled, Outcome, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
@@ -152,6 +153,10 @@ class ServerTarget:
             fingerprint=plan.fingerprint,
             strict=_flag(strict),
         )
+
+    def structures(self, plan: Plan) -> Structures | None:  # noqa: ARG002
+        """None: a push server tells plans, and no structure."""
+        return None
 
     def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
         """How much a table holds, and some of its documents; None where there is no such table."""

@@ -13,6 +13,7 @@ from textual.content import Content
 
 from valet_studio.codegen.files import render
 from valet_studio.config import Language
+from valet_studio.database.structure import Structures
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Schema
@@ -95,6 +96,23 @@ def types_view(state: StudioState, applied: Schema | None = None) -> TypesView |
     return TypesView(tuple(tabs), sum(file.stale for file in state.files))
 
 
+def with_structures(view: TypesView, plan: Plan, told: Structures) -> TypesView:
+    """The same tabs, the SQL one with how the plan changes the database's structure."""
+    sql = _statements(plan)
+    if told.before == told.after:
+        good = Content.assemble(("✓ ", "bold $success"), "The structure stays as it is.")
+        head = good if not plan.pending else Content.assemble(good, "  ", sql.head)
+        sql = replace(sql, head=head, body=sql.body or _whole(told.after, "sql"))
+    else:
+        tab = _compared("SQL", "structure", "sql", told.before, told.after)
+        below = (Content(""), sql.head)
+        stops = tuple(stop + len(below) for stop in sql.stops)
+        tail = tab.tail or sql.tail
+        sql = replace(tab, body=(*below, *sql.body), stops=stops, tail=tail)
+    tabs = (sql if tab.title == "SQL" else tab for tab in view.tabs)
+    return replace(view, tabs=tuple(tabs))
+
+
 def unified(tab: Tab) -> tuple[list[Content], list[int]]:
     """A tab as lines, signs at their left, and at which of them each hunk begins."""
 
@@ -165,7 +183,10 @@ def _drawn(tab: Tab, hunks: Iterator[list[Content]]) -> tuple[list[Content], lis
 
 def _compared(title: str, name: str, language: str, before: str | None, after: str) -> Tab:
     old, new = _lines(before or ""), _lines(after)
-    groups = difflib.SequenceMatcher(None, old, new).get_grouped_opcodes(CONTEXT)
+    # A column that another one now follows gains a comma, which says nothing.
+    blank = "," if language == "sql" else ""
+    keys = [[line.rstrip(blank) for line in side] for side in (old, new)]
+    groups = difflib.SequenceMatcher(None, keys[0], keys[1]).get_grouped_opcodes(CONTEXT)
     hunks: list[tuple[Block, ...]] = []
     added = removed = drawn = left_out = 0
     for group in groups:

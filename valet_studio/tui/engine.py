@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from valet_studio.config import Settings
+from valet_studio.database.structure import Structures
 from valet_studio.errors import Problem
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import Event, IsCancelled, Report
@@ -32,6 +33,8 @@ class Engine(Protocol):
     def look(self, settings: Settings, cancelled: IsCancelled) -> StudioState: ...
 
     def measure(self, state: StudioState, cancelled: IsCancelled) -> StudioState: ...
+
+    def structures(self, state: StudioState) -> Structures | None: ...
 
     def dry_run(self, state: StudioState, cancelled: IsCancelled) -> Iterator[Event]: ...
 

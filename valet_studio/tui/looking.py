@@ -147,6 +147,12 @@ class Looking(StudioBase):
             self.screen.dismiss(False)
             self.say("The plan changed while you were asked: nothing was applied.", "warning")
 
+    def on_structures_read(self, message: messages.StructuresRead) -> None:
+        """The same types, and how the structure changes."""
+        if message.generation == self.generation:
+            self.types = message.types
+            self.main.types_pane.show(self.facts, self.types)
+
     def on_measured(self, message: messages.Measured) -> None:
         """The same plan with its counts."""
         if message.generation == self.generation:

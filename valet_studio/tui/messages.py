@@ -62,6 +62,16 @@ class Looked(Told):
         """The generated files and their differences; None where there is no plan."""
 
 
+class StructuresRead(Told):
+    """How a look's plan changes the database's structure is known."""
+
+    def __init__(self, generation: int, types: TypesView) -> None:
+        super().__init__()
+        self.generation = generation
+        self.types = types
+        """The look's, with that in it."""
+
+
 class Measured(Told):
     """The counts of a look's plan were read."""
 

@@ -15,7 +15,7 @@ from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import AnyChange
 from valet_studio.schema.model import Schema
-from valet_studio.tui.diff import all_written, types_view
+from valet_studio.tui.diff import all_written, types_view, with_structures
 from valet_studio.tui.engine import Engine
 from valet_studio.tui.facts import Work
 from valet_studio.tui.messages import (
@@ -27,6 +27,7 @@ from valet_studio.tui.messages import (
     ReplicaBegun,
     Retried,
     RunEnded,
+    StructuresRead,
     TouchedRead,
     TypesChecked,
 )
@@ -63,6 +64,10 @@ def look_and_measure(
         measuring = True
         if state.plan is not None and not state.plan.measured and not outdated():
             post(Measured(generation, engine.measure(state, outdated)))
+        if types is not None and state.plan is not None and not outdated():
+            told = engine.structures(state)
+            if told is not None:
+                post(StructuresRead(generation, with_structures(types, state.plan, told)))
     except Cancelled:
         return
     except StudioError as error:
