@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -14,6 +14,7 @@ import pyte
 
 PATIENCE = 30.0
 """Seconds after which a screen that did not come is a failure."""
+STUDIO = (sys.executable, "-m", "valet_studio")
 
 
 class Terminal:
@@ -26,6 +27,7 @@ class Terminal:
         columns: int = 120,
         rows: int = 36,
         environment: Mapping[str, str] | None = None,
+        program: Sequence[str] = STUDIO,
     ):
         environment = {
             **os.environ,
@@ -41,8 +43,8 @@ class Terminal:
         self.said = b""
         """Every byte that the program wrote."""
         self.process = pexpect.spawn(
-            sys.executable,
-            ["-m", "valet_studio", *arguments],
+            program[0],
+            [*program[1:], *arguments],
             cwd=str(cwd),
             env=environment,
             dimensions=(rows, columns),
@@ -104,6 +106,13 @@ class Terminal:
                 return self.text
             if time.monotonic() > deadline or not self._read(0.05):
                 raise AssertionError(f"{texts} did not come; the screen shows:\n{self.text}")
+
+    def wait_for_bytes(self, told: bytes, times: int) -> None:
+        """Wait until the program wrote that so many times; pyte knows no alternate screen."""
+        deadline = time.monotonic() + PATIENCE
+        while self.said.count(told) < times:
+            if time.monotonic() > deadline or not self._read(0.05):
+                raise AssertionError(f"{told!r} did not come {times} times: {self.said[-500:]!r}")
 
     def wait_for_end(self) -> int:
         """The exit status once the program has ended by itself."""

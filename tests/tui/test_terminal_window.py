@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 from pathlib import Path
 
 import pytest
 from support import Project, fill_todos, schema_of, seed_blocks
-from terminal import Terminal
+from terminal import STUDIO, Terminal
 
 BEFORE = schema_of(
     "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
@@ -125,6 +126,35 @@ def test_a_signal_that_ends_the_studio_leaves_the_terminal_as_it_was(
         as_before(terminal)
         assert "Traceback" not in terminal.text
     assert slow.database.read_bytes() == before
+
+
+def test_ctrl_z_goes_to_the_shell_and_fg_comes_back(slow: Project) -> None:
+    with Terminal(
+        slow.root, environment=DRAWS | {"PS1": "shell> "}, program=("sh", "-i")
+    ) as terminal:
+        terminal.press(f"{shlex.join(STUDIO)}\r")
+        terminal.wait_for("4 changes")
+        terminal.press("\x1a")
+        terminal.wait_for_bytes(b"shell> ", 2)
+        assert terminal.said.rindex(b"\x1b[?1049l") > terminal.said.rindex(b"\x1b[?1049h")
+        assert terminal.said.rindex(b"\x1b[?25h") > terminal.said.rindex(b"\x1b[?25l")
+        assert terminal.said.count(KEPT) == terminal.said.count(GIVEN_BACK) == 1
+        slow.write(BEFORE)
+        terminal.press("fg\r")
+        terminal.wait_for("1 Plan", "in sync")
+        terminal.press("q")
+        terminal.wait_for_bytes(b"shell> ", 3)
+        terminal.press("exit\r")
+        assert terminal.wait_for_end() == 0
+
+
+def test_ctrl_z_says_why_where_no_shell_waits(slow: Project) -> None:
+    with Terminal(slow.root) as terminal:
+        terminal.wait_for("4 changes")
+        terminal.press("\x1a")
+        terminal.wait_for("No shell started the studio that could bring it back.")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
 
 
 def test_a_defect_takes_title_and_progress_back(slow: Project, tmp_path: Path) -> None:

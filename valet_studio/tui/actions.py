@@ -136,7 +136,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "unfix",
-        ("ctrl+z",),
+        ("F",),
         "unfix",
         "Take the newest quick fix back, while schema.ts is as it left it.",
         why.why_no_unfix,
@@ -175,6 +175,14 @@ ACTIONS: tuple[Action, ...] = (
     Action("zoom", ("z",), "zoom", "Show the focused pane alone, or all four."),
     Action("help", ("question_mark", "f1"), "help", "Show what every key does."),
     Action("quit", ("q", "ctrl+q"), "quit", "Leave; a running dry run is cancelled."),
+    Action(
+        "suspend",
+        ("ctrl+z",),
+        "to the shell",
+        "Go back to the shell that started the studio; fg there comes back.",
+        why.why_no_suspend,
+        in_footer=False,
+    ),
     Action("theme", ("t",), "light/dark", "Switch between the dark and the light theme."),
     Action(
         "retry",

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+from textual.app import SuspendNotSupported
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.message import Message
@@ -26,6 +27,7 @@ from valet_studio.tui.actions import action_named
 from valet_studio.tui.background import Background
 from valet_studio.tui.commands import Commands
 from valet_studio.tui.engine import Engine, Saves
+from valet_studio.tui.job_control import stop
 from valet_studio.tui.palette import ActionsProvider
 from valet_studio.tui.remembered import memory_path
 from valet_studio.tui.replica import Rehearse, rehearse
@@ -133,6 +135,25 @@ class StudioApp(Running):
             if number is not None:
                 with suppress(NotImplementedError, ValueError):
                     loop.add_signal_handler(number, self._end, number)
+
+        if hasattr(signal, "SIGTSTP"):
+            with suppress(NotImplementedError, ValueError):
+                loop.add_signal_handler(signal.SIGTSTP, self.rest)
+
+    def rest(self) -> None:
+        """Stop as the shell's job, with the terminal as it was before, until it goes on.
+
+        What was saved meanwhile is read then, in case that the watcher missed it.
+        """
+        self.window.leave()
+        try:
+            with self.suspend():
+                stop()
+        except SuspendNotSupported:
+            self.say("This terminal cannot be handed back to a shell.", "warning")
+        else:
+            self.look()
+        self.draw()
 
     def _end(self, number: signal.Signals) -> None:
         self.cancel.set()

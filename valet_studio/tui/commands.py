@@ -15,6 +15,7 @@ from valet_studio.tui.confirm import QuitQuestion, apply_question
 from valet_studio.tui.editor import editor_call
 from valet_studio.tui.facts import why_no_apply
 from valet_studio.tui.help import HelpScreen
+from valet_studio.tui.job_control import why_no_stop
 from valet_studio.tui.screen_commands import ScreenCommands
 from valet_studio.tui.text import count, problem_plain
 from valet_studio.tui.theme import DARK, LIGHT
@@ -204,6 +205,14 @@ class Commands(ScreenCommands):
     def do_theme(self) -> None:
         """Dark or light."""
         self.app.theme = LIGHT.name if self.app.theme != LIGHT.name else DARK.name
+
+    def do_suspend(self) -> None:
+        """To the shell and back, where there is one."""
+        reason = why_no_stop()
+        if reason is not None:
+            self.app.say(reason, "warning")
+        else:
+            self.app.rest()
 
     def do_quit(self) -> None:
         """Leave at once, after the dry run's copy is deleted, or after a question."""

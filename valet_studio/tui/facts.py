@@ -244,6 +244,13 @@ def why_no_step_back(facts: Facts) -> str | None:
     return reason
 
 
+def why_no_suspend(facts: Facts) -> str | None:
+    """Why `ctrl+z` does nothing now; None where it works. The terminal is asked later."""
+    if facts.in_browser:
+        return "There is no shell in a browser to go back to."
+    return why_no_open(facts)
+
+
 def why_no_edit(facts: Facts) -> str | None:
     """Why `e` does nothing now; None where it works."""
     if facts.settings.read_only:
