@@ -37,6 +37,7 @@ class Question(ModalScreen[bool]):
         Binding("y", "answer(True)", show=False),
         Binding("n,q", "answer(False)", show=False),
         Binding("escape", "answer(False)", show=False),
+        Binding("space", "press", show=False),
         Binding("left,right,tab,shift+tab", "other", show=False),
         Binding("up,k", "scroll(-1)", show=False),
         Binding("down,j", "scroll(1)", show=False),
@@ -94,6 +95,11 @@ class Question(ModalScreen[bool]):
         """Close with this answer; yes only where it may be chosen by a key."""
         if not yes or self.typed is None:
             self.dismiss(yes)
+
+    def action_press(self) -> None:
+        """Choose the answer that has the focus, as enter does."""
+        if isinstance(self.focused, Button):
+            self.focused.press()
 
     def action_other(self) -> None:
         """Move between the answers, and the line to type into."""

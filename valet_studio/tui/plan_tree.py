@@ -48,6 +48,7 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         self.folded: set[RowKey] = set()
         self.filter = ""
         self.cursor = 0
+        self._anchor: tuple[RowKey, int] | None = None
         self.moved = False
         """Whether the user chose the row under the cursor; the studio chooses it otherwise."""
 
@@ -67,15 +68,38 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         self.moved = self.moved and before in {row.key for row in rows}
         if not self.moved and rejected(rows) is not None and rejected(self.rows) is None:
             before = None
+        # Where a plan is drawn again before the last one was scrolled to, its place holds.
+        self._anchor = self._anchor or self._in_sight()
         self.rows = rows
         self.folded &= {row.key for row in rows}
         self._lay_out(row_to_select(rows, before, order) if rows else None)
+        kept = self.selected is not None and self.selected.key == before
+        self.call_after_refresh(self._scroll_back if kept else self._into_sight)
+
+    def _in_sight(self) -> tuple[RowKey, int] | None:
+        """A row in sight and the line that it stands on: the one under the cursor, or the first."""
+        top = self.scroll_offset.y
+        line = self.cursor - top
+        if not 0 <= line < self.size.height:
+            line = 0
+        at = top + line
+        return (self.shown[at].key, line) if at < len(self.shown) else None
+
+    def _scroll_back(self) -> None:
+        """Put the row that was in sight on the line that it stood on, where it still is shown."""
+        if self._anchor is None:
+            return
+        (key, line), self._anchor = self._anchor, None
+        at = next((at for at, row in enumerate(self.shown) if row.key == key), None)
+        if at is not None:
+            self.scroll_to(y=max(0, at - line), animate=False, force=True)
 
     def show_filtered(self, text: str) -> None:
         """Show only the rows that match; folded tables open while a filter is on."""
         before = self.selected.key if self.selected is not None else None
         self.filter = text
         self._lay_out(before)
+        self.call_after_refresh(self._into_sight)
         self.post_message(self.Moved())
 
     def _lay_out(self, select: RowKey | None) -> None:
@@ -93,9 +117,9 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         taller = self.virtual_size.height != len(self.shown)
         self.virtual_size = Size(0, len(self.shown))
         self.refresh(layout=taller)
-        self.call_after_refresh(self._into_sight)
 
     def _into_sight(self) -> None:
+        self._anchor = None
         self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
 
     def _put_cursor(self, at: int) -> None:
@@ -147,6 +171,7 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         else:
             self.folded.discard(row.key)
         self._lay_out(row.key)
+        self.call_after_refresh(self._into_sight)
 
     def on_click(self, event: events.Click) -> None:
         """Select the row; on a table's mark, fold or unfold it."""
