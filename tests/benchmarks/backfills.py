@@ -199,8 +199,14 @@ def lock(place: Place, count: int, runs: int, mode: str) -> Iterator[Row]:
     def waited(work: Callable[[], object]) -> float:
         stop, longest = threading.Event(), [0.0]
 
+        def again(_tries: int) -> bool:
+            time.sleep(0.002)
+            return True
+
         def commit_often() -> None:
             with opened(place.database) as connection:
+                # SQLite's own handler waits up to 100 ms between two tries.
+                connection.set_busy_handler(again)
                 number = 0
                 while not stop.is_set():
                     number += 1
