@@ -6,8 +6,8 @@ Where they were computed before the write lock was taken, only documents that ch
 are computed again. Whether a document changed is told by a digest of the cells that the function
 reads, never by a trigger or a version.
 
-The caller's transaction holds; a savepoint inside it undoes the column where one document failed
-(the seed's "Backfill rules").
+The caller's transaction holds; what was written of the column is taken back where one document
+failed (the seed's "Backfill rules").
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from valet_studio.migrate.documents import Batch, Documents, Key
 from valet_studio.migrate.evaluators import Evaluators, Stopped
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, Failure, IsCancelled
 from valet_studio.migrate.tally import Tally
+from valet_studio.migrate.way_back import WayBack, way_to_take_back
 from valet_studio.schema.model import Backfill
 from valet_studio.schema.purity import is_pure
 from valet_studio.typescript.cells import Cells
@@ -167,14 +168,11 @@ class BackfillRun:
         self, held: bool, kept: Computed | None
     ) -> Generator[BackfillProgress, None, tuple[int, int]]:
         """How many documents were set, and how many held their value before."""
-        connection = self.documents.connection
-        # With a savepoint open, SQLite copies every page that is changed once more in WAL mode.
-        saved = self._known is None or not self._settled
-        if saved:
-            connection.execute("SAVEPOINT valet_backfill")
         writer = ColumnWriter(self.documents, self.backfill.column)
+        may_fail = self._known is None or not self._settled
+        way_back = way_to_take_back(writer) if may_fail else None
         unchanged = 0
-        many = self._written_by_many(writer) if saved and kept is None else None
+        many = self._written_by_many(writer, way_back) if way_back and kept is None else None
         updated = many or 0
         for batch, cells in self._steps(kept) if many is None else ():
             if not self._tally.failed:
@@ -184,13 +182,13 @@ class BackfillRun:
                 if kept is not None:
                     kept.add(batch, cells)
             yield self._progress()
-        if saved:
+        if way_back is not None:
             if self._tally.failed:
-                connection.execute("ROLLBACK TO valet_backfill")
-            connection.execute("RELEASE valet_backfill")
+                way_back.take_back()
+            way_back.end()
         return 0 if self._tally.failed else updated, unchanged
 
-    def _written_by_many(self, writer: ColumnWriter) -> int | None:
+    def _written_by_many(self, writer: ColumnWriter, way_back: WayBack) -> int | None:
         """Write values by more inputs than SQL tells apart quickly, where all of them are known.
 
         How many it set; None, and nothing is set, where that cannot be done.
@@ -201,7 +199,7 @@ class BackfillRun:
         (read,) = self.documents.only
         updated = writer.fill_by_input(read, by_input)
         if updated is None:
-            self.documents.connection.execute("ROLLBACK TO valet_backfill")
+            way_back.take_back()
         else:
             self._done = updated
         return updated

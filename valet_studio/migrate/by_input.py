@@ -68,7 +68,7 @@ class ByInput:
             or not has_affinity(source.sql_type)  # It may tell 0 from -0, which SQL does not.
             or documents.key == quote("_id")
             # What a trigger writes could be an input that nobody counted.
-            or not all(_writes_no_document(t.name, documents.state.name) for t in triggers)
+            or not all(writes_no_document(t.name, documents.state.name) for t in triggers)
         ):
             return None
         return ByInput(documents, column, read, inputs)
@@ -115,9 +115,11 @@ class ByInput:
 
     def _spans(self) -> Iterator[tuple[str, dict[str, int]]]:
         key = self._documents.key
-        find = f"SELECT min({key}), max({key}) FROM {self._table}"
-        ends: tuple[Any, Any] = self._connection.execute(find).get
-        first, last = ends
+        # Asked for together, they would be looked for in every document.
+        first, last = (
+            int(self._connection.execute(f"SELECT {end}({key}) FROM {self._table}").get or 0)
+            for end in ("min", "max")
+        )
         parts = -(-self._documents.count() // _SPAN)
         for part in range(parts):
             begin = first + (last - first + 1) * part // parts
@@ -203,7 +205,7 @@ def learn(
     return found
 
 
-def _writes_no_document(trigger: str, table: str) -> bool:
+def writes_no_document(trigger: str, table: str) -> bool:
     """Whether a trigger of this name is one of Valet's own."""
     tracking = {fold(name) for name in trigger_names(table)}
     return fold(trigger) in tracking or is_search_name(trigger, table)

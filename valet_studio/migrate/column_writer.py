@@ -27,7 +27,7 @@ class ColumnWriter:
     """Sets one column of documents and compares what it holds."""
 
     def __init__(self, documents: Documents, column: str) -> None:
-        self._documents = documents
+        self.documents = documents
         self._connection = documents.connection
         self._table = quote(documents.state.name)
         self._column = quote(documents.names.get(column, column))
@@ -45,10 +45,10 @@ class ColumnWriter:
             MigrationFailed: there are documents among them that have no value.
         """
         packed = self._packed(keys, cells)
-        expression, bindings = packed or (f"valet_value({self._documents.key})", {})
+        expression, bindings = packed or (f"valet_value({self.documents.key})", {})
         update = (
             f"UPDATE {self._table} SET {self._column} = {expression} "
-            f"WHERE {self._documents.key} BETWEEN :first AND :last"
+            f"WHERE {self.documents.key} BETWEEN :first AND :last"
         )
         bindings |= {"first": keys[0], "last": keys[-1]}
         if packed is not None:
@@ -58,7 +58,7 @@ class ColumnWriter:
         changed = self._connection.changes()
         if changed > len(keys):
             raise MigrationFailed(
-                f'Table "{self._documents.table.name}" got documents while its backfill was '
+                f'Table "{self.documents.table.name}" got documents while its backfill was '
                 "written. Everything was rolled back.",
                 "Look for a trigger that inserts documents when one is updated.",
             )
@@ -86,7 +86,7 @@ class ColumnWriter:
         body = _by_place(keys, cells)
         if body is None:
             return None
-        place = f"{self._documents.key} - :first"
+        place = f"{self.documents.key} - :first"
         if cells.form == "codes":
             branches = "".join(
                 f" WHEN x'{code:02x}' THEN :v{code}" for code in range(len(cells.values))
@@ -106,14 +106,20 @@ class ColumnWriter:
         find = f"SELECT 1 FROM {self._table} WHERE {self._column} IS NOT NULL LIMIT 1"
         return self._connection.execute(find).fetchone() is not None
 
+    def empty(self) -> None:
+        """Set the column of every document to null."""
+        self._connection.execute(
+            f"UPDATE {self._table} SET {self._column} = NULL WHERE {self._column} IS NOT NULL"
+        )
+
     def holding(self, keys: Sequence[Key], cells: Cells) -> int:
         """How many of neighbouring documents hold these very values in the column."""
         values = {key: _as_real(value) for key, value in zip(keys, cells.listed, strict=True)}
         lookup = cast("apsw.ScalarProtocol", values.__getitem__)
         self._connection.create_scalar_function("valet_expected", lookup, 1)
         count = (
-            f"SELECT count(*) FROM {self._table} WHERE {self._documents.key} BETWEEN ? AND ? "
-            f"AND {self._column} IS valet_expected({self._documents.key})"
+            f"SELECT count(*) FROM {self._table} WHERE {self.documents.key} BETWEEN ? AND ? "
+            f"AND {self._column} IS valet_expected({self.documents.key})"
         )
         return int(self._connection.execute(count, (keys[0], keys[-1])).get)
 
@@ -122,7 +128,7 @@ class ColumnWriter:
 
         None where a cell holds what `values` does not know; then some documents may be set.
         """
-        documents = self._documents
+        documents = self.documents
         source = documents.state.column_named(documents.names.get(read, read))
         if source is None or not has_affinity(source.sql_type):
             return None  # It may tell 0 from -0, which a lookup does not.

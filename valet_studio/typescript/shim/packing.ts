@@ -5,7 +5,6 @@ import {
   append,
   bare,
   Bytes,
-  charCodeAt,
   encodeText,
   isSafeInteger,
   repeat,
@@ -73,10 +72,18 @@ function packTexts(values: unknown[]): Packed | null {
     if (typeof value !== "string") return null;
     if (value.length > width) width = value.length;
     length += value.length;
-    // The padding could not be told from it.
-    if (value.length > 0 && charCodeAt(value, value.length - 1) === 32) return null;
   }
-  return padded("texts", values as string[], width, length);
+  const packed = padded("texts", values as string[], width, length);
+  return packed === null || endsInSpace(packed.bytes, values as string[], width) ? null : packed;
+}
+
+/** Whether padding could not be told from a text. Looked for in the bytes: to read a character of
+ * a text that was put together, JavaScript copies all of its parts first. */
+function endsInSpace(bytes: Uint8Array, texts: string[], width: number): boolean {
+  for (let i = 0, before = -1; i < texts.length; i++, before += width) {
+    if (texts[i].length > 0 && bytes[before + texts[i].length] === 32) return true;
+  }
+  return false;
 }
 
 function packIntegers(values: unknown[]): Packed | null {

@@ -30,7 +30,6 @@ const uncurry = (method: unknown): Uncurried => bound.call(Function.prototype.ca
 
 export const isWellFormed: Uncurried = uncurry(String.prototype.isWellFormed);
 export const slice: Uncurried = uncurry(String.prototype.slice);
-export const charCodeAt: Uncurried = uncurry(String.prototype.charCodeAt);
 export const repeat: Uncurried = uncurry(String.prototype.repeat);
 export const join: Uncurried = uncurry(Array.prototype.join);
 export const numberToText: Uncurried = uncurry(Number.prototype.toString);
