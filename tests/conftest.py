@@ -5,10 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from libsql_servers import sqld
 from support import Project
+
+if TYPE_CHECKING:
+    from serving import Served
 
 # A shell that runs the tests in the background has Ctrl-C ignored, by them and by all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,3 +40,12 @@ def project(
 
         with serving(project.database) as served:
             yield project.with_(server=served.url, deploy_key=served.key)
+
+
+@pytest.fixture
+def served(todos: Project) -> Iterator[Served]:
+    """A push server on the database of the test's own `todos`."""
+    from serving import serving
+
+    with serving(todos.database) as server:
+        yield server

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
+from support import Project
 
 from valet_studio.database.target import open_target
 from valet_studio.server.app import Options, PushServer
@@ -123,6 +125,41 @@ class Proxy:
 
 
 @contextmanager
+def losing_the_answer(
+    served: Served, path: str, told: str, *, forgotten: bool = False
+) -> Iterator[str]:
+    """The address of a proxy that cuts what a server answers to a POST, where it tells `told`.
+
+    Args:
+        forgotten: whether the server then forgets what it did.
+    """
+    assert served.app is not None
+    service = served.app.service
+
+    def cut(request: bytes, answer: bytes) -> bool:
+        lost = asks(request, path) and f'"{told}"'.encode() in answer
+        if lost and forgotten:
+            service.forget()
+        return lost
+
+    proxy = Proxy(served.url, cut)
+    try:
+        yield proxy.url
+    finally:
+        proxy.close()
+
+
+def asks(request: bytes, path: str) -> bool:
+    """Whether a request is a POST to that path which can be asked after."""
+    return request.startswith(f"POST {path}?".encode())
+
+
+def through(project: Project, url: str) -> Project:
+    """The same project, its database reached through a server."""
+    return project.with_(server=url, deploy_key=KEY)
+
+
+@contextmanager
 def closed(connection: socket.socket) -> Iterator[socket.socket]:
     """A connection that both sides see end, even where another thread reads from it."""
     with connection, suppress(OSError):
@@ -192,3 +229,23 @@ def serve_command(database: Path, *arguments: str, key: str | None = KEY) -> Ite
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+_KILLED = """
+import os, signal, sys
+from valet_studio.replica import SyncEngine
+seen = []
+def told(event):
+    seen.append(event)
+    if len(seen) == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+SyncEngine(sys.argv[1], sys.argv[2]).connect(told=told)
+"""
+
+
+def connect_and_die(replica: Path, url: str, events: int) -> None:
+    """Connect a replica in a process that is killed at that many events."""
+    done = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(replica), url, str(events)], check=False
+    )
+    assert done.returncode == -signal.SIGKILL

@@ -42,6 +42,26 @@ def schema_of(tables: str) -> str:
     return f"{HEADER}export default defineSchema({{\n{tables}\n}})\n"
 
 
+_TODOS = (
+    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
+    " priority: v.string() })"
+)
+TODOS = schema_of(f"{_TODOS},")
+"""The seed's table as it is before its backfill, without sync."""
+TRACKED_TODOS = schema_of(f"{_TODOS}.sync({{ mode: 'full' }}),")
+SEED_TODOS = schema_of(
+    f"{_TODOS}.sync({{ filter: (q, ctx) => q.eq('userId', ctx.auth.userId), mode: 'full' }}),"
+)
+SLOW_BACKFILL = seed_blocks()[4].replace(
+    "return mapping", "let n = 0; for (let i = 0; i < 8e6; i++) n += i % 7; return mapping"
+)
+"""The seed's backfill, taking about a second for 142 documents."""
+SLOW_FOR_MANY = seed_blocks()[4].replace(
+    "return mapping", "for (let i = 0; i < 200000; i++) mapping.x = i\n            return mapping"
+)
+"""The same, taking some seconds for `add_many`."""
+
+
 def never() -> bool:
     """An `IsCancelled` that lets the work run to its end."""
     return False
@@ -155,6 +175,15 @@ def fill_todos(project: Project, count: int = 142) -> None:
         " CASE n % 4 WHEN 0 THEN 'high' WHEN 1 THEN 'medium' WHEN 2 THEN 'low' ELSE 'urgent' END"
         " FROM c WHERE n < ?1",
         (count,),
+    )
+
+
+def add_many(project: Project) -> None:
+    """Insert 40,000 more: work that can be met in the middle."""
+    project.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
+        "INSERT INTO todos (_id, title, completed, userId, priority) "
+        "SELECT 'n' || i, 'Todo ' || i, 0, 'u1', 'p' || i FROM n"
     )
 
 

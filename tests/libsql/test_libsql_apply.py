@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from libsql_servers import Cutting, Sqld, sqld
-from support import Project, fill_todos, never, schema_of, seed_blocks
+from support import TRACKED_TODOS, Project, fill_todos, never, schema_of, seed_blocks
 
 from valet_studio import pipeline
 from valet_studio.errors import (
@@ -31,10 +31,7 @@ from valet_studio.libsql.mirror import moment
 from valet_studio.libsql.session import reading
 from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, Report, StatementRun
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
 EXPECTED = "CASE priority WHEN 'high' THEN 3 WHEN 'medium' THEN 2 ELSE 1 END"
 WRONG = f"SELECT count(*) FROM todos WHERE priorityNum IS NOT {EXPECTED}"

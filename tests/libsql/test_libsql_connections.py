@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from libsql_servers import Sqld, cluster, sqld
 from serving import serving, until
-from support import Project, fill_todos, last, never, schema_of, seed_blocks
+from support import TRACKED_TODOS, Project, fill_todos, last, never, seed_blocks
 from terminal import Terminal
 
 from valet_studio import pipeline
@@ -27,10 +27,7 @@ from valet_studio.errors import DatabaseBusy, DatabaseError, ServerError, Studio
 from valet_studio.libsql.hrana import server_at
 from valet_studio.libsql.target import LibsqlTarget
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
 
 PUBLIC_KEY = "M-R01pa6SLgVTTSwvHgDqjU5JS9QQbfMk2MDg86nnDg"

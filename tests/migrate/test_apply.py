@@ -13,6 +13,7 @@ import pytest
 from support import (
     EVERYWHERE,
     ON_FILES,
+    TRACKED_TODOS,
     Project,
     cancel_at,
     fill_todos,
@@ -26,10 +27,7 @@ from valet_studio import pipeline
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale
 from valet_studio.migrate.events import BackfillProgress, StatementRun
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
 
 TRIGGERS = {"todos_valet_insert", "todos_valet_update", "todos_valet_delete"}

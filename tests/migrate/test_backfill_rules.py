@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from support import EVERYWHERE, Project, fill_todos, schema_of, seed_blocks
+from support import EVERYWHERE, TRACKED_TODOS, Project, fill_todos, schema_of, seed_blocks
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
 FAILING = BACKFILL.replace(
     "return mapping[row.priority as string] ?? 1",

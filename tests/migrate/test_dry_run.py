@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support import (
     EVERYWHERE,
     ON_FILES,
+    TRACKED_TODOS,
     Project,
     cancel_at,
     fill_todos,
@@ -24,10 +25,7 @@ from valet_studio import pipeline
 from valet_studio.errors import Cancelled
 from valet_studio.migrate.events import BackfillProgress, CopyProgress, ValueCount
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
 
 

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,8 +15,8 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schema_strategies import schemas, to_typescript
-from serving import Served, serve_command, serving, until
-from support import Project, fill_todos, schema_of, seed_blocks
+from serving import Served, connect_and_die, serve_command, serving, until
+from support import TRACKED_TODOS, Project, fill_todos, schema_of, seed_blocks
 from websockets.sync.client import connect
 
 from valet_studio import pipeline
@@ -30,10 +26,7 @@ from valet_studio.migrate.events import BackfillProgress, Event
 from valet_studio.replica import Connected, SyncEngine
 from valet_studio.replica.catch_up import ReplicaAhead
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
 LATER = BACKFILL.replace("priorityNum: v.number(),", "priorityNum: v.number(), size: v.number(),")
 LATER = LATER.replace(
@@ -80,12 +73,6 @@ def todos(project: Project) -> Project:
     project.push(BEFORE)
     fill_todos(project)
     return project
-
-
-@pytest.fixture
-def served(todos: Project) -> Iterator[Served]:
-    with serving(todos.database) as server:
-        yield server
 
 
 @pytest.fixture
@@ -260,30 +247,13 @@ def test_a_failing_backfill_leaves_the_replica_to_try_again(todos: Project, clie
     assert client.connect().status == "migrated"
 
 
-KILLED = """
-import os, signal, sys
-from valet_studio.replica import SyncEngine
-seen = []
-def told(event):
-    seen.append(event)
-    if len(seen) == int(sys.argv[3]):
-        os.kill(os.getpid(), signal.SIGKILL)
-SyncEngine(sys.argv[1], sys.argv[2]).connect(told=told)
-"""
-
-
 @pytest.mark.parametrize("events", [2, 7, 12])
 def test_killed_in_the_middle_it_catches_up_on_the_next_connect(
     todos: Project, client: Client, server: Client, events: int
 ) -> None:
     todos.push(LATER)
     todos.push(WITHOUT_SIZE)
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(client.path), client.url, str(events)],
-        env=os.environ,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
+    connect_and_die(client.path, client.url, events)
     assert client.rows() != server.rows()
     assert client.connect().status == "migrated"
     assert client.rows() == server.rows()

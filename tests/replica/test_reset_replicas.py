@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -18,18 +13,15 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from serving import Served, serving, until
-from support import Project, fill_todos, schema_of, seed_blocks
+from serving import Served, connect_and_die, serving, until
+from support import TRACKED_TODOS, Project, fill_todos, schema_of, seed_blocks
 
 from valet_studio import pipeline
 from valet_studio.cli import cli
 from valet_studio.replica import Connected, SyncEngine
 from valet_studio.replica.catch_up import ReplicaAhead
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
 OTHER_CODE = BACKFILL.replace("high: 3", "high: 30")
 DEPENDENT = BACKFILL.replace(
@@ -70,12 +62,6 @@ def todos(project: Project) -> Project:
     project.push(BEFORE)
     fill_todos(project)
     return project
-
-
-@pytest.fixture
-def served(todos: Project) -> Iterator[Served]:
-    with serving(todos.database) as server:
-        yield server
 
 
 @pytest.fixture
@@ -192,18 +178,6 @@ def test_a_document_that_fails_leaves_the_replica_to_try_again(
     assert client.connect().status == "in_sync"
 
 
-KILLED = """
-import os, signal, sys
-from valet_studio.replica import SyncEngine
-seen = []
-def told(event):
-    seen.append(event)
-    if len(seen) == int(sys.argv[3]):
-        os.kill(os.getpid(), signal.SIGKILL)
-SyncEngine(sys.argv[1], sys.argv[2]).connect(told=told)
-"""
-
-
 @pytest.mark.parametrize("events", [1, 4, 7])
 def test_killed_in_the_middle_it_runs_again_on_the_next_connect(
     remote: Project, client: Side, server: Side, events: int
@@ -211,12 +185,7 @@ def test_killed_in_the_middle_it_runs_again_on_the_next_connect(
     edit(server, client)
     pipeline.reset_backfill(remote.settings, "todos", "priorityNum")
     remote.apply()
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, str(client.path), client.url, str(events)],
-        env=os.environ,
-        check=False,
-    )
-    assert done.returncode == -signal.SIGKILL
+    connect_and_die(client.path, client.url, events)
     assert client.values() != server.values()
     assert client.connect().status == "migrated"
     assert client.values() == server.values()

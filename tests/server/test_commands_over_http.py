@@ -12,16 +12,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from serving import KEY, Served, serving
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import TRACKED_TODOS, Project, fill_todos, seed_blocks
 
 from valet_studio import pipeline
 from valet_studio.cli import cli
 from valet_studio.errors import StudioError
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
 FAILING = BACKFILL.replace("?? 1", "?? (() => { throw new Error('no such priority') })()")
 OTHER_TYPE = BEFORE.replace("priority: v.string()", "priority: v.number()")

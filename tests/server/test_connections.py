@@ -7,14 +7,34 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import KEY, Proxy, Served, serve_command, serving, until
-from support import Project, cancel_at, fill_todos, last, never, schema_of, seed_blocks
+from serving import (
+    KEY,
+    Proxy,
+    Served,
+    asks,
+    losing_the_answer,
+    serve_command,
+    serving,
+    through,
+    until,
+)
+from support import (
+    SLOW_BACKFILL,
+    TRACKED_TODOS,
+    Project,
+    cancel_at,
+    fill_todos,
+    last,
+    never,
+    schema_of,
+    seed_blocks,
+)
 
 from valet_studio import pipeline
 from valet_studio.errors import Cancelled, ServerError
@@ -24,15 +44,10 @@ from valet_studio.schema.document import to_document
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Sources
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
-SLOW = BACKFILL.replace(
-    "return mapping", "let n = 0; for (let i = 0; i < 8e6; i++) n += i % 7; return mapping"
-)
-"""The seed's backfill, taking about a second for 142 documents."""
+SLOW = SLOW_BACKFILL
+PUSH = "/api/schema"
 
 
 def document(text: str) -> dict[str, Any]:
@@ -46,16 +61,6 @@ def todos(project: Project) -> Project:
     fill_todos(project)
     project.write(BACKFILL)
     return project
-
-
-@pytest.fixture
-def served(todos: Project) -> Iterator[Served]:
-    with serving(todos.database) as server:
-        yield server
-
-
-def through(project: Project, url: str) -> Project:
-    return project.with_(server=url, deploy_key=KEY)
 
 
 def untouched(project: Project) -> bool:
@@ -185,26 +190,12 @@ def test_of_many_pushes_at_once_none_is_lost(project: Project) -> None:
     assert project.sql("SELECT count(*), count(hash_after) FROM _valet_history") == [(count, count)]
 
 
-def pushes(request: bytes) -> bool:
-    return request.startswith(b"POST /api/schema?")
-
-
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_an_answer_lost_after_the_commit_is_found_by_asking(
     todos: Project, served: Served, forgotten: bool
 ) -> None:
-    assert served.app is not None
-    service = served.app.service
-
-    def cut(request: bytes, answer: bytes) -> bool:
-        lost = pushes(request) and b'"Report"' in answer
-        if lost and forgotten:
-            service.forget()
-        return lost
-
-    proxy = Proxy(served.url, cut)
-    report = through(todos, proxy.url).apply()
-    proxy.close()
+    with losing_the_answer(served, PUSH, "Report", forgotten=forgotten) as url:
+        report = through(todos, url).apply()
     assert (report.status, report.history_id) == ("ok", 2)
     assert [backfill.updated for backfill in report.backfills] == ([] if forgotten else [142])
     assert todos.sql("SELECT count(*) FROM _valet_history") == [(2,)]
@@ -214,7 +205,7 @@ def test_an_answer_lost_after_the_commit_is_found_by_asking(
 def test_a_push_that_never_arrived_is_told_as_such_and_not_sent_again(
     todos: Project, served: Served
 ) -> None:
-    proxy = Proxy(served.url, lambda request, _answer: pushes(request))
+    proxy = Proxy(served.url, lambda request, _answer: asks(request, PUSH))
     with pytest.raises(ServerError, match="applied nothing"):
         through(todos, proxy.url).apply()
     proxy.close()
@@ -234,7 +225,7 @@ def test_a_connection_cut_in_the_middle_is_told_as_what_it_became(
     todos: Project, served: Served
 ) -> None:
     todos.write(SLOW)
-    proxy = Proxy(served.url, lambda request, answer: pushes(request) and b"backfill" in answer)
+    proxy = Proxy(served.url, lambda request, answer: asks(request, PUSH) and b"backfill" in answer)
     with pytest.raises(ServerError, match="applied nothing"):
         through(todos, proxy.url).apply()
     proxy.close()

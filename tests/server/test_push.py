@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from serving import KEY, Served, serving
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import TRACKED_TODOS, Project, fill_todos, seed_blocks
 
 from valet_studio.schema.document import from_document, to_document
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Sources
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
 FAILING = BACKFILL.replace("?? 1", "?? (() => { throw new Error('no such priority') })()")
 OTHER_TYPE = BEFORE.replace("priority: v.string()", "priority: v.number()")
@@ -34,13 +30,6 @@ def todos(project: Project) -> Project:
     project.push(BEFORE)
     fill_todos(project)
     return project
-
-
-@pytest.fixture
-def served(todos: Project) -> Iterator[Served]:
-    """A server on that database."""
-    with serving(todos.database) as server:
-        yield server
 
 
 def test_a_push_answers_with_the_diff(todos: Project, served: Served) -> None:

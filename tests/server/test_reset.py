@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from serving import KEY, Proxy, Served, serve_command, serving, until
-from support import EVERYWHERE, ON_FILES, Project, fill_todos, schema_of, seed_blocks
+from serving import (
+    KEY,
+    Proxy,
+    Served,
+    asks,
+    losing_the_answer,
+    serve_command,
+    serving,
+    through,
+    until,
+)
+from support import (
+    EVERYWHERE,
+    ON_FILES,
+    SLOW_BACKFILL,
+    TRACKED_TODOS,
+    Project,
+    fill_todos,
+    seed_blocks,
+)
 
 from valet_studio import pipeline
 from valet_studio.cli import cli
 from valet_studio.errors import DatabaseBusy, ServerError
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
-SLOW = BACKFILL.replace(
-    "return mapping", "let n = 0; for (let i = 0; i < 8e6; i++) n += i % 7; return mapping"
-)
-"""The seed's backfill, taking about a second for 142 documents."""
+SLOW = SLOW_BACKFILL
+RESET = "/api/backfill/reset"
 KEY_OF_BACKFILL = "backfill:todos:priorityNum"
 
 
@@ -35,16 +47,6 @@ def todos(project: Project) -> Project:
     fill_todos(project)
     project.push(BACKFILL)
     return project
-
-
-@pytest.fixture
-def served(todos: Project) -> Iterator[Served]:
-    with serving(todos.database) as server:
-        yield server
-
-
-def through(project: Project, url: str) -> Project:
-    return project.with_(server=url, deploy_key=KEY)
 
 
 def reset(project: Project) -> bool:
@@ -102,41 +104,27 @@ def test_any_client_can_reset(todos: Project, served: Served) -> None:
     column = {"table": "todos", "column": "priorityNum"}
     odd: tuple[Any, ...] = (b"", [], {}, {"table": "todos"}, {**column, "column": 1})
     for body in odd:
-        assert served.post("/api/backfill/reset", body).status == 400
-    assert served.post("/api/backfill/reset", column, Content_Type="text/plain").status == 415
+        assert served.post(RESET, body).status == 400
+    assert served.post(RESET, column, Content_Type="text/plain").status == 415
     assert KEY_OF_BACKFILL in todos.meta()
-    assert served.post("/api/backfill/reset", column).json == {**column, "armed": True}
-    assert served.post("/api/backfill/reset", column).json == {**column, "armed": False}
+    assert served.post(RESET, column).json == {**column, "armed": True}
+    assert served.post(RESET, column).json == {**column, "armed": False}
     assert KEY_OF_BACKFILL not in todos.meta()
-
-
-def resets(request: bytes) -> bool:
-    return request.startswith(b"POST /api/backfill/reset?")
 
 
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_an_answer_lost_after_the_reset_is_found_by_asking(
     todos: Project, served: Served, forgotten: bool
 ) -> None:
-    assert served.app is not None
-    service = served.app.service
-
-    def cut(request: bytes, answer: bytes) -> bool:
-        lost = resets(request) and b'"BackfillReset"' in answer
-        if lost and forgotten:
-            service.forget()
-        return lost
-
-    proxy = Proxy(served.url, cut)
-    assert reset(through(todos, proxy.url))
-    proxy.close()
+    with losing_the_answer(served, RESET, "BackfillReset", forgotten=forgotten) as url:
+        assert reset(through(todos, url))
     assert KEY_OF_BACKFILL not in todos.meta()
 
 
 def test_a_reset_that_never_arrived_is_told_as_such_and_not_sent_again(
     todos: Project, served: Served
 ) -> None:
-    proxy = Proxy(served.url, lambda request, _answer: resets(request))
+    proxy = Proxy(served.url, lambda request, _answer: asks(request, RESET))
     with pytest.raises(ServerError, match="applied nothing"):
         reset(through(todos, proxy.url))
     proxy.close()

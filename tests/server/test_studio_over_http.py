@@ -6,14 +6,10 @@ from pathlib import Path
 
 import pytest
 from serving import KEY, serve_command
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import SEED_TODOS, Project, fill_todos, seed_blocks
 from terminal import Terminal
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ filter: (q, ctx) => q.eq('userId', ctx.auth.userId),"
-    " mode: 'full' }),"
-)
+BEFORE = SEED_TODOS
 BACKFILL = seed_blocks()[4]
 
 

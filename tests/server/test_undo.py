@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +10,18 @@ from typing import Any
 import apsw
 import pytest
 from click.testing import CliRunner
-from serving import KEY, Proxy, Served, serve_command, serving, until
-from support import Project, fill_todos, never, schema_of, seed_blocks
+from serving import (
+    KEY,
+    Proxy,
+    Served,
+    asks,
+    losing_the_answer,
+    serve_command,
+    serving,
+    through,
+    until,
+)
+from support import SLOW_BACKFILL, TRACKED_TODOS, Project, fill_todos, never, seed_blocks
 
 from valet_studio import pipeline
 from valet_studio.cli import cli
@@ -23,15 +32,10 @@ from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.remote import target as remote
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
-SLOW = BACKFILL.replace(
-    "return mapping", "let n = 0; for (let i = 0; i < 8e6; i++) n += i % 7; return mapping"
-)
-"""The seed's backfill, taking about a second for 142 documents."""
+SLOW = SLOW_BACKFILL
+UNDO = "/api/undo"
 
 
 def run(*arguments: str) -> Any:
@@ -50,19 +54,9 @@ def todos(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture
-def served(todos: Project) -> Iterator[Served]:
-    with serving(todos.database) as server:
-        yield server
-
-
-@pytest.fixture
 def remote_todos(todos: Project, served: Served) -> Project:
     """The same project through its server."""
     return through(todos, served.url)
-
-
-def through(project: Project, url: str) -> Project:
-    return project.with_(server=url, deploy_key=KEY)
 
 
 def undone(project: Project) -> bool:
@@ -220,26 +214,12 @@ def test_an_undo_that_waits_too_long_or_is_cancelled_does_nothing(todos: Project
     assert [entry.id for entry in pipeline.history(todos.settings)] == [3, 2, 1]
 
 
-def undoes(request: bytes) -> bool:
-    return request.startswith(b"POST /api/undo?")
-
-
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_an_answer_lost_after_the_undo_is_found_by_asking(
     todos: Project, served: Served, forgotten: bool
 ) -> None:
-    assert served.app is not None
-    service = served.app.service
-
-    def cut(request: bytes, answer: bytes) -> bool:
-        lost = undoes(request) and b'"UndoReport"' in answer
-        if lost and forgotten:
-            service.forget()
-        return lost
-
-    proxy = Proxy(served.url, cut)
-    report = pipeline.undo(through(todos, proxy.url).settings)
-    proxy.close()
+    with losing_the_answer(served, UNDO, "UndoReport", forgotten=forgotten) as url:
+        report = pipeline.undo(through(todos, url).settings)
     assert report.history_id == 2
     kept = apsw.Connection(str(report.kept), flags=apsw.SQLITE_OPEN_READONLY)
     assert kept.execute("SELECT count(*) FROM todos").get == 143
@@ -250,7 +230,7 @@ def test_an_answer_lost_after_the_undo_is_found_by_asking(
 def test_an_undo_that_never_arrived_is_told_as_such_and_not_sent_again(
     todos: Project, served: Served
 ) -> None:
-    proxy = Proxy(served.url, lambda request, _answer: undoes(request))
+    proxy = Proxy(served.url, lambda request, _answer: asks(request, UNDO))
     with pytest.raises(ServerError, match="applied nothing"):
         pipeline.undo(through(todos, proxy.url).settings)
     proxy.close()
@@ -278,10 +258,10 @@ def test_a_server_that_is_gone_is_told_as_such(
         process = served.process
 
         def cut(request: bytes, _answer: bytes) -> bool:
-            if undoes(request):
+            if asks(request, UNDO):
                 process.kill()
                 process.wait()
-            return undoes(request)
+            return asks(request, UNDO)
 
         proxy = Proxy(served.url, cut)
         with pytest.raises(ServerError, match="during the undo"):

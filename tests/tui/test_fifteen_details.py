@@ -12,7 +12,7 @@ from pathlib import Path
 import apsw
 import pytest
 from studio_drive import NARROW, WIDE, digest, opened, save, screen_text, until
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import Project, add_many, fill_todos, schema_of, seed_blocks
 from terminal import Terminal
 from textual.pilot import Pilot
 
@@ -51,11 +51,7 @@ def todos(project: Project) -> Project:
 @pytest.fixture
 def slow(todos: Project) -> Project:
     """Work that can be met in the middle."""
-    todos.sql(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
-        "INSERT INTO todos (_id, title, completed, userId, priority) "
-        "SELECT 'n' || i, 'Todo ' || i, 0, 'u1', 'p' || i FROM n"
-    )
+    add_many(todos)
     todos.write(SLOW)
     return todos
 

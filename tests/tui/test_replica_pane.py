@@ -9,7 +9,7 @@ import apsw
 import pytest
 from studio_drive import NARROW, WIDE, digest, screen_text, studio, until
 from studio_fakes import FakeEngine, Saves, changes, plan_of, settings_in, state_of
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import TRACKED_TODOS, Project, fill_todos, seed_blocks
 from terminal import Terminal
 
 from valet_studio.errors import Cancelled, Problem
@@ -20,10 +20,7 @@ from valet_studio.replica.rehearse import ReplicaReport
 from valet_studio.tui.app import StudioApp
 from valet_studio.tui.replica import ReplicaScreen, replica_lines, replica_outcome
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ mode: 'full' }),"
-)
+BEFORE = TRACKED_TODOS
 MUTATIONS = (
     'CREATE TABLE _valet_mutations (id INTEGER PRIMARY KEY, "table" TEXT, row_id TEXT,'
     " operation TEXT, document TEXT)"

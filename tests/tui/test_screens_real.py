@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from studio_drive import NARROW, WIDE, screen_text, until
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import SEED_TODOS, Project, fill_todos, seed_blocks
 from textual.pilot import Pilot
 
 from valet_studio import pipeline, scaffold
@@ -20,11 +20,7 @@ from valet_studio.tour import STEPS, Tour
 from valet_studio.tui.app import StudioApp
 
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x36", "80x24"])
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }).sync({ filter: (q, ctx) => q.eq('userId', ctx.auth.userId),"
-    " mode: 'full' }),"
-)
+BEFORE = SEED_TODOS
 
 
 @pytest.fixture

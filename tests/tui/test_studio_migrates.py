@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from studio_drive import NARROW, WIDE, digest, opened, save, screen_text, until
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import Project, add_many, fill_todos, schema_of, seed_blocks
 
 from valet_studio.tui.app import StudioApp
 
@@ -130,11 +130,7 @@ async def test_a_plan_whose_database_moved_on_is_not_applied(todos: Project) -> 
 @pytest.fixture
 def slow(todos: Project) -> Project:
     """Enough documents, and a backfill slow enough, that a dry run can be met in the middle."""
-    todos.sql(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
-        "INSERT INTO todos (_id, title, completed, userId, priority) "
-        "SELECT 'n' || i, 'Todo ' || i, 0, 'u1', 'p' || i FROM n"
-    )
+    add_many(todos)
     text = seed_blocks()[4].replace(
         "return mapping",
         "for (let i = 0; i < 200000; i++) mapping.x = i\n            return mapping",

@@ -7,16 +7,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import SLOW_FOR_MANY, TODOS, Project, add_many, fill_todos, seed_blocks
 from terminal import Terminal
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }),"
-)
-SLOW = seed_blocks()[4].replace(
-    "return mapping", "for (let i = 0; i < 200000; i++) mapping.x = i\n            return mapping"
-)
+BEFORE = TODOS
+SLOW = SLOW_FOR_MANY
 
 
 @pytest.fixture
@@ -31,11 +26,7 @@ def todos(project: Project) -> Project:
 @pytest.fixture
 def slow(todos: Project) -> Project:
     """A dry run that can be met in the middle."""
-    todos.sql(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
-        "INSERT INTO todos (_id, title, completed, userId, priority) "
-        "SELECT 'n' || i, 'Todo ' || i, 0, 'u1', 'p' || i FROM n"
-    )
+    add_many(todos)
     todos.write(SLOW)
     return todos
 

@@ -10,16 +10,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import SLOW_FOR_MANY, TODOS, Project, add_many, fill_todos
 from terminal import STUDIO, Terminal
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }),"
-)
-SLOW = seed_blocks()[4].replace(
-    "return mapping", "for (let i = 0; i < 200000; i++) mapping.x = i\n            return mapping"
-)
+BEFORE = TODOS
+SLOW = SLOW_FOR_MANY
 PLAIN = {"TERM_PROGRAM": "", "TMUX": "", "STY": "", "WT_SESSION": "", "ConEmuPID": ""}
 DRAWS = PLAIN | {"TERM_PROGRAM": "WezTerm"}
 PROGRESS = re.compile(rb"\x1b\]9;4;(\d);(\d+)\x1b\\")
@@ -31,11 +26,7 @@ def slow(project: Project) -> Project:
     """A dry run that can be met in the middle."""
     project.push(BEFORE)
     fill_todos(project)
-    project.sql(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000) "
-        "INSERT INTO todos (_id, title, completed, userId, priority) "
-        "SELECT 'n' || i, 'Todo ' || i, 0, 'u1', 'p' || i FROM n"
-    )
+    add_many(project)
     project.write(SLOW)
     return project
 

@@ -12,12 +12,9 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import TODOS, Project, fill_todos, seed_blocks
 
-BEFORE = schema_of(
-    "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
-    " priority: v.string() }),"
-)
+BEFORE = TODOS
 
 
 @pytest.fixture
