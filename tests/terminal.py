@@ -34,6 +34,8 @@ class Terminal:
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
             "LANG": "C.UTF-8",
+            # What whoever runs the tests had remembered is none of theirs.
+            "XDG_STATE_HOME": str(cwd / ".state"),
             **(environment or {}),
         }
         for name in ("NO_COLOR", "COLUMNS", "LINES"):

@@ -9,7 +9,6 @@ import html
 import json
 import re
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 
 from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillReport, Copied, Failure, Report
@@ -29,6 +28,7 @@ from valet_studio.plan.changes import (
     RestoreTable,
     Risk,
     RunBackfill,
+    by_table,
 )
 from valet_studio.report_json import plan_json, problems_json, report_json
 from valet_studio.schema.model import Json
@@ -43,6 +43,7 @@ __all__ = [
     "push_text",
     "report_json",
     "report_text",
+    "sql_notes",
     "warnings_text",
 ]
 
@@ -58,7 +59,7 @@ def plan_text(plan: Plan, notes: Sequence[Problem] = ()) -> str:
     `notes` change nothing of its state, and stand at its end.
     """
     blocks = []
-    for table, changes in groupby(plan.changes, key=lambda change: change.table):
+    for table, changes in by_table(plan.changes):
         lines = [f"Table {json.dumps(table, ensure_ascii=False)}:"]
         for change in changes:
             first, *rest = _change_lines(change)
@@ -77,17 +78,30 @@ def plan_sql(plan: Plan) -> str:
     parts = []
     for change in plan.pending:
         lines = [f"-- {_one_line(f'{change.shown_sign} {change.summary}')}"]
-        if isinstance(change, RunBackfill):
-            lines.append("-- Runs the function in schema.ts; no SQL says the same.")
-        if isinstance(change, (AddColumn, RunBackfill)):
-            lines.append(
-                "-- Change-tracking triggers are dropped for it, and made again at the end."
-            )
+        lines += [f"-- {note}" for note in sql_notes(change)]
         lines += [f"{statement.rstrip().removesuffix(';')};" for statement in change.sql]
         parts.append("\n".join(lines))
     if plan.status == "blocked":
         parts.insert(0, "-- Blocked: this push is rejected, and none of this will run.")
+    elif parts:
+        parts.append(f"-- {_BOOKKEEPING}")
     return "\n\n".join(parts or [f"-- {_headline(plan)}"]) + "\n"
+
+
+_BOOKKEEPING = (
+    "Schema, hash and history are recorded in _valet_meta and _valet_history; Valet's own tables "
+    "are made where they are missing."
+)
+
+
+def sql_notes(change: AnyChange) -> tuple[str, ...]:
+    """What apply does for a change beside the statements that it names."""
+    notes = []
+    if isinstance(change, RunBackfill):
+        notes.append("Runs the function in schema.ts; no SQL says the same.")
+    if isinstance(change, (AddColumn, RunBackfill)):
+        notes.append("Change-tracking triggers are dropped for it, and made again at the end.")
+    return tuple(notes)
 
 
 def plan_markdown(plan: Plan, notes: Sequence[Problem] = ()) -> str:
@@ -211,7 +225,8 @@ def _change_lines(change: AnyChange) -> list[str]:
         lines.append(f"    {_one_line(change.rule)}")
     if change.examples:
         shown = ", ".join(json.dumps(e, ensure_ascii=False) for e in change.examples)
-        lines.append(f"    Documents: {shown}")
+        more = (change.offending or 0) - len(change.examples)
+        lines.append(f"    Documents: {shown}" + (f" and {more:,} more" if more > 0 else ""))
     return lines
 
 

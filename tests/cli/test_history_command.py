@@ -96,8 +96,7 @@ def test_undo_says_what_it_would_take_back_before_it_asks(three: Project) -> Non
     command.expect(r"\[y/N\]")
     shown = command.before or ""
     assert "Written since the last apply" in shown
-    assert "+ t: 2 documents inserted" in shown
-    assert "~ t: 1 document updated" in shown
+    assert "t: 2 inserted, 1 updated (1, 2, 3)" in shown
     command.sendline("n")
     command.expect(pexpect.EOF)
     command.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 import apsw
 import pytest
@@ -29,6 +30,11 @@ def written(project: Project) -> tuple[TableWrites, ...]:
     return pipeline.written_since(project.settings, never)
 
 
+def counts(project: Project) -> tuple[TableWrites, ...]:
+    """What was written, without who it was."""
+    return tuple(replace(w, examples=(), untold=()) for w in written(project) if w.total)
+
+
 @pytest.fixture(params=["log", "comparison"])
 def todos(request: pytest.FixtureRequest, project: Project) -> Project:
     """142 documents, the seed's migration just applied; tracked or not."""
@@ -42,7 +48,7 @@ def todos(request: pytest.FixtureRequest, project: Project) -> Project:
 @ON_FILES
 def test_the_migrations_own_work_does_not_count(todos: Project) -> None:
     assert todos.sql("SELECT count(priorityNum) FROM todos") == [(20,)]
-    assert written(todos) == ()
+    assert counts(todos) == ()
 
 
 @ON_FILES
@@ -54,13 +60,13 @@ def test_documents_are_counted_by_what_became_of_them(todos: Project) -> None:
     todos.sql("DELETE FROM todos WHERE _id = 't0003'")
     todos.sql("INSERT INTO todos (_id, title) VALUES ('short', 'a')")
     todos.sql("DELETE FROM todos WHERE _id = 'short'")
-    assert written(todos) == (TableWrites("todos", inserted=1, updated=2, deleted=1),)
+    assert counts(todos) == (TableWrites("todos", inserted=1, updated=2, deleted=1),)
 
 
 def test_a_document_deleted_and_made_again_is_updated(todos: Project) -> None:
     todos.sql("DELETE FROM todos WHERE _id = 't0003'")
     todos.sql("INSERT INTO todos (_id, title) VALUES ('t0003', 'again')")
-    assert written(todos) == (TableWrites("todos", updated=1),)
+    assert counts(todos) == (TableWrites("todos", updated=1),)
 
 
 @ON_FILES
@@ -68,7 +74,7 @@ def test_writes_before_the_migration_do_not_count(todos: Project) -> None:
     todos.sql("DELETE FROM todos WHERE _id = 't0001'")
     text = todos.schema_path.read_text()
     todos.push(text.replace("title: v.string(),", "title: v.string(),\n        x: v.any(),"))
-    assert written(todos) == ()
+    assert counts(todos) == ()
 
 
 def test_a_table_that_the_migration_made_holds_only_new_documents(project: Project) -> None:
@@ -78,7 +84,7 @@ def test_a_table_that_the_migration_made_holds_only_new_documents(project: Proje
     )
     project.sql("INSERT INTO b (_id) VALUES ('1'), ('2')")
     project.sql("INSERT INTO a (_id) VALUES ('1')")
-    assert written(project) == (TableWrites("a", inserted=1), TableWrites("b", inserted=2))
+    assert counts(project) == (TableWrites("a", inserted=1), TableWrites("b", inserted=2))
 
 
 def test_a_table_that_is_gone_counts_as_deleted(project: Project) -> None:
@@ -86,7 +92,7 @@ def test_a_table_that_is_gone_counts_as_deleted(project: Project) -> None:
     project.sql("INSERT INTO a (_id) VALUES ('1')")
     project.push(schema_of("    a: defineTable({ x: v.any(), y: v.any() }),"))
     project.sql("DROP TABLE a")
-    assert written(project) == (TableWrites("a", deleted=1),)
+    assert counts(project) == (TableWrites("a", deleted=1),)
 
 
 @ON_FILES
@@ -95,7 +101,34 @@ def test_an_overwriting_backfill_does_not_count_in_an_untracked_table(project: P
     project.sql("INSERT INTO a (_id, x) VALUES ('1', 1), ('2', 2)")
     project.push(schema_of("    a: defineTable({ x: v.number() }).backfill('x', () => 9),"))
     assert project.sql("SELECT DISTINCT x FROM a") == [(9,)]
+    assert counts(project) == ()
+
+
+def test_a_column_that_the_migration_added_was_null_before(project: Project) -> None:
+    before = schema_of("    a: defineTable({ x: v.number() }),")
+    project.push(before)
+    project.sql("INSERT INTO a (_id, x) VALUES ('1', 1), ('2', 2), ('3', 3)")
+    project.push(before.replace("v.number() }", "v.number(), y: v.optional(v.number()) }"))
     assert written(project) == ()
+    project.sql("UPDATE a SET y = 7 WHERE _id <> '2'")
+    assert written(project) == (TableWrites("a", updated=2, examples=("1", "3")),)
+
+
+def test_what_a_backfill_filled_cannot_be_told_of_an_untracked_table(todos: Project) -> None:
+    tracked = bool(todos.sql("SELECT 1 FROM sqlite_schema WHERE name = 'todos_valet_update'"))
+    todos.sql("UPDATE todos SET priorityNum = 77 WHERE _id = 't0007'")
+    if tracked:
+        assert written(todos) == (TableWrites("todos", updated=1, examples=("t0007",)),)
+        return
+    (found,) = written(todos)
+    assert found == TableWrites("todos", untold=("priorityNum",))
+    assert "Whether todos.priorityNum was written since cannot be told" in found.not_told
+
+
+def test_some_documents_are_named_and_the_others_hinted_at(todos: Project) -> None:
+    todos.sql("DELETE FROM todos WHERE _id > 't0015'")
+    (found,) = written(todos)
+    assert found.told == "4 deleted (t0016, t0017, t0018, …)"
 
 
 def test_ids_in_the_order_of_bytes_and_of_many_types(project: Project) -> None:
@@ -104,10 +137,10 @@ def test_ids_in_the_order_of_bytes_and_of_many_types(project: Project) -> None:
         "INSERT INTO a (_id) VALUES ('a'), ('B'), ('é'), ('\U0001d4b3'), ('\uffee'), (x'00')"
     )
     project.push(schema_of("    a: defineTable({ x: v.number(), y: v.any() }),"))
-    assert written(project) == ()
+    assert counts(project) == ()
     project.sql("UPDATE a SET x = 1 WHERE _id = '\uffee'")
     project.sql("DELETE FROM a WHERE _id = x'00'")
-    assert written(project) == (TableWrites("a", updated=1, deleted=1),)
+    assert counts(project) == (TableWrites("a", updated=1, deleted=1),)
 
 
 @ON_FILES

@@ -439,7 +439,10 @@ def test_a_backfill_that_changed_after_it_ran_is_warned_of_and_not_run() -> None
         assert warning.message == (
             "The backfill of todos.priority changed after it ran; it will not run again."
         )
-        assert warning.hint == "Run `valet-studio backfill reset todos.priority` to re-arm it."
+        assert (
+            warning.hint
+            == "Run `valet-studio backfill reset todos.priority`, and the next push runs it."
+        )
         assert warning.location == HERE
 
 

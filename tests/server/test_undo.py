@@ -68,7 +68,9 @@ def last_migration(project: Project) -> MigrationId:
 
 
 def test_undo_puts_back_and_keeps_what_it_replaces(todos: Project, remote_todos: Project) -> None:
-    assert pipeline.written_since(remote_todos.settings) == (TableWrites("todos", inserted=1),)
+    assert pipeline.written_since(remote_todos.settings) == (
+        TableWrites("todos", inserted=1, examples=("new",)),
+    )
     report = pipeline.undo(remote_todos.settings)
     assert (report.history_id, report.label) == (2, remote_todos.server)
     assert undone(todos)
@@ -141,7 +143,16 @@ def test_any_client_can_ask_and_undo(todos: Project, served: Served) -> None:
     told = served.get("/api/undo").json
     assert told["id"] == 2
     assert Path(told["snapshot"]).is_file()
-    assert told["written"] == [{"table": "todos", "inserted": 1, "updated": 0, "deleted": 0}]
+    assert told["written"] == [
+        {
+            "table": "todos",
+            "inserted": 1,
+            "updated": 0,
+            "deleted": 0,
+            "examples": ["new"],
+            "untold": [],
+        }
+    ]
     meant = {"id": told["id"], "applied_at": told["applied_at"]}
     other = {**meant, "applied_at": "2001-01-01T00:00:00+00:00"}
     for wrong in (other, {"id": 1}, {"id": 3}):

@@ -23,6 +23,7 @@ from studio_fakes import (
 
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
+from valet_studio.fixes.fix import Fix
 from valet_studio.plan.changes import Plan
 from valet_studio.tour import STEPS, Tour
 from valet_studio.tui.actions import ACTIONS
@@ -177,7 +178,14 @@ async def test_nothing_that_writes_is_on_in_a_read_only_studio(tmp_path: Path) -
     state = state_of(settings, plan_of(*changes()))
     state = replace(state, database=replace(state.database, read_only=True))
     fingerprint = "3fa9c1d27e5b"
-    facts = replace(app.facts, state=state, good=state, rehearsed=fingerprint, fixed=1, fixes=1)
+    facts = replace(
+        app.facts,
+        state=state,
+        good=state,
+        rehearsed=fingerprint,
+        fixed=1,
+        fixes=(Fix("Fix it", "Why.", "schema.ts", "", "x"),),
+    )
     writing = ["apply", "edit", "fix", "init", "next_step", "undo", "unfix", "write_files"]
     for action in ACTIONS:
         if action.id in writing:

@@ -52,12 +52,16 @@ async def test_undo_tells_what_was_written_since_and_asks(
 ) -> None:
     async with studio(tmp_path, plan_of(), size) as opened:
         opened.engine.entries = ENTRIES
-        opened.engine.writes = (TableWrites("todos", 3, 2, 1), TableWrites("[/x]", 1, 0, 0))
+        opened.engine.writes = (
+            TableWrites("todos", 3, 2, 1, examples=("t1", "t2")),
+            TableWrites("[/x]", 1, 0, 0, untold=("[/y]",)),
+        )
         await opened.press("u")
         await shown(opened, "Undo the last migration?", "3 2026-03-02 10:00 UTC")
-        assert "! 7 documents written since go with it:" in opened.screen
-        assert "todos 3 2 1" in flat(opened.screen)
-        assert "[/x] 1 0 0" in flat(opened.screen)
+        assert "! 7 documents written since will be taken back too:" in opened.screen
+        assert "todos 3 inserted, 2 updated, 1 deleted (t1, t2, …)" in flat(opened.screen)
+        assert "[/x] 1 inserted" in flat(opened.screen)
+        assert "! Whether [/x].[/y] was written since cannot be told" in flat(opened.screen)
         await opened.press("enter")
         assert opened.engine.undone == []
         assert "Nothing was undone." in opened.notice
@@ -349,7 +353,7 @@ async def test_a_bad_key_is_a_sentence_and_leaves_the_old_one(tmp_path: Path) ->
     async with app.run_test(size=WIDE) as pilot:
         await until(pilot, lambda: app.facts.plan is not None and app.facts.plan.measured)
         log = [entry.text for entry in app.main.log_pane.entries]
-        assert any("[keys] names an action that is none: aply." in text for text in log)
+        assert any("[keys] names no action of the studio: aply." in text for text in log)
         assert any("[keys] dry_run cannot be q: that is the key of quit." in text for text in log)
         await pilot.press("d")
         await until(pilot, lambda: engine.rehearsed)

@@ -55,8 +55,8 @@ async def test_undo_puts_the_database_back_and_keeps_what_it_replaces(
     todos.sql("INSERT INTO todos (_id, title, priorityNum) VALUES ('new1', 'after', 1)")
     async with opened(todos, size) as (app, pilot):
         await pilot.press("u")
-        await until(pilot, lambda: shows(app, "1 document written since go with it"))
-        assert shows(app, "todos 1 0 0")
+        await until(pilot, lambda: shows(app, "1 document written since will be taken back too"))
+        assert shows(app, "todos 1 inserted (new1)")
         await pilot.press("y")
         await until(pilot, lambda: shows(app, "Migration 2 is undone."))
         await pilot.press("escape")

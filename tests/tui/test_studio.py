@@ -168,7 +168,7 @@ async def test_failures_show_documents_reasons_and_places(tmp_path: Path) -> Non
     async with studio(tmp_path, plan_of(*changes())) as opened:
         opened.engine.failing = 3
         await opened.rehearse()
-        assert "3 documents not filled" in opened.screen
+        assert "Dry run failed: 3 documents" in opened.screen
         assert "✗ t0001  TypeError" in opened.screen
         assert "valet/schema.ts:21:28" in opened.screen
         assert "reading '[/x]'" in opened.screen

@@ -50,12 +50,21 @@ def test_each_editor_gets_the_line_in_its_own_way(
     assert call.in_terminal == in_terminal
 
 
-def test_visual_wins_over_editor_and_neither_is_no_call() -> None:
+def test_visual_wins_over_editor_and_either_over_the_systems_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     call = editor_call({"EDITOR": "nano", "VISUAL": "vim"}, PLACE)
     assert call is not None
     assert call.arguments[0] == "vim"
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert editor_call({}, PLACE) is None
     assert editor_call({"VISUAL": " "}, PLACE) is None
+    for name in ("vi", "nano"):
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    call = editor_call({}, PLACE)
+    assert call is not None
+    assert call.arguments[:2] == ("vi", f"+{PLACE.line}")
 
 
 def test_every_action_has_a_method_and_no_key_does_two_things() -> None:
@@ -163,7 +172,8 @@ def test_a_text_that_no_file_holds_is_compared_with_the_applied_schemas() -> Non
 def test_the_statements_of_each_change_can_be_jumped_to() -> None:
     view = view_of("a\n", "a\n")
     drawn, begins = unified(view.tabs[2])
-    assert [drawn[at].plain[:3] for at in begins] == ["-- ", "-- "]
+    assert [drawn[at].plain.split(" ")[0] for at in begins] == ["--"] * len(begins)
+    assert len(begins) == len(plan_of(*changes()).pending) + 1
 
 
 def test_hunks_far_from_each_other_are_separate() -> None:

@@ -152,6 +152,8 @@ def _progress_line(event: Event) -> str:
             rate = f", {done / seconds:,.0f} rows/s" if seconds > 0.1 else ""
             wrong = f", {failed:,} failed" if failed else ""
             return _printable(f"Backfill {table}.{column}: {done:,} of {total:,}{rate}{wrong}")
+        case PhaseStarted("lock"):
+            return "Waiting until no other process writes …"
         case PhaseStarted(phase):
             return f"{phase.capitalize()} …"
         case _:

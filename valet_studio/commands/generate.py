@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from contextlib import suppress
+from datetime import datetime
 
 from valet_studio import pipeline, report, watch
 from valet_studio.commands.console import complain, failing, run_to_report, say
@@ -99,6 +100,7 @@ async def _watch(settings: Settings, push: bool) -> None:
 
     async def each_save() -> None:
         async for _ in saves:
+            say(f"\n{datetime.now():%H:%M:%S} Saved.\n")
             await asyncio.to_thread(_pass, settings, push, stopped.is_set)
 
     if stopped.is_set():

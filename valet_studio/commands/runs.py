@@ -131,7 +131,7 @@ def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = No
     if done.status == "ok" and not as_json:
         after = pipeline.look(settings)
         if after.plan is not None:
-            say(f"\n{report.plan_text(after.plan)}")
+            say(f"\nPlanned again: {report.plan_text(after.plan)}")
         if any(file.stale for file in after.files):
             say("The generated types are out of date; `valet-studio codegen` writes them.\n")
     return code

@@ -116,19 +116,14 @@ def undone_text(done: UndoReport) -> str:
 
 def _written_text(written: Sequence[TableWrites]) -> str:
     """What an undo would take back, before it is asked for."""
-    if not written:
-        return "No document was written since the last apply.\n"
-    lines = ["Written since the last apply, and gone from the database after an undo:"]
-    for writes in written:
-        counts = {
-            "+": (writes.inserted, "inserted"),
-            "~": (writes.updated, "updated"),
-            "-": (writes.deleted, "deleted"),
-        }
-        for sign, (count, verb) in counts.items():
-            if count:
-                plural = "" if count == 1 else "s"
-                lines.append(f"  {sign} {writes.table}: {count:,} document{plural} {verb}")
+    counted = [writes for writes in written if writes.total]
+    lines = [f"! {writes.not_told}" for writes in written if writes.untold]
+    if counted:
+        lines.append("Written since the last apply, and gone from the database after an undo:")
+        lines += [f"  {writes.table}: {writes.told}" for writes in counted]
+    else:
+        lines.append("No other document was written" if lines else "No document was written")
+        lines[-1] += " since the last apply."
     return "\n".join([*lines, "What is replaced is kept in a file of its own."]) + "\n"
 
 

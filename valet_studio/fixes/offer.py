@@ -225,15 +225,13 @@ def _renamed_to(gone: Field, table: Table, plan: Plan) -> AddColumn | None:
     added = [
         c for c in _of(plan, table) if isinstance(c, AddColumn) and table.field_named(c.field.name)
     ]
-    alone = len(added) == 1 and len(_removed(plan, table)) == 1
+    same = [c for c in added if c.field.validator == gone.validator]
+    alone = len(same) == len(_removed(plan, table)) == 1
     fitting = [
         c
         for c in added
         if not c.field.deprecated
-        and (
-            _likeness(gone.name, c.field.name) >= _ALIKE
-            or (alone and c.field.validator == gone.validator)
-        )
+        and (_likeness(gone.name, c.field.name) >= _ALIKE or (alone and c in same))
     ]
     return max(fitting, key=lambda c: _likeness(gone.name, c.field.name), default=None)
 
@@ -265,7 +263,7 @@ def _optional(field: Field, table: Table, schema: Schema) -> Fix:
     _set_value(place, member, field.name, text)
     return place.page.fix(
         f"Make {field.name} optional",
-        "Documents without it keep the promise, and readers must expect none.",
+        "Documents without it keep the promise, and readers must expect it to be missing.",
     )
 
 

@@ -87,6 +87,7 @@ def apply(
             again=again,
             rehearsed=rehearsed,
         )
+        yield PhaseStarted("lock")
         migrating = migrate(
             connection,
             schema,

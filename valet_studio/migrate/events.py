@@ -14,7 +14,8 @@ from valet_studio.errors import Location
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Json
 
-Phase: TypeAlias = Literal["copy", "structure", "backfill", "verify", "commit"]
+Phase: TypeAlias = Literal["copy", "lock", "structure", "backfill", "verify", "commit"]
+"""`lock`: it waits until no other process writes."""
 
 
 @dataclass(frozen=True, slots=True)

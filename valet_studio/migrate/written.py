@@ -1,14 +1,17 @@
 """Which documents were written since the last migration: what an undo would take back.
 
 A tracked table tells by its log, `_valet_changes`: neither adding columns nor a backfill is
-logged there. Any other table is compared with the snapshot from before the migration, by `_id`,
-in the columns that stand in both and that no backfill of the migration has filled.
+logged there. Any other table is compared with the snapshot from before the migration, by `_id`:
+a column that the migration added was null then. What its backfills filled cannot be compared, so
+that it is said of these columns that it cannot be told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -27,6 +30,9 @@ from valet_studio.schema.state import DatabaseState, TableState, backfill_key
 _Value: TypeAlias = str | int | float | bytes | None
 _Row: TypeAlias = tuple[_Value, ...]
 
+MAX_EXAMPLES = 3
+"""`_id`s that are told of one table's writes."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableWrites:
@@ -36,11 +42,32 @@ class TableWrites:
     inserted: int = 0
     updated: int = 0
     deleted: int = 0
+    examples: tuple[str, ...] = ()
+    """The `_id`s of some of them."""
+    untold: tuple[str, ...] = ()
+    """Columns of which it cannot be told whether they were written."""
 
     @property
     def total(self) -> int:
-        """All documents that an undo would change."""
+        """All documents that an undo would change, as far as that can be told."""
         return self.inserted + self.updated + self.deleted
+
+    @property
+    def told(self) -> str:
+        """The counts in words, with examples."""
+        counts = ((self.inserted, "inserted"), (self.updated, "updated"), (self.deleted, "deleted"))
+        words = ", ".join(f"{count:,} {verb}" for count, verb in counts if count)
+        rest = ", …" if self.total > len(self.examples) else ""
+        named = f" ({', '.join(self.examples)}{rest})" if self.examples else ""
+        return f"{words}{named}"
+
+    @property
+    def not_told(self) -> str:
+        """Of which columns nothing is known, as a sentence; "" where all is."""
+        if not self.untold:
+            return ""
+        columns = ", ".join(f"{self.table}.{column}" for column in self.untold)
+        return f"Whether {columns} was written since cannot be told: the migration filled it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +79,7 @@ class Undoable:
     snapshot: Path
     """What would be put back."""
     writes: tuple[TableWrites, ...] = ()
-    """The tables with documents written since, by name."""
+    """The tables with documents written since, or with columns of which that is not known."""
 
 
 def undoable(target: FileTarget, cancelled: IsCancelled) -> Undoable:
@@ -79,11 +106,11 @@ def undoable(target: FileTarget, cancelled: IsCancelled) -> Undoable:
             for table in sorted(_tables(new), key=lambda t: t.name)
         )
         gone = [
-            TableWrites(table.name, deleted=_count(before, table.name))
+            _all(before, table.name, "deleted")
             for table in _tables(old)
             if new.table_named(table.name) is None
         ]
-        writes = tuple(each for each in [*found, *gone] if each.total)
+        writes = tuple(each for each in [*found, *gone] if each.total or each.untold)
     return Undoable(last.identity, snapshot, writes)
 
 
@@ -127,13 +154,12 @@ def _from_log(table: TableState, log: list[tuple[str, str]] | tuple[()]) -> Tabl
     for row, operation in log:
         first.setdefault(row, operation)
         last[row] = operation
-    inserted = updated = deleted = 0
+    found = _Counting(table.name)
     for row, operation in first.items():
         was, stays = operation != "insert", last[row] != "delete"
-        inserted += stays and not was
-        updated += stays and was
-        deleted += was and not stays
-    return TableWrites(table.name, inserted, updated, deleted)
+        if was or stays:
+            found.add(row, "updated" if was and stays else "inserted" if stays else "deleted")
+    return found.writes()
 
 
 def _backfilled(before: apsw.Connection, live: apsw.Connection) -> frozenset[str]:
@@ -154,26 +180,57 @@ def _compared(
     filled: frozenset[str],
 ) -> TableWrites:
     if old is None or old.kind != "table" or old.column_named("_id") is None:
-        return TableWrites(new.name, inserted=_count(live, new.name))
-    shared = [
+        return _all(live, new.name, "inserted")
+    filled_here = [c.name for c in new.columns if fold(backfill_key(new.name, c.name)) in filled]
+    columns = [
         column.name
         for column in new.columns
-        if old.column_named(column.name) is not None
-        and fold(backfill_key(new.name, column.name)) not in filled
-        and fold(column.name) != "_id"
+        if column.name not in filled_here and fold(column.name) != "_id"
     ]
-    inserted = updated = deleted = 0
-    for was, now in _side_by_side(_rows(before, old.name, shared), _rows(live, new.name, shared)):
-        inserted += was is None
-        deleted += now is None
-        updated += was is not None and now is not None and was != now
-    return TableWrites(new.name, inserted, updated, deleted)
+    held = [quote(name) if old.column_named(name) is not None else "NULL" for name in columns]
+    found = _Counting(new.name, tuple(filled_here))
+    for was, now in _side_by_side(
+        _rows(before, old.name, held), _rows(live, new.name, map(quote, columns))
+    ):
+        if was != now:
+            either = was or now
+            assert either is not None
+            found.add(
+                either[0], "inserted" if was is None else "deleted" if now is None else "updated"
+            )
+    return found.writes()
 
 
-def _rows(connection: apsw.Connection, table: str, columns: list[str]) -> Iterator[_Row]:
-    names = ", ".join(map(quote, ["_id", *columns]))
+@dataclass(slots=True)
+class _Counting:
+    table: str
+    untold: tuple[str, ...] = ()
+    counts: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, who: _Value, what: str) -> None:
+        self.counts[what] += 1
+        if len(self.examples) < MAX_EXAMPLES:
+            self.examples.append(who if isinstance(who, str) else repr(who))
+
+    def writes(self) -> TableWrites:
+        return TableWrites(
+            self.table, **self.counts, examples=tuple(self.examples), untold=self.untold
+        )
+
+
+def _all(connection: apsw.Connection, table: str, what: str) -> TableWrites:
+    """Every document of a table was written."""
+    count = int(connection.execute(f"SELECT count(*) FROM main.{quote(table)}").get)
+    ids = islice(_rows(connection, table, ()), MAX_EXAMPLES)
+    found = _Counting(table, counts=Counter({what: count}))
+    found.examples = [str(who) for who, *_ in ids]
+    return found.writes()
+
+
+def _rows(connection: apsw.Connection, table: str, cells: Iterable[str]) -> Iterator[_Row]:
     return connection.execute(
-        f"SELECT {names} FROM main.{quote(table)} "
+        f"SELECT {', '.join([quote('_id'), *cells])} FROM main.{quote(table)} "
         'WHERE "_id" IS NOT NULL ORDER BY "_id" COLLATE BINARY'
     )
 
@@ -205,9 +262,3 @@ def _order(value: _Value) -> tuple[int, str, bytes, float]:
         case int() | float():
             return (0, "", b"", value)
     return (-1, "", b"", 0)
-
-
-def _count(connection: apsw.Connection, table: str) -> int:
-    found = connection.execute(f"SELECT count(*) FROM main.{quote(table)}").get
-    assert isinstance(found, int)
-    return found

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Literal, TypeAlias
@@ -267,3 +268,11 @@ class Plan(_Known):
     def statements(self) -> tuple[str, ...]:
         """What apply will run, in its order."""
         return tuple(sql for change in self.pending for sql in change.sql)
+
+
+def by_table(changes: Iterable[AnyChange]) -> list[tuple[str, list[AnyChange]]]:
+    """Tables in the order of their first change, each with its changes in theirs."""
+    found: dict[str, list[AnyChange]] = {}
+    for change in changes:
+        found.setdefault(change.table, []).append(change)
+    return list(found.items())

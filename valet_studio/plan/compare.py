@@ -95,7 +95,7 @@ def _remember(schema: Schema, state: DatabaseState, changes: list[AnyChange]) ->
 def kept_after(schema: Schema, state: DatabaseState) -> tuple[Table, ...]:
     """What `DatabaseState.kept` has to be once this schema was pushed to this database.
 
-    All that was ever declared, still has its column, and is declared no longer.
+    All that was ever declared, still has its column, and is no longer declared.
     """
     before = Before(state)
     declared = {fold(t.name): {fold(f.name) for f in t.fields} for t in schema.tables}
@@ -141,6 +141,6 @@ def _warnings(schema: Schema, before: Before) -> Iterator[Problem]:
             elif ran and ran != backfill.digest:
                 yield Problem(
                     f"The backfill of {target} changed after it ran; it will not run again.",
-                    f"Run `valet-studio backfill reset {target}` to re-arm it.",
+                    f"Run `valet-studio backfill reset {target}`, and the next push runs it.",
                     backfill.location,
                 )

@@ -43,7 +43,7 @@ def schema_changes(before: Schema | None, after: Schema) -> tuple[SchemaChange, 
         found += _sync(old, table)
         found += _backfills(old, table)
     for table in past.values():
-        found.append(_of(table, "-", None, f"Table {table.name} is declared no longer."))
+        found.append(_of(table, "-", None, f"Table {table.name} is no longer declared."))
     return tuple(found)
 
 
@@ -67,7 +67,7 @@ def _fields(before: Table, after: Table) -> Iterator[SchemaChange]:
             yield _of(after, "~", field.name, f"Field {name} {_retyped(old, field)}.")
     for old in before.fields:
         if after.field_named(old.name) is None:
-            yield _of(after, "-", old.name, f"Field {after.name}.{old.name} is declared no longer.")
+            yield _of(after, "-", old.name, f"Field {after.name}.{old.name} is no longer declared.")
 
 
 def _retyped(before: Field, after: Field) -> str:
@@ -97,7 +97,7 @@ def _indexes(before: Table, after: Table) -> Iterator[SchemaChange]:
             elif old[name] != fields:
                 yield _of(after, "~", name, f"{over}, before {', '.join(old[name])}.")
         for name in (name for name in old if name not in new):
-            yield _of(after, "-", name, f"{what} {after.name}.{name} is declared no longer.")
+            yield _of(after, "-", name, f"{what} {after.name}.{name} is no longer declared.")
 
 
 def _sync(before: Table, after: Table) -> Iterator[SchemaChange]:

@@ -39,7 +39,7 @@ def index_changes(at: TableView) -> Iterator[AnyChange]:
                 table=at.name,
                 index=declared,
                 summary=f"Drop index {declared} of {at.name}.",
-                rule="It is declared no longer, or with other fields. No data is lost.",
+                rule="It is no longer declared, or with other fields. No data is lost.",
                 sql=(sql.drop_index(index_state.name),),
                 location=at.table.location,
             )
@@ -81,7 +81,7 @@ def search_changes(at: TableView) -> Iterator[AnyChange]:
             table=at.name,
             index=index,
             summary=f"Drop search index {index} of {at.name}.",
-            rule="It is declared no longer, or differs. The searched text stays in its column.",
+            rule="It is no longer declared, or differs. The searched text stays in its column.",
             sql=sql.drop_search_index(virtual.name),
             location=at.table.location,
         )

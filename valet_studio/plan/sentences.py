@@ -29,7 +29,7 @@ REMOVE_FIELD = (
     "Older clients still work; .deprecated() says the same and keeps the field in view."
 )
 BACKFILL = (
-    "Runs once a column, for all documents or none; it is recorded in _valet_meta and never "
+    "Runs once per column, for all documents or none; it is recorded in _valet_meta and never "
     "runs again."
 )
 IMPURE = "Clients run the same backfill and would compute other values: derive them from the row."

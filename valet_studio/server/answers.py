@@ -65,6 +65,8 @@ def undoable_json(found: Undoable) -> dict[str, Json]:
                 "inserted": writes.inserted,
                 "updated": writes.updated,
                 "deleted": writes.deleted,
+                "examples": list(writes.examples),
+                "untold": list(writes.untold),
             }
             for writes in found.writes
         ],

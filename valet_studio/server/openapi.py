@@ -211,7 +211,7 @@ DOCUMENT: dict[str, Any] = {
             },
             "post": {
                 "summary": "Put the database back as it was before the last migration. What is "
-                "replaced is kept in a file beside the snapshots.",
+                "replaced is kept in a file among the snapshots.",
                 "security": _KEY,
                 "parameters": [_query("push", "The client's own id for this undo.")],
                 "requestBody": _body(
@@ -358,7 +358,14 @@ DOCUMENT: dict[str, Any] = {
                 applied_at=_TEXT,
                 snapshot=_TEXT,
                 written=_array(
-                    _object(table=_TEXT, inserted=_COUNT, updated=_COUNT, deleted=_COUNT)
+                    _object(
+                        table=_TEXT,
+                        inserted=_COUNT,
+                        updated=_COUNT,
+                        deleted=_COUNT,
+                        examples=_array(_TEXT),
+                        untold=_array(_TEXT),
+                    )
                 ),
                 push=_ref("Became"),
             ),

@@ -22,7 +22,7 @@ from valet_studio.errors import (
     ServerError,
     StudioError,
 )
-from valet_studio.migrate.events import Report
+from valet_studio.migrate.events import PhaseStarted, Report
 from valet_studio.migrate.undo import NothingToUndo
 from valet_studio.migrate.wire import encode
 from valet_studio.schema.model import Json
@@ -110,19 +110,26 @@ class Working(Response, Generic[E]):
 
 
 class _Lines:
-    """A body of JSON lines, whose status is told by the first of them."""
+    """A body of JSON lines, whose status is told by the first of them that can tell it."""
 
     def __init__(self, send: Send):
         self._send = send
+        self._held: object | None = None
         self.begun = False
 
     async def put(self, event: object | None) -> None:
         """Send an event; None says that work goes on."""
+        if not self.begun and event == PhaseStarted("lock"):
+            self._held = event
+            return
+        held, self._held = self._held, None
         if not self.begun:
             self.begun = True
             status = _status(event)
             headers = [(b"content-type", NDJSON.encode()), (b"cache-control", b"no-store")]
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
+            if held is not None and status == 200:
+                await self.put(held)
         text = json.dumps(encode(event)) if event is not None else ""
         await self._body(f"{text}\n".encode())
 

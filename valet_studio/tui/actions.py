@@ -97,6 +97,13 @@ ACTIONS: tuple[Action, ...] = (
         why.why_no_dry_run,
     ),
     Action(
+        "retry",
+        ("D",),
+        "retry failed",
+        "Rehearse only the documents that failed, after schema.ts was mended.",
+        why.why_no_retry,
+    ),
+    Action(
         "apply",
         ("a",),
         "apply",
@@ -110,6 +117,7 @@ ACTIONS: tuple[Action, ...] = (
         "next step",
         "Save the tour's next step into the demo's schema.ts.",
         why.why_no_step,
+        wanted=lambda facts: facts.tour is not None and facts.tour.left > 0,
     ),
     Action(
         "last_step",
@@ -132,7 +140,7 @@ ACTIONS: tuple[Action, ...] = (
         "quick fix",
         "Show the edits of schema.ts that mend the selected change, and write one.",
         why.why_no_fix,
-        wanted=lambda facts: facts.fixes > 0,
+        wanted=lambda facts: bool(facts.fixes),
     ),
     Action(
         "unfix",
@@ -184,13 +192,6 @@ ACTIONS: tuple[Action, ...] = (
         in_footer=False,
     ),
     Action("theme", ("t",), "light/dark", "Switch between the dark and the light theme."),
-    Action(
-        "retry",
-        ("D",),
-        "retry failed",
-        "Rehearse only the documents that failed, after schema.ts was mended.",
-        why.why_no_retry,
-    ),
     Action("reread", ("ctrl+r",), "re-read", "Read schema and database again now."),
     Action("jump", ("ctrl+o",), "jump", "Put a letter on everything that can be gone to."),
     Action(
@@ -277,9 +278,14 @@ MOVES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "dry-run": (
         ("↑ ↓ pgup pgdn", "Scroll the report, or select a failed document."),
+        ("enter", "Read the report above the failed documents; enter goes back to them."),
+        ("J K shift+↓ shift+↑", "Scroll what is told of the selected document."),
         ("← →", "Scroll sideways."),
     ),
-    "log": (("↑ ↓ pgup pgdn home end", "Select a line; end follows new ones."),),
+    "log": (
+        ("↑ ↓ pgup pgdn home end", "Select a line; end follows new ones."),
+        ("enter", "Read the whole of a line."),
+    ),
 }
 """The keys that a pane's own widget handles."""
 

@@ -18,7 +18,7 @@ from textual.widgets import Button, Input, Static
 
 from valet_studio.config import Settings
 from valet_studio.pipeline import DatabaseInfo
-from valet_studio.plan.changes import Plan, Risk, RunBackfill
+from valet_studio.plan.changes import Plan, Risk, RunBackfill, by_table
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.text import BLANK, SIGN_STYLES, count, hanging, lines, size
 
@@ -56,10 +56,7 @@ class Question(ModalScreen[bool]):
             with VerticalScroll(can_focus=False, id="question-body"):
                 yield Static(self.body, markup=False)
             if self.typed is not None:
-                asked = Content.assemble(
-                    "Type ", (self.typed, "bold"), " to go on:", ("  (esc cancels)", "$muted")
-                )
-                yield Static(asked, markup=False, id="typed-label")
+                yield Static(self._asked(), markup=False, id="typed-label")
                 yield Input(id="typed", compact=True)
             with Horizontal(id="answers"):
                 key = "" if self.typed is not None else "  y"
@@ -74,6 +71,15 @@ class Question(ModalScreen[bool]):
     def on_mount(self) -> None:
         """The harmless answer has the focus, or the line to type into."""
         self.query_one("#no" if self.typed is None else "#typed").focus()
+        self.call_after_refresh(self._tell_scrolling)
+
+    def on_resize(self) -> None:
+        """All of the body is in sight, or no longer is."""
+        self.call_after_refresh(self._tell_scrolling)
+
+    def _tell_scrolling(self) -> None:
+        longer = self.query_one("#question-body").max_scroll_y > 0
+        self.query_one("#question").border_subtitle = "↑ ↓ scrolls" if longer else ""
 
     @property
     def may(self) -> bool:
@@ -84,6 +90,26 @@ class Question(ModalScreen[bool]):
         """The name is whole, or not yet."""
         event.stop()
         self.query_one("#yes").disabled = not self.may
+        self._tell_typed()
+
+    def on_descendant_focus(self) -> None:
+        """The name was entered, or is typed again."""
+        if self.typed is not None:
+            self._tell_typed()
+
+    def _tell_typed(self) -> None:
+        if self.focused is self.query_one("#yes"):
+            told = Content.assemble(("enter", "bold $primary"), f" once more: {self.yes}.")
+        elif self.may:
+            told = Content.assemble(("enter", "bold $primary"), f" goes on to {self.yes}.")
+        else:
+            told = self._asked()
+        self.query_one("#typed-label", Static).update(told)
+
+    def _asked(self) -> Content:
+        return Content.assemble(
+            "Type ", (self.typed or "", "bold"), " to go on:", ("  (esc cancels)", "$muted")
+        )
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter goes from the typed name to the answer, where it takes another enter."""
@@ -122,6 +148,8 @@ class Told(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter,space,y,n", "dismiss", show=False),
         Binding("c", "copy", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("down,j", "scroll(1)", show=False),
     ]
 
     def __init__(self, title: str, body: Content) -> None:
@@ -132,7 +160,12 @@ class Told(ModalScreen[None]):
         with Vertical(id="told") as box:
             box.border_title = Content(self.headline)
             box.border_subtitle = Content("c copies · esc closes")
-            yield Static(self.body, markup=False)
+            with VerticalScroll(can_focus=False, id="told-body"):
+                yield Static(self.body, markup=False)
+
+    def action_scroll(self, step: int) -> None:
+        """Scroll what is longer than the box."""
+        self.query_one("#told-body").scroll_relative(y=step, animate=False)
 
     def action_copy(self) -> None:
         """Copy all of it."""
@@ -178,20 +211,16 @@ def apply_question(
         ),
         BLANK,
     ]
-    for change in pending[:SHOWN_CHANGES]:
+    # As pane 1 has them, but that what needs a look comes first.
+    ordered = [change for _, changes in by_table(pending) for change in changes]
+    ordered.sort(key=lambda change: change.risk is Risk.SAFE)
+    for change in ordered[:SHOWN_CHANGES]:
         sign = change.shown_sign
-        rows = (
-            f" ({count(change.rows, 'row')})"
-            if change.rows and f"{change.rows:,}" not in change.summary
-            else ""
+        warns = change.risk is Risk.WARNING and sign != "!"
+        head = Content.assemble(
+            ("!" if warns else " ", "bold $warning"), (f"{sign} ", f"bold {SIGN_STYLES[sign]}")
         )
-        parts.append(
-            hanging(
-                Content.styled(f"{sign} ", f"bold {SIGN_STYLES[sign]}"),
-                f"{change.summary}{rows}",
-                width,
-            )
-        )
+        parts.append(hanging(head, change.summary, width))
     if len(pending) > SHOWN_CHANGES:
         rest = len(pending) - SHOWN_CHANGES
         parts.append(Content.styled(f"  and {rest:,} more; pane 1 lists all", "$muted"))
@@ -207,9 +236,7 @@ def apply_question(
             if filled
             else Content(f"The dry run kept all {count(held, 'row')}."),
         ]
-    warned = [change.summary for change in pending if change.risk is Risk.WARNING]
-    warnings = list(dict.fromkeys((*warned, *(item.message for item in plan.warnings))))
-    for text in warnings[:SHOWN_CHANGES]:
+    for text in dict.fromkeys(item.message for item in plan.warnings[:SHOWN_CHANGES]):
         parts.append(hanging(Content.styled("! ", "bold $warning"), text, width, "$warning"))
     typed = settings.database_name if must_type(plan, settings) else None
     return Question("Apply to the database?", lines(parts), "Apply", "Cancel", typed)

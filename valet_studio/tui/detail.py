@@ -7,6 +7,7 @@ from textual.content import Content
 from valet_studio.errors import Problem
 from valet_studio.migrate.touched import Touched
 from valet_studio.plan.changes import AnyChange, Risk, RunBackfill
+from valet_studio.report import sql_notes
 from valet_studio.schema.model import Json, Sources, Table
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.text import (
@@ -15,6 +16,7 @@ from valet_studio.tui.text import (
     code,
     count,
     excerpt,
+    hanging,
     lines,
     one_line,
     problem,
@@ -29,11 +31,12 @@ def change_detail(
     sources: Sources,
     width: int,
     touched: Touched | None = None,
-    type_errors: tuple[Problem, ...] = (),
+    facts: Facts | None = None,
 ) -> Content:
-    """What, why, the data it touches, the SQL, and where, with what the type checker says there.
+    """What, why, what would mend it, the data it touches, the SQL, and where, with what the type
+    checker says there.
 
-    `touched` is None until the database was asked.
+    `touched` is None until the database was asked. Of `facts`, the quick fixes are this change's.
     """
     style = SIGN_STYLES[change.shown_sign]
     parts = [
@@ -42,18 +45,24 @@ def change_detail(
     ]
     if change.risk is Risk.WARNING:
         parts.append(Content.styled("! Look at this before you apply it.", "bold $warning"))
+    for fix in facts.fixes if facts is not None else ():
+        key = Content.styled(f"{facts.key('fix')}  ", "bold $primary") if facts else Content("")
+        parts.append(hanging(key, f"{fix.title}: {fix.why}", width))
     data = _data(change, touched, width)
     if data:
         parts += [BLANK, rule("Data"), *data]
-    if change.sql:
+    notes = sql_notes(change)
+    if change.sql or notes:
         parts += [BLANK, rule("SQL"), *(code(f"{sql.rstrip(';')};", "sql") for sql in change.sql)]
+        parts += [Content.styled(f"-- {note}", "$muted") for note in notes[: not change.sql]]
     if change.location is not None:
         parts += [BLANK, rule(str(change.location))]
+        errors = facts.type_errors if facts is not None else ()
         if isinstance(change, RunBackfill):
             rest = max(0, len(change.declared.code.splitlines()) - 1)
-            around = excerpt(sources, change.location, width, 0, rest, type_errors)
+            around = excerpt(sources, change.location, width, 0, rest, errors)
         else:
-            around = excerpt(sources, change.location, width, notes=type_errors)
+            around = excerpt(sources, change.location, width, notes=errors)
         if around is not None:
             parts.append(around)
     return lines(parts)
@@ -127,6 +136,16 @@ def warning_detail(item: Problem, sources: Sources, width: int) -> Content:
         if around is not None:
             parts.append(around)
     return lines(parts)
+
+
+def no_match_detail(words: str, hidden: int, key: str) -> Content:
+    """That a filter hides every change."""
+    return lines(
+        (
+            Content.assemble("No change matches ", (one_line(words.strip()), "bold"), "."),
+            Content.styled(f"{count(hidden, 'change')} hidden; {key} clears the filter.", "$muted"),
+        )
+    )
 
 
 def problems_detail(problems: tuple[Problem, ...], width: int) -> Content:

@@ -16,8 +16,9 @@ from valet_studio.config import Language
 from valet_studio.database.structure import Structures
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan
+from valet_studio.report import plan_sql
 from valet_studio.schema.model import Schema
-from valet_studio.tui.text import code, count, one_line
+from valet_studio.tui.text import code, count
 
 CONTEXT = 3
 MAX_LINES = 600
@@ -230,21 +231,14 @@ def _unwritten(title: str, name: str, language: str, before: str | None, after: 
 
 def _statements(plan: Plan) -> Tab:
     """What apply will run, in its order."""
-    text: list[str] = []
-    stops: list[int] = []
-    number = 0
-    for change in plan.pending:
-        if change.sql:
-            number += len(change.sql)
-            if len(text) < MAX_LINES:
-                stops.append(len(text) + 1)
-                text += ["", f"-- {one_line(change.summary)}"]
-                text += [line for sql in change.sql for line in f"{sql.rstrip(';')};".split("\n")]
+    number = sum(len(change.sql) for change in plan.pending)
+    text = ["", *plan_sql(plan).splitlines()] if plan.pending else []
     told = count(number, "statement") if number else "No statement is to be run."
-    order = "  in the order in which apply runs them" if number else ""
+    order = "  and what goes with them, in the order of the apply" if number else ""
     cut = Content.styled("⋯ The rest is shown with each change.", "$muted")
     tail = cut if len(text) > MAX_LINES else None
-    stops = [stop for stop in stops if stop < MAX_LINES]
+    begins = (at + 1 for at, line in enumerate(text[:MAX_LINES]) if not line)
+    stops = [at for at in begins if at < len(text)]
     head = Content.assemble((told, "bold"), (order, "$muted"))
     return Tab("SQL", head, body=_coloured(text[:MAX_LINES], "sql"), stops=tuple(stops), tail=tail)
 

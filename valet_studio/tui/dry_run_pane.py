@@ -27,6 +27,7 @@ class DryRunPane(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", f"sideways(-{SIDEWAYS})", show=False),
         Binding("right", f"sideways({SIDEWAYS})", show=False),
+        Binding("enter", "read", show=False),
     ]
 
     class Selected(Message):
@@ -68,7 +69,8 @@ class DryRunPane(Vertical):
     @property
     def entry(self) -> FailureList | Lines:
         """What the focus goes to."""
-        return self.failures if self.selected is not None else self.report
+        reading = self.has_class("-reading")
+        return self.failures if self.selected is not None and not reading else self.report
 
     @property
     def selected(self) -> FailedDocument | None:
@@ -116,6 +118,14 @@ class DryRunPane(Vertical):
         target = self.detail if self.selected is not None else self.report
         target.scroll_relative(y=lines, animate=False)
 
+    def action_read(self) -> None:
+        """Read the report, or go back to the failed documents; each has room while it is read."""
+        if not self.has_class("-failures"):
+            return
+        reading = not self.has_class("-reading")
+        self.set_class(reading, "-reading")
+        (self.report if reading else self.failures).focus()
+
     def action_sideways(self, cells: int) -> None:
         """Scroll wide samples, and long source lines."""
         for lines in (self.report, self.detail):
@@ -162,6 +172,8 @@ class DryRunPane(Vertical):
         had = self.has_class("-failures")
         focused = self.has_pseudo_class("focus-within")
         self.set_class(failing, "-failures")
+        if not failing:
+            self.remove_class("-reading")
         if failing and progress is not None:
             self.failures.show(progress, self.facts.key("dry_run"))
             self._draw_detail()
@@ -182,8 +194,11 @@ class DryRunPane(Vertical):
         else:
             document = "Reading it…"
             self.post_message(self.Selected(item.table, who))
-        width = max(20, self.detail.scrollable_content_region.width - 1)
-        self.detail.show(failure_lines(progress, item, progress.sources, document, width))
+        # The report's width: what is hidden has none of its own yet.
+        width = max(20, self.report.scrollable_content_region.width - 1)
+        around = max(1, (self.size.height - 10) // 4)
+        told = failure_lines(progress, item, progress.sources, document, width, around)
+        self.detail.show(told)
 
 
 def _earlier(facts: Facts, progress: Progress | None) -> str | None:
@@ -192,11 +207,19 @@ def _earlier(facts: Facts, progress: Progress | None) -> str | None:
     if progress is None or not progress.ended:
         return None
     of = f"Of an earlier plan ({progress.plan.fingerprint[:8]})"
+    if facts.missing:
+        return f"{of}: there is no schema now, see pane 1."
+    if facts.unreadable:
+        return f"{of}: the database cannot be read now, see pane 1."
     if facts.broken:
         return f"{of}: schema.ts is broken now, see pane 1."
     if plan is None or plan.fingerprint == progress.plan.fingerprint:
         return None
-    if plan.status == "blocked":
-        return f"{of}: the one that holds now is rejected, see pane 1."
-    key = facts.key("dry_run")
-    return f"{of}: {key} rehearses this one." if plan.status == "pending" else None
+    match plan.status:
+        case "blocked":
+            return f"{of}: the one that holds now is rejected, see pane 1."
+        case "pending":
+            return f"{of}: {facts.key('dry_run')} rehearses this one."
+        case "in_sync":
+            # An apply is what brought the two together.
+            return None if progress.work == "apply" else f"{of}: schema and database agree now."

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from valet_studio.config import Settings
 from valet_studio.errors import Problem
+from valet_studio.fixes.fix import Fix
 from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.plan.changes import Plan
 
@@ -59,8 +60,8 @@ class Facts:
     type_errors: tuple[Problem, ...] = ()
     """What the type checker says of the schema on screen."""
 
-    fixes: int = 0
-    """Quick fixes of the selected change."""
+    fixes: tuple[Fix, ...] = ()
+    """Quick fixes of the selected change, the best first."""
     fixed: int = 0
     """Quick fixes that were written, and can be taken back."""
     tour: TourPlace | None = None
@@ -87,6 +88,11 @@ class Facts:
     def broken(self) -> bool:
         """Whether the newest look has no plan, so that the one on screen is an old one."""
         return self.state is not None and self.state.plan is None
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether it is the database that the newest look could not read."""
+        return self.broken and self.state is not None and self.state.schema is not None
 
     @property
     def problems(self) -> tuple[Problem, ...]:

@@ -13,10 +13,11 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
+from valet_studio.migrate.events import Sample
 from valet_studio.tui.progress import FailedDocument, Progress
-from valet_studio.tui.text import one_line, shortened
+from valet_studio.tui.text import one_line, shortened, value
 
-LONGEST_ID = 20
+LONGEST_NAME = 34
 
 
 class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
@@ -43,7 +44,9 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         """What is said below the last of them of those that the report does not name."""
         self.cursor = 0
         self._room = 0
-        """Cells for the `_id`s."""
+        """Cells for the names."""
+        self._several = False
+        """Whether more than one backfill failed."""
 
     @property
     def selected(self) -> FailedDocument | None:
@@ -57,16 +60,24 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         unnamed = progress.failures_unnamed
         more = f"… and {unnamed:,} more: mend these, then {dry_run_key} names the next"
         more = more if unnamed else ""
-        if (progress.failures, more) != (self.items, self.more):
-            self.items, self.more = progress.failures, more
-            kept = (i for i, item in enumerate(self.items) if before and _same(item, before))
+        # Those that still fail come first.
+        items = tuple(sorted(progress.failures, key=lambda item: progress.mended(item) is True))
+        if (items, more) != (self.items, self.more):
+            self.items, self.more = items, more
+            stays = before is not None and progress.mended(before) is not True
+            kept = (i for i, item in enumerate(items) if stays and before and _same(item, before))
             self.cursor = next(kept, 0)
-            longest = max(Content(each.failure.id or "?").cell_length for each in self.items)
-            self._room = min(LONGEST_ID, longest)
+            self._several = len({(item.table, item.column) for item in items}) > 1
+            longest = max(Content(self._called(item)).cell_length for item in items)
+            self._room = min(LONGEST_NAME, longest)
             self.virtual_size = Size(0, len(self.items) + bool(self.more))
             self.refresh(layout=True)
         else:
             self.refresh()
+
+    def _called(self, item: FailedDocument) -> str:
+        who = item.failure.id or "?"
+        return f"{item.table}.{item.column} {who}" if self._several else who
 
     def action_move(self, step: int) -> None:
         """Move the cursor by that many documents."""
@@ -107,15 +118,19 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         newest = self.progress.newest(item)
         mended = newest is None
         room = self._room
-        who = shortened(item.failure.id or "?", room)
-        why = "works now" if newest is None else one_line(newest.message)
+        who = shortened(self._called(item), room)
+        why = _works_now(self.progress.sample_now(item)) if newest is None else newest.message
         line = Content.assemble(
             ("✓ " if mended else "✗ ", "bold $success" if mended else "bold $error"),
             (who + " " * (room - Content(who).cell_length), "bold"),
             "  ",
-            shortened(why, max(4, width - room - 4)),
+            shortened(one_line(why), max(4, width - room - 4)),
         )
         return Visual.to_strips(self, line, width, 1, style, pad=True)[0]
+
+
+def _works_now(sample: Sample | None) -> str:
+    return "works now" if sample is None else f"works now: {value(sample.after)}"
 
 
 def _same(one: FailedDocument, other: FailedDocument) -> bool:

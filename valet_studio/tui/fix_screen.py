@@ -58,7 +58,10 @@ class FixScreen(ModalScreen[Fix | None]):
     def on_mount(self) -> None:
         """The list has the focus where there is a choice, else the button that writes."""
         self.query_one("#fix-list" if len(self.fixes) > 1 else "#yes").focus()
-        self._show()
+
+    def on_resize(self) -> None:
+        """Lines are as wide as the box."""
+        self.call_after_refresh(self._show)
 
     @property
     def fix(self) -> Fix:
@@ -67,7 +70,8 @@ class FixScreen(ModalScreen[Fix | None]):
 
     def _show(self) -> None:
         self.query_one("#fix-why", Static).update(Content.styled(self.fix.why, "$muted"))
-        self.query_one("#fix-text", Static).update(edit_drawn(self.fix))
+        width = self.query_one("#fix-diff").scrollable_content_region.width
+        self.query_one("#fix-text", Static).update(edit_drawn(self.fix, max(30, width)))
         self.query_one("#fix-diff").scroll_home(animate=False)
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
@@ -107,8 +111,9 @@ class FixScreen(ModalScreen[Fix | None]):
         self.app.copy_to_clipboard(self.fix.diff())
 
 
-def edit_drawn(fix: Fix) -> Content:
-    """The edit as a diff, coloured; signs carry the meaning."""
+def edit_drawn(fix: Fix, width: int) -> Content:
+    """The edit as a diff, coloured; signs carry the meaning. A longer line goes on below, further
+    to the right than it began."""
     drawn: list[Content] = []
     for line in fix.diff().splitlines()[2:]:
         sign, text = line[:1], line[1:]
@@ -120,6 +125,21 @@ def edit_drawn(fix: Fix) -> Content:
             continue
         style = {"+": "on $added-line", "-": "on $removed-line"}.get(sign, "")
         mark = {"+": "bold $success", "-": "bold $error"}.get(sign, "")
-        row = Content.assemble((f"{sign} ", mark), code(text.expandtabs(4), "typescript"))
-        drawn.append(row.stylize_before(style) if style else row)
+        text = text.expandtabs(4)
+        indent = min(len(text) - len(text.lstrip()) + 4, width // 2)
+        first, *more = wrapped_code(code(text, "typescript"), width - 2, indent)
+        rows = [Content.assemble((f"{sign} ", mark), first), *(Content("  ") + m for m in more)]
+        drawn += [row.stylize_before(style) if style else row for row in rows]
     return lines(drawn)
+
+
+def wrapped_code(line: Content, width: int, indent: int) -> list[Content]:
+    """One line of code as lines of at most that many cells, all but the first indented."""
+    parts: list[Content] = []
+    while line.cell_length > (room := width - (indent if parts else 0)):
+        at = line.plain.rfind(" ", room // 2, room)
+        at = at + 1 if at >= 0 else room
+        parts.append(line[:at])
+        line = line[at:]
+    parts.append(line)
+    return [parts[0], *(Content(" " * indent) + part for part in parts[1:])]

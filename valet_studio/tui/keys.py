@@ -70,7 +70,7 @@ def bound(chosen: Iterable[tuple[str, str]]) -> tuple[dict[str, tuple[str, ...]]
         if action not in known:
             near = get_close_matches(action, known, 1)
             hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(known)}."
-            problems.append(Problem(f"[keys] names an action that is none: {entry}.", hint))
+            problems.append(Problem(f"[keys] names no action of the studio: {entry}.", hint))
         elif None in keys:
             hint = "Write a letter, a sign, or a name as in ctrl+s, f5, escape."
             problems.append(Problem(f"[keys] {entry} = {text!r} is no key.", hint))

@@ -10,6 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -50,7 +51,15 @@ class LogPane(ScrollView, can_focus=True):
         Binding("pagedown", "page(1)", show=False),
         Binding("home", "cursor(-1000000)", show=False),
         Binding("end", "cursor(1000000)", show=False),
+        Binding("enter", "open", show=False),
     ]
+
+    class Opened(Message):
+        """A line is to be read whole."""
+
+        def __init__(self, entry: Entry) -> None:
+            super().__init__()
+            self.entry = entry
 
     def __init__(self) -> None:
         super().__init__(id="log", classes="pane")
@@ -88,6 +97,11 @@ class LogPane(ScrollView, can_focus=True):
     def action_page(self, step: int) -> None:
         """Move the cursor by pages."""
         self.action_cursor(step * max(1, self.size.height - 1))
+
+    def action_open(self) -> None:
+        """Read the whole of the line under the cursor."""
+        if self.selected is not None:
+            self.post_message(self.Opened(self.selected))
 
     def on_click(self, event: object) -> None:
         """Select the line under the mouse."""

@@ -6,18 +6,23 @@ import time
 from dataclasses import replace
 from functools import partial
 
+from textual.content import Content
+
 from valet_studio import pipeline, watch
 from valet_studio.config import Settings
+from valet_studio.fixes.fix import Fix
 from valet_studio.pipeline import StudioState
+from valet_studio.schema.model import Schema
 from valet_studio.tui import messages
 from valet_studio.tui.base import StudioBase
-from valet_studio.tui.confirm import Question
+from valet_studio.tui.confirm import Question, Told
 from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.facts import Facts
+from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_pane import PlanPane
 from valet_studio.tui.runs import look_and_measure
 from valet_studio.tui.sentences import look_notice, plan_sentence
-from valet_studio.tui.text import duration, problem_plain
+from valet_studio.tui.text import code, duration, problem_plain
 
 DATABASE_SECONDS = 2.0
 """How often it is asked whether another program wrote the database."""
@@ -82,9 +87,7 @@ class Looking(StudioBase):
         if self.facts.running == "apply" or looking or resting or not self.facts.watching:
             return
         seen = watch.database_stamp(self.settings.database)
-        state = self.facts.state
-        unreadable = state is not None and state.plan is None and state.schema is not None
-        if seen != self.database_seen or unreadable:
+        if seen != self.database_seen or self.facts.unreadable:
             self.database_seen = seen
             self.look()
 
@@ -114,7 +117,10 @@ class Looking(StudioBase):
         good = state if state.plan is not None else before.good
         if state.plan is not None:
             self.types = message.types
-        self.learn(replace(before, state=state, good=good, missing=message.missing))
+        if self.fixed and state.schema is not None and not stands(self.fixed[-1], state.schema):
+            self.fixed.clear()
+        fixed = len(self.fixed)
+        self.learn(replace(before, state=state, good=good, missing=message.missing, fixed=fixed))
         self._tell_look(before, state, message.missing)
         self._withdraw_question(before)
         self.background.looked()
@@ -127,6 +133,10 @@ class Looking(StudioBase):
                 self.log_line("✗", problem_plain(item))
             if not missing:
                 self.say(_first_problem(state), "bad")
+            elif before.good is not None and not before.missing:
+                said = f"{self.settings.schema_path} is gone. The last plan stays, dimmed."
+                self.log_line("!", said)
+                self.say(said, "warning")
             return
         said = plan_sentence(state.plan)
         self.log_line("·", f"Read schema and database: {said} ({spent})")
@@ -188,10 +198,11 @@ class Looking(StudioBase):
         """Read what the selected change touches."""
         row = self.main.plan_pane.selected
         self.background.selected(row)
-        fixes = len(self.commands.offered(row))
+        fixes = self.commands.offered(row)
         if fixes != self.facts.fixes:
             self.facts = replace(self.facts, fixes=fixes)
             self.main.show_keys(self.facts)
+            self.main.plan_pane.show_fixes(self.facts)
 
     def on_touched_read(self, message: messages.TouchedRead) -> None:
         """Show it beside the change."""
@@ -201,9 +212,22 @@ class Looking(StudioBase):
         """Read the failed document under the cursor."""
         self.background.failure_selected(message.table, message.who)
 
+    def on_log_pane_opened(self, message: LogPane.Opened) -> None:
+        """Show the whole of a line of the log."""
+        entry = message.entry
+        language = "sql" if entry.mark == "$" else ""
+        body = code(entry.text, language) if language else Content(entry.text)
+        self.push_screen(Told(f"{entry.when:%H:%M:%S} {entry.mark}", body))
+
     def on_document_read(self, message: messages.DocumentRead) -> None:
         """Show it whole."""
         self.main.dry_run_pane.show_document(message.table, message.who, message.found)
+
+
+def stands(fix: Fix, schema: Schema) -> bool:
+    """Whether the module that a quick fix was written into is still as it left it."""
+    sources = schema.sources
+    return sources.files.get(fix.file.removeprefix(f"{sources.folder}/")) == fix.after
 
 
 def _first_problem(state: StudioState) -> str:

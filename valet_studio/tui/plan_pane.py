@@ -19,6 +19,7 @@ from valet_studio.plan.changes import AnyChange
 from valet_studio.tui.detail import (
     change_detail,
     empty_detail,
+    no_match_detail,
     problems_detail,
     table_detail,
     warning_detail,
@@ -145,17 +146,22 @@ class PlanPane(Vertical):
         width = max(20, self.query_one("#detail").scrollable_content_region.width)
         schema = self.facts.good.schema if self.facts.good is not None else None
         sources = schema.sources if schema is not None else None
-        if self.facts.broken and not self.facts.missing:
+        if self.facts.missing:
+            drawn = empty_detail(self.facts)
+        elif self.facts.broken:
             drawn = problems_detail(self.facts.problems, width)
         elif row is not None and row.change is not None and sources is not None:
             known = self.touched
             touched = known[1] if known is not None and known[0] is row.change else None
-            drawn = change_detail(row.change, sources, width, touched, self.facts.type_errors)
+            drawn = change_detail(row.change, sources, width, touched, self.facts)
         elif row is not None and row.problem is not None and sources is not None:
             drawn = warning_detail(row.problem, sources, width)
         elif row is not None:
             table = schema.table_named(row.key[0]) if schema is not None else None
             drawn = table_detail(row.text, row.counted, table, sources, width)
+        elif self.changes.rows:
+            hidden = sum(not row.heading for row in self.changes.rows)
+            drawn = no_match_detail(self.changes.filter, hidden, "esc")
         else:
             drawn = empty_detail(self.facts)
         self.query_one("#detail-text", Static).update(drawn)
@@ -163,6 +169,11 @@ class PlanPane(Vertical):
     def show_touched(self, change: AnyChange, found: Touched | None) -> None:
         """Show what the database holds where the selected change is."""
         self.touched = (change, found)
+        self.show_detail()
+
+    def show_fixes(self, facts: Facts) -> None:
+        """Show what would mend the selected change."""
+        self.facts = facts
         self.show_detail()
 
     def start_filter(self) -> None:

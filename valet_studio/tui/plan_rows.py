@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeAlias
 
 from valet_studio.errors import Location, Problem
 from valet_studio.pipeline import StudioState
-from valet_studio.plan.changes import AnyChange, Change, Plan, Risk
+from valet_studio.plan.changes import AnyChange, Change, Plan, Risk, RunBackfill, by_table
 from valet_studio.tui.text import count
 
 RowKey: TypeAlias = tuple[str, str, str]
@@ -57,11 +57,8 @@ def plan_rows(state: StudioState, type_errors: tuple[Problem, ...] = ()) -> tupl
     plan = state.plan
     if plan is None:
         return ()
-    order = {name: at for at, name in reversed(list(enumerate(c.table for c in plan.changes)))}
-    changes = sorted(plan.changes, key=lambda change: order[change.table])
     rows: list[Row] = []
-    for table, group in groupby(changes, key=lambda change: change.table):
-        members = list(group)
+    for table, members in by_table(plan.changes):
         worst = "  ✗" if any(c.risk is Risk.BREAKING for c in members) else ""
         worst = worst or ("  !" if any(c.risk is Risk.WARNING for c in members) else "")
         counted = count(len(members), "change") + worst
@@ -78,6 +75,7 @@ def plan_rows(state: StudioState, type_errors: tuple[Problem, ...] = ()) -> tupl
                 text = text.replace(f"{table}.{change.column}", change.column, 1)
             warns = change.risk is not Risk.SAFE
             told = rows_counted(change)
+            text = text.replace(f" for {count(change.rows or 0, 'document')}", "", 1)
             rows.append(Row(key, text, change.shown_sign, told, change, warns=warns))
     rows += _problems(TYPE_ERRORS, "✗", "error", type_errors)
     rows += _problems(
@@ -107,17 +105,12 @@ def matching(rows: tuple[Row, ...], words: str) -> list[Row]:
     """
     wanted = words.casefold().split()
     shown: list[Row] = []
-    heading: Row | None = None
-    for row in rows:
-        if row.heading:
-            heading = row
-            continue
-        text = _searched(row)
-        if all(word in text for word in wanted):
-            if heading is not None:
-                shown.append(heading)
-                heading = None
-            shown.append(row)
+    for _, group in groupby(rows, key=lambda row: row.parent):
+        heading, *members = group
+        found = [row for row in members if all(word in _searched(row) for word in wanted)]
+        if found:
+            part = f"{len(found):,} of " if len(found) < len(members) else ""
+            shown += [replace(heading, counted=f"{part}{heading.counted}"), *found]
     return shown
 
 
@@ -163,7 +156,8 @@ def signs_counted(plan: Plan) -> str:
 
 
 def rows_counted(change: Change) -> str:
-    """ "142 rows" for a change that touches documents, "3 break it" for a broken promise."""
+    """ "142 rows" for a change that writes documents, "3 break it" for a broken promise."""
     if change.offending:
         return f"{change.offending:,} break it"
-    return count(change.rows, "row") if change.rows else ""
+    writes = isinstance(change, RunBackfill) and change.rows
+    return count(change.rows, "row") if writes and change.rows is not None else ""

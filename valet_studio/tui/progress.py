@@ -15,6 +15,7 @@ from valet_studio.migrate.events import (
     Phase,
     PhaseStarted,
     Report,
+    Sample,
     StatementRun,
 )
 from valet_studio.plan.changes import Plan
@@ -111,6 +112,17 @@ class Progress:
             if (report.table, report.column) == (item.table, item.column):
                 return next((f for f in report.errors if f.id == item.failure.id), None)
         return item.failure
+
+    def sample_now(self, item: FailedDocument) -> Sample | None:
+        """What a document got when it was tried again; None where it is not known."""
+        reports = self.retried.backfills if self.retried is not None else ()
+        samples = (
+            sample
+            for report in reports
+            if (report.table, report.column) == (item.table, item.column)
+            for sample in report.samples
+        )
+        return next((sample for sample in samples if sample.id == item.failure.id), None)
 
     def mended(self, item: FailedDocument) -> bool | None:
         """Whether a document worked when it was tried again; None where it was not."""

@@ -146,7 +146,9 @@ class ReplicaScreen(ModalScreen[str | None]):
         with Vertical(id="open") as box:
             box.border_title = Content("Rehearse a replica")
             box.border_subtitle = Content("→ completes a path · enter rehearses · esc closes")
-            yield Static("A client's database file; none to stop", classes="label", markup=False)
+            yield Static(
+                "A client's database file (empty: rehearse none)", classes="label", markup=False
+            )
             suffixes = (".db", ".sqlite", ".sqlite3", ".db3")
             yield Input(
                 self.replica, id="replica-file", compact=True, suggester=PathSuggester(suffixes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from textual.content import Content
@@ -27,6 +28,7 @@ from valet_studio.tui.text import (
     rule,
     short_duration,
     shortened,
+    value,
 )
 
 
@@ -50,7 +52,12 @@ def run_lines(
     parts += _retried(progress, width, key("dry_run"))
     if progress.replica is not None:
         parts += replica_outcome(progress.replica, width)
-    for report in progress.backfills:
+    failing = [report for report in progress.backfills if report.failed]
+    for report in failing if len(failing) > 1 else ():
+        parts += wrapped(
+            Content.assemble((f"{report.table}.{report.column}  ", "bold"), _counts(report)), width
+        )
+    for report in sorted(progress.backfills, key=lambda report: not report.failed):
         parts += [BLANK, *_backfill(report, width, _code(progress.plan, report))]
     if progress.report is not None and progress.report.tables:
         parts += [BLANK, *_tables(progress.report.tables, width)]
@@ -69,15 +76,21 @@ def failure_lines(
     sources: Sources | None,
     document: dict[str, Json] | str,
     width: int,
+    around: int,
 ) -> list[Content]:
     """One failed document: the error, the backfill's source with its line, the whole document.
 
-    `document` is a sentence where it was not read.
+    `document` is a sentence where it was not read. `around` is how many lines of the source are
+    shown to either side of the one that failed.
     """
     failure = progress.newest(item)
     name = f"{item.table}.{item.column}"
     if failure is None:
-        done = Content.assemble(("✓ ", "bold $success"), (f"{name} works for it now.", "bold"))
+        now = progress.sample_now(item)
+        gives = f": it gives {one_line(value(now.after))}." if now is not None else "."
+        done = Content.assemble(
+            ("✓ ", "bold $success"), (f"{name} works for it now{gives}", "bold")
+        )
         parts = wrapped(done, width)
     else:
         parts = hanging(
@@ -86,26 +99,30 @@ def failure_lines(
     place = failure.location if failure is not None else None
     if place is not None:
         parts.append(Content.styled(f"{place}, in the backfill of {name}", "$muted"))
-        around = None
+        shown = None
         if sources is not None:
-            before, after = _around(progress.plan, item, place)
-            around = excerpt(sources, place, width, before, after)
-        if around is not None:
-            parts += around.split("\n")
+            before, after = _around(progress.plan, item, place, around)
+            shown = excerpt(sources, place, width, before, after)
+        if shown is not None:
+            parts += shown.split("\n")
     parts += [BLANK, rule(f"Document {item.failure.id or ''}")]
     if isinstance(document, str):
         parts.append(Content.styled(document, "$muted"))
     else:
-        parts += whole_document(document, width)
+        code_ = _code(progress.plan, item)
+        parts += whole_document(ordered_fields(document, code_), width)
     return parts
 
 
-MOST_AROUND = 12
-"""Lines of a backfill's source that are shown to either side of the one that failed."""
+def ordered_fields(document: dict[str, Json], code_: str) -> dict[str, Json]:
+    """What a function's text names first, `_id` and `_version` last."""
+    words = set(re.findall(r"[\w$]+", code_))
+    names = sorted(document, key=lambda name: (name in ("_id", "_version"), name not in words))
+    return {name: document[name] for name in names}
 
 
-def _around(plan: Plan, item: FailedDocument, place: Location) -> tuple[int, int]:
-    """How many lines of the backfill stand before and after the one that failed."""
+def _around(plan: Plan, item: FailedDocument, place: Location, most: int) -> tuple[int, int]:
+    """How many lines of the backfill stand before and after the one that failed, at most `most`."""
     for change in plan.changes:
         where = (change.table, change.column)
         if not isinstance(change, RunBackfill) or where != (item.table, item.column):
@@ -115,8 +132,8 @@ def _around(plan: Plan, item: FailedDocument, place: Location) -> tuple[int, int
         if begins is not None and begins.file == place.file:
             before, after = place.line - begins.line, begins.line + number - 1 - place.line
             if before >= 0 and after >= 0:
-                return min(MOST_AROUND, before), min(MOST_AROUND, after)
-    return 2, 2
+                return min(most, before), min(most, after)
+    return min(most, 2), min(most, 2)
 
 
 def wrapped(text: Content, width: int) -> list[Content]:
@@ -157,11 +174,10 @@ def _headline(progress: Progress) -> Content:
         case "noop":
             return Content.assemble(("✓ ", "bold $success"), ("Nothing was left to do.", "bold"))
         case "failed":
-            number = sum(item.failed for item in report.backfills)
-            return Content.styled(
-                f"✗ {name} failed: {count(number, 'document')} not filled, {spent}",
-                "bold $error",
-            )
+            failing = [item for item in report.backfills if item.failed]
+            documents = count(sum(item.failed for item in failing), "document")
+            of = f" in {count(len(failing), 'backfill')}" if len(failing) > 1 else ""
+            return Content.styled(f"✗ {name} failed: {documents}{of}, {spent}", "bold $error")
         case "rejected":
             return Content.styled(f"✗ {name} rejected: nothing was done.", "bold $error")
 
@@ -197,6 +213,8 @@ def _phases(progress: Progress, width: int) -> list[Content]:
             drawn.append(Content.styled(f"{'✗' if progress.ended else '●'} {phase}", "bold"))
         else:
             drawn.append(Content.styled(f"· {phase}", "$muted"))
+    if progress.phase == "lock" and not progress.ended:
+        drawn.insert(0, Content.styled("● waits for the write lock", "bold"))
     wide = Content("  ").join(drawn)
     return [wide] if wide.cell_length <= width else wrapped(Content(" ").join(drawn), width)
 
@@ -308,10 +326,10 @@ def _counts(report: BackfillReport) -> Content:
     )
 
 
-def _code(plan: Plan, report: BackfillReport) -> str:
-    """The function that a report is about; its text tells which fields it reads."""
+def _code(plan: Plan, of: BackfillReport | FailedDocument) -> str:
+    """The backfill's function; its text tells which fields it reads."""
     for change in plan.changes:
         where = (change.table, change.column)
-        if isinstance(change, RunBackfill) and where == (report.table, report.column):
+        if isinstance(change, RunBackfill) and where == (of.table, of.column):
             return change.declared.code
     return ""

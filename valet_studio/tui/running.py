@@ -109,7 +109,8 @@ class Running(Looking):
             if facts.rehearsed == fingerprint:
                 facts = replace(facts, rehearsed=None)
         elif message.work == "apply":
-            facts = replace(facts, rehearsed=None)
+            if run_.report is not None:  # Else nothing was changed, and the rehearsal holds.
+                facts = replace(facts, rehearsed=None)
             self.database_seen = watch.database_stamp(self.settings.database)
         self.learn(facts)
         read_only = run_.work == "dry run" and self._read_only

@@ -74,7 +74,7 @@ def histogram(bins: Sequence[Bin], width: int) -> list[Content]:
     told = [f"{item.part:.0%}" if item.part >= 0.005 or not item.part else "<1%" for item in bins]
     most = max(item.part for item in bins)
     drawn = _bars(texts, told, [item.part / most for item in bins], width)
-    return [rule("New values, from … to below …"), *drawn]
+    return [rule("New values (from – to below)"), *drawn]
 
 
 def _bars(

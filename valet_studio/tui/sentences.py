@@ -62,7 +62,8 @@ def run_sentence(progress: Progress, apply_key: str | None) -> tuple[str, Tone]:
         case "noop":
             return "Nothing was left to do.", "good"
         case "failed" if progress.work == "dry run":
-            return "Dry run failed: a backfill did not work. See pane 3.", "bad"
+            documents = count(sum(item.failed for item in report.backfills), "document")
+            return f"Dry run failed: {documents} could not be filled. See pane 3.", "bad"
         case "failed":
             return "A backfill failed and was rolled back; the next push retries it.", "bad"
         case "rejected":

@@ -64,7 +64,8 @@ def status_text(facts: Facts, width: int) -> Content:
             about = f" {size(state.database.size)}"
         if state.database.read_only:
             about += " read-only"
-    room = width - right.cell_length - len(paused) - len(live) - len(about) - 9
+    production = " PRODUCTION" if facts.settings.production else ""
+    room = width - right.cell_length - len(paused) - len(live) - len(about) - len(production) - 9
     schema = str(facts.settings.schema_path)
     if len(schema) + len(database) > room:
         half = max(10, room // 2)
@@ -79,6 +80,7 @@ def status_text(facts: Facts, width: int) -> Content:
         ("  │ ", "$border-idle"),
         (database, "bold"),
         (about, "$muted"),
+        (production, "bold $error"),
     )
     gap = max(2, width - left.cell_length - right.cell_length - 1)
     return Content.assemble(left, " " * gap, right)
@@ -92,7 +94,7 @@ def _plan_part(facts: Facts, whole: bool) -> Content:
     if facts.missing:
         return Content.styled("! no schema", "bold $warning")
     if facts.broken:
-        what = "✗ broken" if facts.state.schema is None else "✗ database unreadable"
+        what = "✗ database unreadable" if facts.unreadable else "✗ broken"
         return Content.styled(what, "bold $error")
     if plan is None:
         return Content("")

@@ -34,8 +34,10 @@ def tour_text(place: TourPlace, keys: tuple[str, str], width: int) -> Content:
     head = Content.assemble(
         (f" {place.number}/{place.number + place.left} ", "bold reverse"),
         (f"  {step.title}", "bold"),
-        (f"   {step.section}", "$muted"),
     )
+    section = Content.styled(f'   in "{step.section}"', "$muted")
+    if head.cell_length + section.cell_length + len(more) + 2 <= width:
+        head += section
     gap = max(2, width - head.cell_length - len(more))
     return lines(
         (

@@ -28,40 +28,34 @@ def undo_question(
         hanging(Content(" " * 11), one_line(last.summary), width),
         BLANK,
     ]
-    if written:
-        total = sum(item.total for item in written)
+    counted = [item for item in written if item.total]
+    unknown = [item.not_told for item in written if item.untold]
+    if counted:
+        total = count(sum(item.total for item in counted), "document")
         parts.append(
-            Content.styled(
-                f"! {count(total, 'document')} written since go with it:", "bold $warning"
-            )
+            Content.styled(f"! {total} written since will be taken back too:", "bold $warning")
         )
-        parts += _counted(written)
+        parts += [
+            hanging(Content.assemble("  ", (item.table, "bold"), "  "), item.told, width)
+            for item in counted
+        ]
     else:
-        parts.append(Content("No document was written since."))
+        other = "other " if unknown else ""
+        parts.append(Content(f"No {other}document was written since."))
+    for text in unknown:
+        parts.append(hanging(Content.styled("! ", "bold $warning"), text, width, "$warning"))
     parts += [
         BLANK,
         hanging(
             Content(""),
-            "The database is put back as it was before that migration. What it holds now is kept "
-            "in a file beside the snapshots.",
+            "The database is put back as it was before that migration. All that it holds now is "
+            "kept in a file among the snapshots, which is named afterwards.",
             width,
             "$muted",
         ),
     ]
     typed = settings.database_name if settings.production else None
     return Question("Undo the last migration?", lines(parts), "Undo", "Cancel", typed)
-
-
-def _counted(written: Sequence[TableWrites]) -> list[Content]:
-    names = max(5, *(Content(item.table).cell_length for item in written))
-    head = f"  {'Table':<{names}}  {'new':>8}  {'changed':>8}  {'deleted':>8}"
-    drawn = [Content.styled(head, "bold $muted")]
-    for item in written:
-        name = item.table + " " * (names - Content(item.table).cell_length)
-        drawn.append(
-            Content(f"  {name}  {item.inserted:>8,}  {item.updated:>8,}  {item.deleted:>8,}")
-        )
-    return drawn
 
 
 def undone_text(report: UndoReport, width: int) -> Content:
