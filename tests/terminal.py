@@ -29,8 +29,9 @@ class Terminal:
         environment: Mapping[str, str] | None = None,
         program: Sequence[str] = STUDIO,
     ):
+        own = ("NO_COLOR", "COLUMNS", "LINES")
         environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name not in own},
             "TERM": "xterm-256color",
             "COLORTERM": "truecolor",
             "LANG": "C.UTF-8",
@@ -38,8 +39,6 @@ class Terminal:
             "XDG_STATE_HOME": str(cwd / ".state"),
             **(environment or {}),
         }
-        for name in ("NO_COLOR", "COLUMNS", "LINES"):
-            environment.pop(name, None)
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.said = b""

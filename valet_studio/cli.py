@@ -183,9 +183,11 @@ def open_studio(settings: Settings, tour: Tour | None = None, replica: Path | No
             f"There is no replica at {replica}.", "Name a client's database file with --replica."
         )
     in_browser = "web_driver" in os.environ.get("TEXTUAL_DRIVER", "")
-    if not (in_browser or (sys.stdin.isatty() and sys.stdout.isatty())):
+    dumb = os.environ.get("TERM") == "dumb"
+    if not (in_browser or (sys.stdin.isatty() and sys.stdout.isatty() and not dumb)):
         raise StudioError(
-            "The studio needs a terminal, and there is none here.",
+            "The studio needs a terminal, and "
+            + ("this one is dumb (TERM=dumb)." if dumb else "there is none here."),
             "`valet-studio plan` prints the same plan anywhere; `valet-studio --help` lists all "
             "commands.",
         )

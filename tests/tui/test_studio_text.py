@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.color import Color, ColorSystem
 from studio_fakes import changes, plan_of, report_of, settings_in, state_of
 from textual.content import Content
+from textual.theme import Theme
 
 from valet_studio.config import Settings
 from valet_studio.errors import Location
@@ -23,7 +25,14 @@ from valet_studio.tui.facts import Facts
 from valet_studio.tui.progress import Progress, advance, advance_all, thinned
 from valet_studio.tui.status import keys_text, status_text
 from valet_studio.tui.text import path_shortened, shortened, size
-from valet_studio.tui.theme import starting_theme
+from valet_studio.tui.theme import (
+    DARK_16,
+    LIGHT_16,
+    THEMES,
+    in_sixteen,
+    other_theme,
+    starting_theme,
+)
 
 PLACE = Location("valet/schema.ts", 12, 5)
 
@@ -255,3 +264,33 @@ def test_sizes_read_well(number: int, told: str) -> None:
 )
 def test_the_theme_follows_the_terminal_where_it_tells(told: str, theme: str) -> None:
     assert starting_theme({"COLORFGBG": told}) == theme
+
+
+@pytest.mark.parametrize(
+    ("remembered", "theme", "sixteen"),
+    [
+        ("valet-light", "valet-light", "valet-light-16"),
+        ("valet-light-16", "valet-light", "valet-light-16"),
+        ("nord", "nord", "nord"),
+    ],
+)
+def test_the_theme_that_was_chosen_comes_back(remembered: str, theme: str, sixteen: str) -> None:
+    chosen = starting_theme({"COLORFGBG": "15;0"}, remembered)
+    assert (chosen, in_sixteen(chosen)) == (theme, sixteen)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_dark_and_light_take_turns(theme: Theme) -> None:
+    sixteen = theme.name.endswith("-16")
+    other = other_theme(theme.name, sixteen=sixteen)
+    assert other != theme.name
+    assert other_theme(other, sixteen=sixteen) == theme.name
+
+
+def test_sixteen_colours_are_enough_for_the_signs() -> None:
+    for theme in (DARK_16, LIGHT_16):
+        signs = [theme.success, theme.error, theme.warning, theme.primary]
+        drawn = {Color.parse(sign or "").downgrade(ColorSystem.STANDARD).number for sign in signs}
+        grey = {0, 7, 8, 15}
+        assert len(drawn) == 4
+        assert not drawn & grey

@@ -46,6 +46,8 @@ class Action:
     always_shown: bool = False
     """Whether the footer keeps it, dimmed, while it is off."""
     in_footer: bool = True
+    of_tour: bool = False
+    """Whether it means something in the demo's tour alone."""
     wanted: Callable[[Facts], bool] = _wanted
     """Whether the footer has a reason to show it."""
 
@@ -117,6 +119,7 @@ ACTIONS: tuple[Action, ...] = (
         "next step",
         "Save the tour's next step into the demo's schema.ts.",
         why.why_no_step,
+        of_tour=True,
         wanted=lambda facts: facts.tour is not None and facts.tour.left > 0,
     ),
     Action(
@@ -126,6 +129,7 @@ ACTIONS: tuple[Action, ...] = (
         "Save the tour's step before this one into the demo's schema.ts; the database stays.",
         why.why_no_step_back,
         in_footer=False,
+        of_tour=True,
     ),
     Action(
         "write_files",
@@ -268,8 +272,8 @@ ACTIONS: tuple[Action, ...] = (
 
 MOVES: dict[str, tuple[tuple[str, str], ...]] = {
     "plan": (
-        ("↑ ↓", "Select a change."),
-        ("enter ← →", "Fold or unfold a table."),
+        ("↑ ↓ k j", "Select a change."),
+        ("enter ← →", "Fold or unfold a table; - folds all, = unfolds all."),
         ("home end", "Go to the first or the last change."),
     ),
     "types": (

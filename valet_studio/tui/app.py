@@ -18,6 +18,7 @@ from textual.binding import BindingType
 from textual.command import Provider
 from textual.message import Message
 from textual.screen import Screen
+from textual.theme import Theme
 
 from valet_studio import pipeline, watch
 from valet_studio.config import Settings
@@ -29,12 +30,12 @@ from valet_studio.tui.commands import Commands
 from valet_studio.tui.engine import Engine, Saves
 from valet_studio.tui.job_control import stop
 from valet_studio.tui.palette import ActionsProvider
-from valet_studio.tui.remembered import memory_path
+from valet_studio.tui.remembered import memory_path, recall, remember
 from valet_studio.tui.replica import Rehearse, rehearse
 from valet_studio.tui.running import Running
 from valet_studio.tui.screen import MainScreen
 from valet_studio.tui.text import problem_plain
-from valet_studio.tui.theme import DARK, LIGHT, starting_theme
+from valet_studio.tui.theme import DARK, THEMES, in_sixteen, starting_theme
 from valet_studio.tui.window import Window
 from valet_studio.typescript import warm
 
@@ -58,7 +59,11 @@ def run(settings: Settings, tour: Tour | None = None, replica: Path | None = Non
         Exception: a defect ended it; the terminal is as it was before.
         SystemExit: a signal ended it; the same holds.
     """
+    if not os.environ.get("NO_COLOR", "set"):
+        del os.environ["NO_COLOR"]  # Empty is as good as not set (https://no-color.org).
     app = StudioApp(settings, memory=memory_path(), tour=tour, replica=replica)
+    if app.console.color_system == "standard":
+        app.keep_to_sixteen()
     warm.keep()
     # Collecting garbage among all that was imported, and among the widgets and the first plan,
     # would stop the keys for 50 ms now and then.
@@ -98,9 +103,14 @@ class StudioApp(Running):
         self.commands = Commands(self)
         self.background = Background(self)
         self.window = Window(os.environ, self._to_terminal)
-        self.register_theme(DARK)
-        self.register_theme(LIGHT)
-        self.theme = starting_theme(os.environ)
+        for theme in THEMES:
+            self.register_theme(theme)
+        remembered = recall(memory).theme if memory is not None else None
+        if remembered not in self.available_themes:
+            remembered = None
+        self.sixteen = False
+        """Whether the terminal has no more than sixteen colours."""
+        self.theme = starting_theme(os.environ, remembered)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Textual's own themes borrow what only ours define."""
@@ -114,6 +124,15 @@ class StudioApp(Running):
         """Paint first, then read."""
         self.call_after_refresh(self._begin)
 
+    def keep_to_sixteen(self) -> None:
+        """Use no more colours than that."""
+        self.sixteen = True
+        self.theme = in_sixteen(self.theme)
+
+    def _remember_theme(self, theme: Theme) -> None:
+        if self.memory is not None:
+            remember(self.memory, replace(recall(self.memory), theme=theme.name))
+
     def _begin(self) -> None:
         self.facts = replace(self.facts, in_browser=self.is_web)
         self.draw()
@@ -123,6 +142,7 @@ class StudioApp(Running):
             self.say(f"{self.key_problems[0].message} See the log.", "warning")
         if not (self.is_headless or self.is_web):
             self._hear_signals()
+        self.theme_changed_signal.subscribe(self, self._remember_theme)
         self.begin_watching()
         self.set_interval(DRAW_SECONDS, self.advance_run)
         self.set_interval(looking.DATABASE_SECONDS, self.look_at_database)

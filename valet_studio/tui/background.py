@@ -19,7 +19,7 @@ from valet_studio.plan.changes import AnyChange
 from valet_studio.tui import messages
 from valet_studio.tui.facts import why_no_dry_run, why_no_retry
 from valet_studio.tui.plan_rows import Row
-from valet_studio.tui.remembered import Remembered, remember
+from valet_studio.tui.remembered import recall, remember
 from valet_studio.tui.runs import check_types, read_document, read_touched, retry
 from valet_studio.tui.text import count, problem_plain
 
@@ -102,7 +102,7 @@ class Background:
         self.declined = None
         app.learn(replace(app.facts, live=live))
         if app.memory is not None:
-            remember(app.memory, Remembered(live=live))
+            remember(app.memory, replace(recall(app.memory), live=live))
         if live:
             key = app.facts.key("live")
             app.say(f"Live rehearsal is on: each save is dry-run by itself. {key} turns it off.")

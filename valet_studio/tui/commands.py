@@ -12,13 +12,13 @@ from textual.app import SuspendNotSupported
 from valet_studio.errors import Location, StudioError
 from valet_studio.tui.actions import PANES
 from valet_studio.tui.confirm import QuitQuestion, apply_question
-from valet_studio.tui.editor import editor_call
+from valet_studio.tui.editor import EditorCall, editor_call
 from valet_studio.tui.facts import why_no_apply
 from valet_studio.tui.help import HelpScreen
 from valet_studio.tui.job_control import why_no_stop
 from valet_studio.tui.screen_commands import ScreenCommands
 from valet_studio.tui.text import count, problem_plain
-from valet_studio.tui.theme import DARK, LIGHT
+from valet_studio.tui.theme import other_theme
 
 if TYPE_CHECKING:
     from valet_studio.tui.app import StudioApp
@@ -106,49 +106,76 @@ class Commands(ScreenCommands):
         pane = app.main.dry_run_pane if app.main.pane_name == "dry-run" else app.main.plan_pane
         place = pane.place or app.main.plan_pane.place
         place = place or Location(str(app.settings.schema_path), 1, 1)
-        call = editor_call(os.environ, place)
+        try:
+            call = editor_call(os.environ, place)
+        except ValueError as error:
+            app.say(f"$VISUAL or $EDITOR is no command: {str(error).lower()}.", "warning")
+            return
         if call is None:
             app.say("No editor is set: put its command into $VISUAL or $EDITOR.", "warning")
             return
         try:
-            if call.in_terminal:
-                with app.suspend():
-                    subprocess.run(call.arguments, check=False)
-            else:
-                subprocess.Popen(
-                    call.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-                )
+            code = self._run_editor(call)
         except OSError as error:
             app.say(f"{call.arguments[0]} could not be started: {error.strerror}.", "bad")
         except SuspendNotSupported:
             app.say("This terminal cannot be handed over to an editor.", "bad")
         else:
-            app.say(f"Opened {place}.")
+            if code:
+                app.say(f"{call.arguments[0]} ended with code {code}.", "warning")
+            else:
+                app.say(f"Opened {place}.")
+
+    def _run_editor(self, call: EditorCall) -> int:
+        """The code with which it ended; 0 for one with a window, which goes on.
+
+        Raises:
+            OSError: it cannot be started.
+            SuspendNotSupported: the terminal cannot be handed over.
+        """
+        if not call.in_terminal:
+            subprocess.Popen(call.arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            return 0
+        failed: OSError | None = None
+        code = 0
+        with self.app.suspend():
+            # Nothing may be raised in here: Textual would not take the terminal back.
+            try:
+                code = subprocess.run(call.arguments, check=False).returncode
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
+        return code
 
     def do_copy(self) -> None:
         """Copy what the focused pane has under its cursor."""
         app = self.app
         match app.main.pane_name:
             case "plan":
-                row = app.main.plan_pane.selected
+                row, what = app.main.plan_pane.selected, "the change's sentence"
                 if app.facts.broken:
                     text = "\n\n".join(problem_plain(item) for item in app.facts.problems)
+                    what = "what is wrong"
                 elif row is not None and row.change is not None and row.change.sql:
                     text = "\n".join(f"{sql.rstrip(';')};" for sql in row.change.sql)
+                    what = "the change's SQL"
                 else:
                     text = row.text if row is not None else ""
             case "types":
-                text = app.main.types_pane.text
+                text, what = app.main.types_pane.text, "what pane 2 shows"
             case "dry-run":
                 text = app.main.dry_run_pane.copied
+                failed = app.main.dry_run_pane.selected is not None
+                what = "the failed document" if failed else "the report"
             case _:
-                entry = app.main.log_pane.selected
+                entry, what = app.main.log_pane.selected, "the log's line"
                 text = entry.text if entry is not None else ""
         if not text:
             app.say("There is nothing to copy here.", "warning")
             return
         app.copy_to_clipboard(text)
-        app.say(f"Copied {count(len(text.splitlines()), 'line')} to the clipboard.")
+        app.say(f"Copied {what}, {count(len(text.splitlines()), 'line')}, to the clipboard.")
 
     def do_reread(self) -> None:
         """Read again now."""
@@ -175,7 +202,9 @@ class Commands(ScreenCommands):
 
     def do_filter(self) -> None:
         """Type what to filter the plan by."""
-        self.app.main.go_to(0)
+        if self.app.main.pane_name != "plan":
+            self.app.refuse("/ filters the plan; 1 goes there.")
+            return
         self.app.main.plan_pane.start_filter()
 
     def do_sides(self) -> None:
@@ -204,7 +233,7 @@ class Commands(ScreenCommands):
 
     def do_theme(self) -> None:
         """Dark or light."""
-        self.app.theme = LIGHT.name if self.app.theme != LIGHT.name else DARK.name
+        self.app.theme = other_theme(self.app.theme, sixteen=self.app.sixteen)
 
     def do_suspend(self) -> None:
         """To the shell and back, where there is one."""

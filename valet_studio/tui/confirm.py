@@ -23,6 +23,8 @@ from valet_studio.tui.progress import Progress
 from valet_studio.tui.text import BLANK, SIGN_STYLES, count, hanging, lines, size
 
 SHOWN_CHANGES = 50
+FRAME = 4
+"""Lines of a box that are its border and padding."""
 BOX_WIDTH = 76
 
 
@@ -41,6 +43,8 @@ class Question(ModalScreen[bool]):
         Binding("left,right,tab,shift+tab", "other", show=False),
         Binding("up,k", "scroll(-1)", show=False),
         Binding("down,j", "scroll(1)", show=False),
+        Binding("pageup,home", "scroll(-10)", show=False),
+        Binding("pagedown,end", "scroll(10)", show=False),
     ]
 
     def __init__(
@@ -74,7 +78,10 @@ class Question(ModalScreen[bool]):
         self.call_after_refresh(self._tell_scrolling)
 
     def on_resize(self) -> None:
-        """All of the body is in sight, or no longer is."""
+        """The answers are always in sight; the body has the room that they leave."""
+        others = FRAME + 2 + (0 if self.typed is None else 3)
+        body = self.query_one("#question-body")
+        body.styles.max_height = max(1, int(self.size.height * 0.9) - others)
         self.call_after_refresh(self._tell_scrolling)
 
     def _tell_scrolling(self) -> None:
@@ -163,6 +170,11 @@ class Told(ModalScreen[None]):
             with VerticalScroll(can_focus=False, id="told-body"):
                 yield Static(self.body, markup=False)
 
+    def on_resize(self) -> None:
+        """It has the room of the screen, and scrolls beyond."""
+        room = max(1, int(self.size.height * 0.9) - FRAME)
+        self.query_one("#told-body").styles.max_height = room
+
     def action_scroll(self, step: int) -> None:
         """Scroll what is longer than the box."""
         self.query_one("#told-body").scroll_relative(y=step, animate=False)
@@ -209,6 +221,7 @@ def apply_question(
             plan.fingerprint[:8],
             (f"  {count(len(pending), 'change')}", "$muted"),
         ),
+        *_rehearsed(rehearsal),
         BLANK,
     ]
     # As pane 1 has them, but that what needs a look comes first.
@@ -226,20 +239,22 @@ def apply_question(
         parts.append(Content.styled(f"  and {rest:,} more; pane 1 lists all", "$muted"))
     if not pending:
         parts.append(Content("Only the schema's hash is recorded."))
-    report = rehearsal.report if rehearsal is not None else None
-    if report is not None:
-        filled = sum(item.updated for item in report.backfills)
-        held = sum(item.rows_before for item in report.tables)
-        parts += [
-            BLANK,
-            Content(f"The dry run filled {count(filled, 'row')} and kept all {held:,} rows.")
-            if filled
-            else Content(f"The dry run kept all {count(held, 'row')}."),
-        ]
-    for text in dict.fromkeys(item.message for item in plan.warnings[:SHOWN_CHANGES]):
-        parts.append(hanging(Content.styled("! ", "bold $warning"), text, width, "$warning"))
+    parts += [
+        hanging(Content.styled("! ", "bold $warning"), text, width, "$warning")
+        for text in dict.fromkeys(item.message for item in plan.warnings[:SHOWN_CHANGES])
+    ]
     typed = settings.database_name if must_type(plan, settings) else None
     return Question("Apply to the database?", lines(parts), "Apply", "Cancel", typed)
+
+
+def _rehearsed(rehearsal: Progress | None) -> list[Content]:
+    report = rehearsal.report if rehearsal is not None else None
+    if report is None:
+        return []
+    filled = sum(item.updated for item in report.backfills)
+    held = count(sum(item.rows_before for item in report.tables), "row")
+    told = f"{count(filled, 'row')} filled, all {held} kept" if filled else f"all {held} kept"
+    return [Content.assemble(("Dry run   ", "$muted"), told)]
 
 
 class QuitQuestion(Question):

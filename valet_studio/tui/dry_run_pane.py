@@ -196,7 +196,7 @@ class DryRunPane(Vertical):
             self.post_message(self.Selected(item.table, who))
         # The report's width: what is hidden has none of its own yet.
         width = max(20, self.report.scrollable_content_region.width - 1)
-        around = max(1, (self.size.height - 10) // 4)
+        around = max(0, (self.size.height - 20) // 3)
         told = failure_lines(progress, item, progress.sources, document, width, around)
         self.detail.show(told)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -32,6 +33,11 @@ class HelpScreen(ModalScreen[None]):
         Binding("escape,q,question_mark,f1,enter", "dismiss", show=False)
     ]
 
+    def on_click(self, event: events.Click) -> None:
+        """A click beside it closes it."""
+        if event.widget is self:
+            self.dismiss()
+
     def __init__(self, pane: str, facts: Facts, width: int) -> None:
         super().__init__()
         self.text = help_text(pane, facts, min(78, int(width * 0.96)) - 8)
@@ -52,7 +58,7 @@ def help_text(pane: str, facts: Facts, width: int) -> Content:
             parts.append(_line(_keys(action, facts), action.help, width))
     parts += [BLANK, rule("Everywhere", "$primary")]
     for action in ACTIONS:
-        if action.pane is None:
+        if action.pane is None and (facts.tour is not None or not action.of_tour):
             parts.append(_line(_keys(action, facts), action.help, width))
             reason = action.reason(facts)
             if reason is not None and action.always_shown:

@@ -50,6 +50,7 @@ class JumpScreen(ModalScreen[Go | None]):
             tag.absolute_offset = None
             tag.styles.offset = (target.x, target.y)
             yield tag
+        yield Static(" A letter jumps there; any other key leaves.", id="jump-hint", markup=False)
 
     def on_key(self, event: events.Key) -> None:
         """A label's letter; two for the longer labels."""

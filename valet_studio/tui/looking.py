@@ -147,6 +147,11 @@ class Looking(StudioBase):
             self.say(*notice)
         elif old != state.plan.fingerprint and self.facts.running is None:
             self.hush()
+        was = before.good.database if before.good is not None else None
+        if was is not None and was.exists and not state.database.exists:
+            gone = f"{was.label} is gone; an apply will make a new, empty one."
+            self.log_line("!", gone)
+            self.say(gone, "warning")
 
     def _withdraw_question(self, before: Facts) -> None:
         """A question about a plan that is no longer the one on screen must not be answered."""

@@ -29,6 +29,9 @@ from valet_studio.tui.plan_rows import Row, plan_rows, signs_counted
 from valet_studio.tui.plan_tree import PlanTree
 from valet_studio.tui.text import count
 
+LEAST_HEIGHT = 12
+"""Lines below which a plan and a problem do not both have room."""
+
 
 class FilterLine(Input):
     """What the plan is filtered by: esc clears it, enter goes back to the plan."""
@@ -67,6 +70,7 @@ class PlanPane(Vertical):
     def __init__(self) -> None:
         super().__init__(id="plan", classes="pane")
         self.facts: Facts | None = None
+        self._subtitle = ""
         self.touched: tuple[AnyChange, Touched | None] | None = None
         """What the database holds where a change is, once it was read."""
 
@@ -131,11 +135,22 @@ class PlanPane(Vertical):
                 "pending": signs_counted(plan),
                 "blocked": f"{signs_counted(plan)}  nothing is applied",
             }[plan.status]
-        self.border_subtitle = Content(subtitle) if subtitle else None
+        self._subtitle = subtitle
+        self._draw_subtitle()
         self.show_detail()
 
-    def on_resize(self, _: events.Resize) -> None:
-        """Code is cut at the pane's edge."""
+    def _draw_subtitle(self) -> None:
+        """What the plan comes to; of a filtered one how much is in sight."""
+        told = self._subtitle
+        if self.changes.filter.strip() and self.changes.rows:
+            shown = sum(not row.heading for row in self.changes.shown)
+            total = sum(not row.heading for row in self.changes.rows)
+            told = f"{shown:,} of {total:,} shown · esc clears"
+        self.border_subtitle = Content(told) if told else None
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Code is cut at the pane's edge; in a low one, a problem takes the plan's room."""
+        self.set_class(event.size.height < LEAST_HEIGHT, "-low")
         self.show_detail()
 
     def show_detail(self) -> None:
@@ -197,6 +212,7 @@ class PlanPane(Vertical):
         """Filter as the user types."""
         event.stop()
         self.changes.show_filtered(event.value)
+        self._draw_subtitle()
 
     def on_filter_line_left(self, event: FilterLine.Left) -> None:
         """Back to the plan, filtered or not."""

@@ -34,6 +34,8 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("enter,space", "fold_or_unfold", show=False),
         Binding("left", "fold", show=False),
         Binding("right", "unfold", show=False),
+        Binding("minus", "fold_all", show=False),
+        Binding("equals_sign", "unfold_all", show=False),
     ]
 
     class Moved(Message):
@@ -99,6 +101,7 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         before = self.selected.key if self.selected is not None else None
         self.filter = text
         self._lay_out(before)
+        self.scroll_to(y=0, animate=False, force=True)
         self.call_after_refresh(self._into_sight)
         self.post_message(self.Moved())
 
@@ -164,6 +167,21 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         row = self.selected
         if row is not None and row.heading:
             self._fold(row, False)
+
+    def action_fold_all(self) -> None:
+        """Fold every table; the cursor goes to the table that it was in."""
+        self.folded = {row.key for row in self.rows if row.heading}
+        self._fold_all(self.selected.parent if self.selected is not None else None)
+
+    def action_unfold_all(self) -> None:
+        """Unfold every table."""
+        self.folded = set()
+        self._fold_all(self.selected.key if self.selected is not None else None)
+
+    def _fold_all(self, select: RowKey | None) -> None:
+        self._lay_out(select)
+        self.call_after_refresh(self._into_sight)
+        self.post_message(self.Moved())
 
     def _fold(self, row: Row, folded: bool) -> None:
         if folded:

@@ -20,6 +20,8 @@ class Remembered:
 
     live: bool = False
     """Whether each save is dry-run by itself."""
+    theme: str | None = None
+    """The theme that was chosen; None where none was."""
 
 
 def memory_path(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
@@ -41,8 +43,10 @@ def recall(path: Path) -> Remembered:
         kept = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return Remembered()
-    live = kept.get("live") if isinstance(kept, dict) else None
-    return Remembered(live=live is True)
+    if not isinstance(kept, dict):
+        return Remembered()
+    theme = kept.get("theme")
+    return Remembered(kept.get("live") is True, theme if isinstance(theme, str) else None)
 
 
 def remember(path: Path, what: Remembered) -> None:

@@ -27,6 +27,8 @@ from valet_studio.tui.types_pane import TypesPane
 
 ROWS = {"planned": "1fr 1fr 8", "rehearsed": "1fr 2fr 7", "failed": "6 1fr 6"}
 """Heights of types, dry run and log: the dry run has the more room the more it has to tell."""
+LOG_PART = 6
+"""Of a tall screen the log has a sixth."""
 LEAST_WIDTH = 100
 LEAST_HEIGHT = 28
 """Below either, one pane is shown at a time."""
@@ -120,6 +122,9 @@ class MainScreen(Screen[None]):
         """Draw only what a running dry run or apply changes."""
         failed = progress is not None and progress.ended and bool(progress.failures)
         rows = ROWS["failed" if failed else "rehearsed" if progress is not None else "planned"]
+        tall = self.size.height // LOG_PART
+        *others, log = rows.split()
+        rows = " ".join((*others, str(max(int(log), tall))))
         if rows != self.rows:
             self.rows = rows
             self._arrange()

@@ -50,15 +50,16 @@ def run_sentence(progress: Progress, apply_key: str | None) -> tuple[str, Tone]:
     if progress.problems or report is None:
         why = progress.problems[0].message if progress.problems else "It ended without a report."
         return f"{name} failed: {why} {untouched_sentence(progress)}", "bad"
-    rows = count(sum(item.updated for item in report.backfills), "row")
+    filled = sum(item.updated for item in report.backfills)
+    rows = f", {count(filled, 'row')}" if filled else ""
     changes = count(len(report.plan.pending), "change")
     spent = duration(report.seconds)
     match report.status:
         case "ok" if progress.work == "dry run":
             then = f" Press {apply_key} to apply this plan." if apply_key is not None else ""
-            return f"Dry run worked: {changes}, {rows}, {spent}.{then}", "good"
+            return f"Dry run worked: {changes}{rows}, {spent}.{then}", "good"
         case "ok":
-            return f"Applied {changes}, {rows}, {spent}.", "good"
+            return f"Applied {changes}{rows}, {spent}.", "good"
         case "noop":
             return "Nothing was left to do.", "good"
         case "failed" if progress.work == "dry run":

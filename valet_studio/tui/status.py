@@ -24,6 +24,8 @@ TONES: dict[Tone, tuple[str, str]] = {
 
 LEAST_PATHS = 40
 """Cells that the paths of schema and database must be left with."""
+LEAST_NAMES = 20
+"""Cells below which only the database is named."""
 
 
 class StatusLine(Widget):
@@ -56,7 +58,9 @@ def status_text(facts: Facts, width: int) -> Content:
         right = _plan_part(facts, whole=False)
     database = facts.settings.database
     about = ""
-    if state is not None:
+    if facts.unreadable:
+        database, about = facts.settings.database, " unreadable"
+    elif state is not None:
         database = state.database.label
         if not state.database.exists:
             about = " (not made yet)"
@@ -66,6 +70,11 @@ def status_text(facts: Facts, width: int) -> Content:
             about += " read-only"
     production = " PRODUCTION" if facts.settings.production else ""
     room = width - right.cell_length - len(paused) - len(live) - len(about) - len(production) - 9
+    if room < LEAST_NAMES:
+        # The plan's state and the database's name are what must be seen.
+        name = path_shortened(database, max(4, width - right.cell_length - len(production) - 5))
+        left = Content.assemble(" ", watching, (name, "bold"), (production, "bold $error"))
+        return left + " " * max(1, width - left.cell_length - right.cell_length - 1) + right
     schema = str(facts.settings.schema_path)
     if len(schema) + len(database) > room:
         half = max(10, room // 2)
@@ -247,22 +256,29 @@ class Tabs(Widget):
     def render(self) -> RenderResult:
         """The current one stands in brackets: colour only repeats it."""
         parts: list[Content] = [Content(" ")]
-        for at, name in enumerate(self.NAMES):
-            text = f"[{at + 1} {name}]" if at == self.current else f" {at + 1} {name} "
+        for at, text in enumerate(self._texts()):
             style = "bold $primary" if at == self.current else "$muted"
             parts.append(Content.styled(text, style))
             parts.append(Content("  "))
         return Content.assemble(*parts)
 
+    def _texts(self) -> list[str]:
+        """The names as they are drawn; the others' numbers alone where not all names fit."""
+        fit = 1 + sum(len(name) + 6 for name in self.NAMES) <= self.size.width + 2
+        return [
+            f"[{at} {name}]" if at == self.current + 1 else f" {at} {name} " if fit else f" {at} "
+            for at, name in enumerate(self.NAMES, start=1)
+        ]
+
     def start(self, pane: int) -> int:
         """Where a pane's name begins, in cells from the left."""
-        return 1 + sum(len(name) + 6 for name in self.NAMES[:pane])
+        return 1 + sum(len(text) + 2 for text in self._texts()[:pane])
 
     async def on_click(self, event: events.Click) -> None:
         """A click on a name shows its pane."""
         at = 1
-        for number, name in enumerate(self.NAMES, start=1):
-            end = at + len(name) + 6
+        for number, text in enumerate(self._texts(), start=1):
+            end = at + len(text) + 2
             if at <= event.x < end:
                 await self.app.run_action(f"perform('pane_{number}')")
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pygments.token import Token
 from textual.highlight import HighlightTheme, TokenType
@@ -85,6 +86,69 @@ LIGHT = Theme(
 )
 
 
+_DARK_SIXTEEN = {
+    **dict.fromkeys(("primary", "code-type", "scrollbar-active"), "#55ffff"),
+    **dict.fromkeys(("success", "code-string"), "#55ff55"),
+    **dict.fromkeys(("warning", "code-number"), "#ffff55"),
+    "error": "#ff5555",
+    **dict.fromkeys(("accent", "code-keyword"), "#ff55ff"),
+    **dict.fromkeys(("foreground", "code-name"), "#ffffff"),
+    **dict.fromkeys(("secondary", "muted", "code-comment", "scrollbar-hover"), "#aaaaaa"),
+    **dict.fromkeys(("boost", "border-idle", "cursor-idle", "scrollbar"), "#555555"),
+    "cursor-line": "#0000aa",
+}
+_LIGHT_SIXTEEN = {
+    **dict.fromkeys(("primary", "code-type", "scrollbar-active"), "#0000aa"),
+    **dict.fromkeys(("success", "code-string"), "#00aa00"),
+    **dict.fromkeys(("warning", "code-number"), "#aa5500"),
+    "error": "#aa0000",
+    **dict.fromkeys(("accent", "code-keyword"), "#aa00aa"),
+    **dict.fromkeys(("foreground", "code-name"), "#000000"),
+    **dict.fromkeys(("secondary", "muted", "code-comment", "scrollbar-hover"), "#555555"),
+    **dict.fromkeys(("boost", "border-idle", "cursor-idle", "scrollbar"), "#aaaaaa"),
+    "cursor-line": "#55ffff",
+}
+"""The sixteen colours that a terminal without more of them has; all else is the ground's."""
+
+
+def _in_sixteen_colours(theme: Theme, chosen: dict[str, str]) -> Theme:
+    """A theme that keeps its hues where a terminal has but sixteen colours: the nearest of these to
+    soft ones are greys."""
+    ground = "#000000" if theme.dark else "#ffffff"
+    return replace(
+        theme,
+        name=f"{theme.name}-16",
+        primary=chosen["primary"],
+        secondary=chosen["secondary"],
+        accent=chosen["accent"],
+        success=chosen["success"],
+        warning=chosen["warning"],
+        error=chosen["error"],
+        foreground=chosen["foreground"],
+        boost=chosen["boost"],
+        background=ground,
+        surface=ground,
+        panel=ground,
+        variables={name: chosen.get(name, ground) for name in theme.variables},
+    )
+
+
+DARK_16 = _in_sixteen_colours(DARK, _DARK_SIXTEEN)
+LIGHT_16 = _in_sixteen_colours(LIGHT, _LIGHT_SIXTEEN)
+THEMES = (DARK, LIGHT, DARK_16, LIGHT_16)
+
+
+def in_sixteen(name: str) -> str:
+    """The same theme in sixteen colours, where it is one of ours."""
+    return f"{name}-16" if name in (DARK.name, LIGHT.name) else name
+
+
+def other_theme(name: str, *, sixteen: bool = False) -> str:
+    """Light after any other, dark after light."""
+    dark, light = (DARK_16, LIGHT_16) if sixteen else (DARK, LIGHT)
+    return dark.name if name == light.name else light.name
+
+
 class CodeColours(HighlightTheme):
     """TypeScript and SQL, in few colours: keywords, strings, numbers, types, comments."""
 
@@ -101,11 +165,14 @@ class CodeColours(HighlightTheme):
     }
 
 
-def starting_theme(environ: Mapping[str, str]) -> str:
-    """The theme to open with: light where the terminal says that its background is light.
+def starting_theme(environ: Mapping[str, str], remembered: str | None = None) -> str:
+    """The theme to open with: the remembered one, else light where the terminal says that its
+    background is light.
 
     Many terminals set COLORFGBG to "foreground;background" in the sixteen colours' numbers;
     7 and 15 are the whites.
     """
+    if remembered is not None:
+        return remembered.removesuffix("-16")
     background = environ.get("COLORFGBG", "").rpartition(";")[2]
     return LIGHT.name if background in ("7", "15") else DARK.name
