@@ -7,6 +7,7 @@ helper's validator, a table in a variable) is asked of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -118,8 +119,14 @@ def _table(
     return fields, calls
 
 
+_USUAL = re.compile(r"v\.(?!optional\b|deprecated\b)\w+\(\)(\.deprecated\(\))?")
+"""What most validators look like; their text says it ten times sooner than their nodes."""
+
+
 def _is_validator(node: Node) -> bool:
     """Whether the validator itself is made here: `v.string()`, `v.optional(…)` of such a one."""
+    if _USUAL.fullmatch(text_of(node)):
+        return True
     called = node.child_by_field_name("function") if node.type == "call_expression" else None
     if called is None or called.type != "member_expression":
         return False
