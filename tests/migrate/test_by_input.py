@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import apsw
 import plain_loop
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -14,9 +16,12 @@ from plain_loop import contents, database, in_batches, one_by_one
 from support import Project, last, never, schema_of
 
 from valet_studio import pipeline
+from valet_studio.errors import PlanIsStale
 from valet_studio.migrate import backfill as backfill_module
 from valet_studio.migrate import by_input
+from valet_studio.migrate.by_input import ByInput
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, Event, Report
+from valet_studio.typescript.cells import Value
 from valet_studio.typescript.child import Child
 from valet_studio.typescript.limits import Limits
 
@@ -278,6 +283,80 @@ def test_what_was_written_meanwhile_gets_its_own_value(
     assert (told.rows, told.updated) == (count, count)
     counts = dict(documents.sql("SELECT out, count(*) FROM t GROUP BY out"))
     assert all(counts[found.value] == found.count for found in told.distribution)
+
+
+def held_before(documents: Project) -> None:
+    documents.sql("UPDATE t SET out = 'before'")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_new_input_over_values_that_stood_there_never_loses_them(
+    documents: Project, fails: bool
+) -> None:
+    held_before(documents)
+    if fails:
+        documents.write(
+            backfilled(
+                "(row) => { if (row.s === 'new') throw new Error('no'); return row.s ?? '' }"
+            )
+        )
+    write = "UPDATE t SET s = 'new' WHERE n = 30000"
+    wal = documents.sql("PRAGMA journal_mode") == [("wal",)]
+    kept = documents.sql("SELECT _id, out FROM t")
+    events = pipeline.apply(documents.look(), never)
+    if wal:
+        with pytest.raises(PlanIsStale, match="written while their backfill was"):
+            interrupted(events, lambda: documents.sql(write))
+        assert documents.sql("SELECT _id, out FROM t") == kept
+        report = documents.apply()
+    else:
+        report = interrupted(events, lambda: documents.sql(write))
+    assert report.status == ("failed" if fails else "ok")
+    if fails:
+        assert documents.sql("SELECT _id, out FROM t") == kept
+    else:
+        assert documents.sql(WRONG) == [(0,)]
+
+
+def test_a_column_that_is_filled_from_itself_is_not_filled_twice(documents: Project) -> None:
+    documents.write(BEFORE.replace("}).sync", "}).backfill('s', (row) => `${row.s}+`).sync"))
+    report = interrupted(
+        pipeline.apply(documents.look(), never),
+        lambda: documents.sql("UPDATE t SET s = 'new' WHERE n = 30000"),
+    )
+    assert report.status == "ok"
+    assert documents.sql("SELECT s FROM t WHERE n IN (5, 6, 30000) ORDER BY n") == [
+        ("odd+",),
+        ("even+",),
+        ("new+",),
+    ]
+
+
+def test_inputs_that_cannot_be_counted_beside_are_counted_afterwards(
+    documents: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def busy(found: ByInput, connection: apsw.Connection) -> Counter[Value] | None:
+        if connection is not found._connection:
+            asked.append("beside")
+            raise apsw.BusyError("busy")
+        asked.append("afterwards")
+        return count(found, connection)
+
+    count = ByInput.count_on
+    monkeypatch.setattr(ByInput, "count_on", busy)
+    report = interrupted(
+        pipeline.apply(documents.look(), never),
+        lambda: documents.sql("UPDATE t SET s = 'even' WHERE n = 30000"),
+    )
+    assert report.status == "ok"
+    assert asked[-2:] == ["beside", "afterwards"]
+    assert documents.sql(WRONG) == [(0,)]
+    (told,) = report.backfills
+    assert {(v.value, v.count) for v in told.distribution} == set(
+        documents.sql("SELECT out, count(*) FROM t GROUP BY out")
+    )
 
 
 def test_an_input_that_fails_meanwhile_fails_the_backfill(documents: Project) -> None:

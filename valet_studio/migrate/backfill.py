@@ -19,14 +19,16 @@ from typing import TypeAlias
 
 import apsw
 
+from valet_studio.errors import PlanIsStale
 from valet_studio.migrate.by_input import WORTHWHILE, ByInput, FoundOut, learn
 from valet_studio.migrate.column_writer import MOST_BRANCHES, ColumnWriter
 from valet_studio.migrate.computed import Computed, Piece
+from valet_studio.migrate.counting import Counting
 from valet_studio.migrate.documents import Batch, Documents, Key
 from valet_studio.migrate.evaluators import Evaluators, Stopped
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, Failure, IsCancelled
 from valet_studio.migrate.tally import Tally
-from valet_studio.migrate.way_back import WayBack, way_to_take_back
+from valet_studio.migrate.way_back import Savepoint, WayBack, way_to_take_back
 from valet_studio.schema.model import Backfill
 from valet_studio.schema.purity import is_pure
 from valet_studio.typescript.cells import Cells
@@ -46,6 +48,7 @@ class BackfillRun:
             transaction is to be rolled back.
         known: values computed before, if any.
         settled: whether it is certain that nothing was written since `known` was computed.
+        untouched: whether this transaction has written no cell that the function reads.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class BackfillRun:
         known: Computed | None = None,
         *,
         settled: bool = False,
+        untouched: bool = False,
     ):
         if known is not None and not settled and known.tally.failed:
             known = None
@@ -66,6 +70,7 @@ class BackfillRun:
         self._cancelled = cancelled
         self._known = known
         self._settled = settled
+        self._untouched = untouched
         self._tally = known.tally.copy() if known else self._fresh_tally()
         self._began = time.perf_counter()
         self._total = documents.count()
@@ -108,11 +113,14 @@ class BackfillRun:
         # Counted in a rehearsal alone: an apply has a lock to give back.
         counts = self._evaluators.twice
         held = counts and ColumnWriter(self.documents, self.backfill.column).holds_values()
-        by_input = self._by_input()
-        if by_input is not None:
+        by_input = self._hoped_for() if kept is None else None
+        done = (yield from self._fill_and_count(by_input)) if by_input is not None else None
+        by_input = self._by_input() if done is None else None
+        if done is not None:
+            updated, unchanged = done, 0
+        elif by_input is not None:
             unchanged = by_input.holding() if held else 0
-            for self._done in by_input.fill():
-                yield self._progress()
+            yield from self._filled(by_input)
             updated = self._done
             if kept is not None:
                 kept.outcomes.by_input = dict(by_input.inputs)
@@ -151,6 +159,51 @@ class BackfillRun:
         if found is not None:
             self._tally = tally
         return found
+
+    def _hoped_for(self) -> ByInput | None:
+        """What most likely decides the values: what did when they were computed, since when others
+        have written. Only where it can be found out while it is written whether it still does."""
+        known = self._known
+        inputs = known.outcomes.by_input if known is not None else None
+        if self._settled or not self._untouched or not inputs or len(inputs) > MOST_BRANCHES:
+            return None
+        found = ByInput.of(self.documents, self.backfill.column, inputs)
+        return found if found is not None and found.path and not found.reads_itself else None
+
+    def _fill_and_count(self, by_input: ByInput) -> Generator[BackfillProgress, None, int | None]:
+        """Set the column and count the inputs at the same time, so that others wait a shorter time;
+        how many documents were set. None, and none is set, where there are other inputs.
+
+        Raises:
+            PlanIsStale: there are, and what the column held before is lost.
+        """
+        writer = ColumnWriter(self.documents, self.backfill.column)
+        savepoint = None if writer.in_wal else Savepoint(self.documents.connection)
+        with Counting(by_input, self._cancelled) as counting:
+            yield from self._filled(by_input)
+            counts = counting.result()
+        if counts is None and savepoint is None:
+            if counting.held != 0:
+                raise PlanIsStale(
+                    f'Documents of "{self.documents.table.name}" were written while their backfill '
+                    "was. Nothing was changed.",
+                    "Apply again.",
+                )
+            writer.empty()
+        if savepoint is not None:
+            if counts is None:
+                savepoint.take_back()
+            savepoint.end()
+        if counts is None:
+            self._done = 0
+            return None
+        self._tally.recount(counts)
+        return self._done
+
+    def _filled(self, by_input: ByInput) -> Iterator[BackfillProgress]:
+        for done in by_input.fill(self._total):
+            self._done = done
+            yield self._progress()
 
     def _by_known_input(self, known: Computed) -> ByInput | None:
         inputs = known.outcomes.by_input

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import apsw
+
 from valet_studio.migrate.column_writer import MOST_BRANCHES
 from valet_studio.migrate.documents import Batch, Documents, Key, has_affinity
 from valet_studio.migrate.evaluators import Evaluators
@@ -75,9 +77,13 @@ class ByInput:
 
     def counted(self) -> Counter[Value] | None:
         """How many documents get each value; None where there are other inputs."""
+        return self.count_on(self._connection)
+
+    def count_on(self, connection: apsw.Connection) -> Counter[Value] | None:
+        """`counted`, as another connection sees the table."""
         tests = [f"count(*) FILTER (WHERE {held})" for held in self._held()]
         sql = f"SELECT {', '.join(['count(*)', *tests])} FROM {self._table}"
-        row: tuple[Any, ...] = self._connection.execute(sql, self._bound()).fetchall()[0]
+        row: tuple[Any, ...] = connection.execute(sql, self._bound()).fetchall()[0]
         total, *counts = row
         if sum(counts) != total:
             return None
@@ -85,6 +91,16 @@ class ByInput:
         for value, count in zip(self.inputs.values(), counts, strict=True):
             found[value] += count
         return found
+
+    @property
+    def reads_itself(self) -> bool:
+        """Whether the input's column is the one that is set."""
+        return self._cell == self._column
+
+    @property
+    def path(self) -> str:
+        """The file of the database; "" where it has none."""
+        return self._connection.filename
 
     def first_other(self, after: Key) -> int | None:
         """The first document past `after` that holds another input."""
@@ -96,31 +112,40 @@ class ByInput:
         ).fetchone()
         return int(str(found[0])) if found is not None else None
 
+    def values_on(self, connection: apsw.Connection) -> int:
+        """How many documents hold anything in the column, as another connection sees them; 0 where
+        there is no such column."""
+        columns = connection.execute(f"PRAGMA table_info({self._table})").fetchall()
+        if not any(quote(str(name)) == self._column for _, name, *_ in columns):
+            return 0
+        return int(connection.execute(f"SELECT count({self._column}) FROM {self._table}").get)
+
     def holding(self) -> int:
         """How many documents hold their value already."""
         sql = f"SELECT count(*) FROM {self._table} WHERE {self._column} IS {self._decided()}"
         return int(self._connection.execute(sql, self._bound()).get)
 
-    def fill(self) -> Iterator[int]:
-        """Set the column of every document, span by span; how many are set so far.
+    def fill(self, total: int) -> Iterator[int]:
+        """Set the column of every document, of which there are `total`, span by span; how many are
+        set so far.
 
         There must be no other inputs: their documents would get null.
         """
         update = f"UPDATE {self._table} SET {self._column} = {self._decided()}"
         done = 0
-        for span, ends in self._spans():
+        for span, ends in self._spans(total):
             self._connection.execute(f"{update} WHERE {span}", {**self._bound(), **ends})
             done += self._connection.changes()
             yield done
 
-    def _spans(self) -> Iterator[tuple[str, dict[str, int]]]:
+    def _spans(self, total: int) -> Iterator[tuple[str, dict[str, int]]]:
         key = self._documents.key
         # Asked for together, they would be looked for in every document.
         first, last = (
             int(self._connection.execute(f"SELECT {end}({key}) FROM {self._table}").get or 0)
             for end in ("min", "max")
         )
-        parts = -(-self._documents.count() // _SPAN)
+        parts = -(-total // _SPAN)
         for part in range(parts):
             begin = first + (last - first + 1) * part // parts
             end = first + (last - first + 1) * (part + 1) // parts - 1

@@ -106,6 +106,11 @@ class ColumnWriter:
         find = f"SELECT 1 FROM {self._table} WHERE {self._column} IS NOT NULL LIMIT 1"
         return self._connection.execute(find).fetchone() is not None
 
+    @property
+    def in_wal(self) -> bool:
+        """Whether the database is in WAL mode, where a savepoint costs a copy of each page."""
+        return bool(self._connection.execute("PRAGMA main.journal_mode").get == "wal")
+
     def empty(self) -> None:
         """Set the column of every document to null."""
         self._connection.execute(

@@ -258,6 +258,7 @@ class _Filling:
             self.cancelled,
             known,
             settled=self.settled and not stale,
+            untouched=not stale,
         )
         kept = Computed(change.declared) if self.kept is not None else None
         for event in run.write(kept):

@@ -27,24 +27,27 @@ def way_to_take_back(writer: ColumnWriter) -> WayBack:
     that holds no values yet can be emptied again instead, where no trigger hears of it.
     """
     documents = writer.documents
-    mode = documents.connection.execute("PRAGMA main.journal_mode").get
     unheard = all(
         writes_no_document(t.name, documents.state.name) for t in documents.state.triggers
     )
-    if mode == "wal" and unheard and not writer.holds_values():
+    if writer.in_wal and unheard and not writer.holds_values():
         return _Emptying(writer)
-    return _Savepoint(documents.connection)
+    return Savepoint(documents.connection)
 
 
-class _Savepoint:
+class Savepoint:
+    """SQLite's own."""
+
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         connection.execute("SAVEPOINT valet_backfill")
 
     def take_back(self) -> None:
+        """Undo all since."""
         self._connection.execute("ROLLBACK TO valet_backfill")
 
     def end(self) -> None:
+        """Forget it."""
         self._connection.execute("RELEASE valet_backfill")
 
 
