@@ -16,7 +16,7 @@ from valet_studio.schema.reads import fields_read
 from valet_studio.typescript.child import BatchAnswer, Child, ChildStopped
 from valet_studio.typescript.limits import Limits
 
-AHEAD = 2
+AHEAD = 4
 """Batches under way in the sandbox while one is written."""
 
 
