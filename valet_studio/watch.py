@@ -13,6 +13,10 @@ SUFFIXES = (".ts", ".mts", ".js", ".json")
 """What a schema's modules are called."""
 
 DEBOUNCE_MS = 50
+"""After which a row of changes is looked at even if it goes on."""
+QUIET_MS = 10
+"""Without a change, after which a save is taken to be complete. What follows even later is another
+save, whose look supersedes the first one's."""
 CHECK_MS = 500
 """How often files are looked at where the system reports nothing: network and container mounts,
 or a directory that was deleted and made anew."""
@@ -83,7 +87,7 @@ async def _wake_ups(folder: Path) -> AsyncGenerator[None, None]:
             folder,
             watch_filter=None,
             debounce=DEBOUNCE_MS,
-            step=DEBOUNCE_MS // 2,
+            step=QUIET_MS,
             rust_timeout=CHECK_MS,
             yield_on_timeout=True,
         ):

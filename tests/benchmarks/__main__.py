@@ -64,10 +64,10 @@ def _rows(given: argparse.Namespace, place: Place, missing: dict[str, str]) -> I
         yield from copies.copies(place, 10 * rows if given.ten_million else rows, runs)
     if "plans" in given.only:
         yield from plans.commands(place, runs)
-        yield from plans.saves(place, runs)
         yield from plans.many_tables(place, runs)
     if "studio" in given.only:
         yield from studio.first_paint(place, runs)
+        yield from studio.saves(place, runs)
         yield from studio.keys(place, rows)
     if "memory" in given.only:
         large = 10 * rows if given.ten_million else rows

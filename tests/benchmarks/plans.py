@@ -1,4 +1,4 @@
-"""How fast a plan appears: of the seed, of large schemas, against large databases."""
+"""How fast a plan is made: by a whole process, against a large database."""
 
 from __future__ import annotations
 
@@ -12,19 +12,15 @@ from valet_studio import pipeline
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
 from valet_studio.plan.compare import compare
-from valet_studio.typescript import warm
 
 from .backfills import finish, never
 from .data import HEADER, Place, before_text, schema_text
-from .table import Row, medians, p95, timed
-
-DEBOUNCE = 0.05
-"""Seconds that the watcher waits for further saves."""
+from .table import Row, medians, timed
 
 
 def commands(place: Place, runs: int) -> Iterator[Row]:
     """Whole processes."""
-    _applied(place, before_text("map"))
+    applied(place, before_text("map"))
     place.write(schema_text("map"))
     studio = [sys.executable, "-m", "valet_studio"]
     given = ["--schema", str(place.settings.schema_path), "--db", str(place.database)]
@@ -37,31 +33,9 @@ def commands(place: Place, runs: int) -> Iterator[Row]:
     yield Row("plan on the seed, whole process", found["plan"], "", None, 0.20, "ours ≤")
 
 
-def saves(place: Place, runs: int) -> Iterator[Row]:
-    """From a save to the new plan, debounce included; the warm process of a running studio."""
-    for name, text, target in (
-        ("the seed's schema", schema_text("map"), 0.08),
-        ("200 tables, 2,000 fields", large(200, 10), 0.15),
-    ):
-        _applied(place, before_text("map") if "seed" in name else text)
-        place.write(text)
-        warm.keep()
-        pipeline.look(place.settings)
-        seconds = []
-        for number in range(4 * runs):
-            time.sleep(0.2)
-            place.write(
-                text.replace("f0: v.string()", f"f0_{number}: v.string()", 1) + f"// {number}\n"
-            )
-            seconds.append(timed(lambda: pipeline.look(place.settings)))
-        yield Row(
-            f"save → new plan, p95, {name}", DEBOUNCE + p95(seconds), "", None, target, "ours ≤"
-        )
-
-
 def many_tables(place: Place, runs: int) -> Iterator[Row]:
     """Inspecting and comparing, without counts."""
-    _applied(place, large(1000, 5))
+    applied(place, large(1000, 5))
     schema = pipeline.look(place.settings).schema
     assert schema is not None
 
@@ -87,7 +61,8 @@ def large(tables: int, fields: int) -> str:
     return f"{HEADER}export default defineSchema({{\n{written} }})\n"
 
 
-def _applied(place: Place, text: str) -> None:
+def applied(place: Place, text: str) -> None:
+    """A new database that the schema was applied to."""
     place.database.unlink(missing_ok=True)
     place.write(text)
     finish(pipeline.apply(pipeline.look(place.settings), never))

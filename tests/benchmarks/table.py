@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -65,7 +66,7 @@ def medians(runs: int, **measured: Callable[[], float]) -> dict[str, float]:
 def p95(values: Iterable[float]) -> float:
     """The value that 95 of 100 do not exceed."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+    return ordered[math.ceil(len(ordered) * 0.95) - 1]
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -322,6 +322,18 @@ def test_type_names_do_not_depend_on_the_order_of_tables() -> None:
     assert sorted(typescript.generate(reordered).splitlines())[-60:] == lines[-60:]
 
 
+def test_a_table_is_named_anew_where_another_one_takes_its_name_or_goes() -> None:
+    tags = Table("user-tags", (Field("of", V("id", table="user tags")),))
+    alone, beside = Schema((tags,)), Schema((tags, Table("user tags")))
+    for _ in range(2):
+        text = typescript.generate(beside)
+        assert "export interface UserTagsTable {" in text
+        assert 'of: Id<"user tags">' in text
+        text = typescript.generate(alone)
+        assert "export interface UserTags {" in text
+        assert "of: string" in text
+
+
 def test_types_name_their_schema_and_forbid_editing() -> None:
     for text in (typescript.generate(TODOS), python.generate(TODOS)):
         assert "Do not edit" in text.splitlines()[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from studio_drive import NARROW, WIDE, studio
@@ -19,6 +20,8 @@ from studio_fakes import (
 from valet_studio.errors import Location, Problem
 from valet_studio.plan.changes import Drift
 from valet_studio.schema.model import Sources
+from valet_studio.tui import runs
+from valet_studio.tui.diff import types_view
 from valet_studio.tui.plan_tree import PlanTree
 
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x36", "80x24"])
@@ -68,6 +71,46 @@ async def test_a_save_shows_the_new_plan(tmp_path: Path) -> None:
         await opened.save()
         assert "1 change" in opened.screen.split("\n")[0]
         assert "Add column" not in opened.screen
+
+
+async def test_a_plan_is_on_screen_before_its_types_are_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = threading.Event()
+
+    def late(*given: Any) -> Any:
+        assert made.wait(10)
+        return types_view(*given)
+
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        monkeypatch.setattr(runs, "types_view", late)
+        opened.engine.state = state_of(opened.engine.settings, plan_of(*changes()[1:]))
+        try:
+            await opened.save()
+            assert "2 changes" in opened.screen.split("\n")[0]
+            assert "142 rows" not in opened.screen
+        finally:
+            made.set()
+        await opened.until(lambda: "142 rows" in opened.screen)
+
+
+async def test_a_save_is_logged_even_while_schema_ts_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def slow(*given: Any) -> Any:
+        assert ended.wait(10)
+        return look(*given)
+
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        look = opened.engine.look
+        monkeypatch.setattr(opened.engine, "look", slow)
+        opened.saves.save()
+        try:
+            await opened.until(lambda: "Saved in" in opened.screen)
+        finally:
+            ended.set()
 
 
 async def test_the_cursor_and_folds_survive_a_new_plan(tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 LATER_SUFFIXES = ("Id", "Insert", "Patch")
 """What a table's own name is extended with; a name is taken together with all of these."""
 
 
+@lru_cache(maxsize=4096)
 def type_name(name: str) -> str:
     """The name that a table would get if it were alone: `user-tags` → `UserTags`."""
     joined = pascal(name)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from valet_studio.codegen.naming import table_type_names
 from valet_studio.schema.document import schema_hash
 from valet_studio.schema.model import Field, ObjectField, Scalar, Schema, Table, Validator
+from valet_studio.schema.table_texts import TableTexts
 
 INDENT = "  "
 LINE_WIDTH = 88
@@ -29,9 +30,21 @@ def generate(schema: Schema) -> str:
     """The text of types.ts for a schema: the same schema always gives the same text."""
     names = table_type_names((table.name for table in schema.tables), RESERVED)
     sections = [_header(schema), _id_type(schema.tables)]
-    sections += [_table(table, names) for table in schema.tables]
+    sections += _tables(names).texts(schema.tables)
     sections.append(_data_model(schema.tables, names))
     return "\n".join(sections)
+
+
+_last: tuple[dict[str, str], TableTexts] | None = None
+
+
+def _tables(names: dict[str, str]) -> TableTexts:
+    """What is remembered of tables; nothing where there are other names to refer to."""
+    global _last
+    known = _last
+    if known is None or known[0] != names:
+        known = _last = (names, TableTexts(lambda table: _table(table, names)))
+    return known[1]
 
 
 def quoted(text: str) -> str:

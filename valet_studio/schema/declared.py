@@ -37,6 +37,10 @@ _METHODS = {
 }
 """Where the raw data of a table has the calls of each method, in their order."""
 
+_PLAIN = {
+    kind: Validator(kind) for kind in ("string", "number", "int", "boolean", "bytes", "null", "any")
+}
+"""Validators of no arguments: one each, since a large schema has thousands of them."""
 _BUILT_IN = {"_id": "an id", "_version": "a version"}
 
 
@@ -223,6 +227,8 @@ def _validator(raw: Raw, reading: Reading, table: str, depth: int = 0) -> Valida
         reading.problem(
             "JSON cannot hold bytes.", "Give them a column of their own.", reading.at(raw)
         )
+    if kind in _PLAIN:
+        return _PLAIN[kind]
     items = tuple(
         _nested(item, reading, table, depth, f"v.{kind}") for item in raw.get("items", ())
     )

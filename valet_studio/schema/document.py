@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar, cast
 
@@ -27,6 +27,7 @@ from valet_studio.schema.model import (
     Table,
     Validator,
 )
+from valet_studio.schema.table_texts import TableTexts
 
 VERSION = 1
 """The version of the document's format."""
@@ -34,45 +35,24 @@ VERSION = 1
 T = TypeVar("T")
 
 
-class _Remembered:
-    """A text of each table, made again only where the table is another one than the last time.
-
-    A save changes a table or two of hundreds.
-    """
-
-    def __init__(self, make: Callable[[Table], str]):
-        self._make = make
-        self._last: dict[str, tuple[Table, tuple[str, ...], str]] = {}
-
-    def texts(self, tables: Iterable[Table]) -> list[str]:
-        """The text of each table."""
-        made: dict[str, tuple[Table, tuple[str, ...], str]] = {}
-        for table in tables:
-            # Equality leaves out the text of functions, which schema.json shows.
-            codes = tuple(backfill.code for backfill in table.backfills)
-            known = self._last.get(table.name)
-            if known is None or known[0] != table or known[1] != codes:
-                known = (table, codes, self._make(table))
-            made[table.name] = known
-        self._last = made
-        return [text for _, _, text in made.values()]
-
-
 def to_text(schema: Schema) -> str:
     """schema.json as it stands in a file: `to_document`, indented."""
     tables = _indented.texts(schema.tables)
-    empty = to_document(replace(schema, tables=())) | {"hash": schema_hash(schema)}
-    text = json.dumps(empty, indent=2, ensure_ascii=False)
+    text = json.dumps(_document(schema, []), indent=2, ensure_ascii=False)
     held = ",\n".join(tables)
     return text.replace('"tables": []', f'"tables": [\n{held}\n  ]', 1) if tables else text
 
 
 def to_document(schema: Schema) -> dict[str, Json]:
     """The whole schema as data; `from_document` is its inverse (but for locations)."""
+    return _document(schema, [table_to_document(table) for table in schema.tables])
+
+
+def _document(schema: Schema, tables: list[Json]) -> dict[str, Json]:
     return {
         "version": VERSION,
         "hash": schema_hash(schema),
-        "tables": [table_to_document(table) for table in schema.tables],
+        "tables": tables,
         "sources": {
             "entry": schema.sources.entry,
             "folder": schema.sources.folder,
@@ -125,13 +105,13 @@ def table_to_document(table: Table) -> dict[str, Json]:
 
 
 # Every line end of JSON's text is one of its layout.
-_indented = _Remembered(
+_indented = TableTexts(
     lambda table: (
         "    "
         + json.dumps(table_to_document(table), indent=2, ensure_ascii=False).replace("\n", "\n    ")
     )
 )
-_normal_texts = _Remembered(lambda table: _dumps(table_to_document(_normal_table(table))))
+_normal_texts = TableTexts(lambda table: _dumps(table_to_document(_normal_table(table))))
 
 
 def from_document(document: Json) -> Schema:

@@ -115,9 +115,17 @@ _IMPORTS = Query(
 )
 
 
+_MAY_BE_DEEP = re.compile(rb"import\s*[(/]|\b(namespace|module|declare)\b")
+_STATEMENT_DEPTH = 2
+"""Below the root; a require clause stands inside its statement."""
+
+
 def import_sources(root: Node) -> list[Node]:
     """The string of every import, export … from and import(…), in the order of the text."""
-    found = QueryCursor(_IMPORTS).captures(root).get("source", [])
+    cursor = QueryCursor(_IMPORTS)
+    if not _MAY_BE_DEEP.search(root.text or b""):
+        cursor.set_max_start_depth(_STATEMENT_DEPTH)
+    found = cursor.captures(root).get("source", [])
     return sorted(found, key=lambda node: node.start_byte)
 
 

@@ -156,12 +156,12 @@ class StudioBase(App[None]):
         else:
             self.say("")
 
-    def log_line(self, mark: Mark, *texts: str) -> None:
-        """Append to the log."""
+    def log_line(self, mark: Mark, *texts: str, at_once: bool = True) -> None:
+        """Append to the log; not `at_once` where what follows must not wait for the paint."""
         if self.closing:
             return
         now = self.now()
-        self.main.log_pane.add(*(Entry(now, mark, text) for text in texts))
+        self.main.log_pane.add(*(Entry(now, mark, text) for text in texts), at_once=at_once)
 
     def on_answered(self, message: messages.Answered) -> None:
         """Take in what a worker was asked for."""

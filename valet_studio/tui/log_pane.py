@@ -20,6 +20,8 @@ Mark: TypeAlias = Literal["·", "$", "✓", "✗", "!"]
 """`·` something happened, `$` a statement ran, `✓` done, `✗` failed, `!` a warning."""
 
 MOST_ENTRIES = 20_000
+MOMENT = 0.25
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,8 @@ class LogPane(ScrollView, can_focus=True):
         """The entry under the cursor."""
         return self.entries[self.cursor] if self.entries else None
 
-    def add(self, *entries: Entry) -> None:
-        """Append entries in order."""
+    def add(self, *entries: Entry, at_once: bool = True) -> None:
+        """Append entries in order; not `at_once`, they are drawn with the next, or in a moment."""
         follows = self.cursor >= len(self.entries) - 1
         self.entries += entries
         excess = len(self.entries) - MOST_ENTRIES
@@ -81,8 +83,14 @@ class LogPane(ScrollView, can_focus=True):
             self.cursor = max(0, self.cursor - excess)
         if follows:
             self.cursor = len(self.entries) - 1
+        if at_once:
+            self._draw()
+        else:
+            self.set_timer(MOMENT, self._draw)
+
+    def _draw(self) -> None:
         self.virtual_size = Size(0, len(self.entries))
-        if follows:
+        if self.cursor == len(self.entries) - 1:
             self.call_after_refresh(self.scroll_end, animate=False, force=True)
         self.refresh()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +21,7 @@ from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_pane import PlanPane
-from valet_studio.tui.runs import look_and_measure
+from valet_studio.tui.runs import look, read_more
 from valet_studio.tui.sentences import look_notice, plan_sentence
 from valet_studio.tui.text import code, duration, problem_plain
 
@@ -61,14 +62,17 @@ class Looking(StudioBase):
         """Read schema and database on a worker; only the newest look is shown."""
         self.generation += 1
         self.look_began = time.monotonic()
-        generation = self.generation
+        self._work(look, self.settings, self.generation)
+
+    def _work(self, work: Callable[..., None], given: Settings | StudioState, number: int) -> None:
+        """Have one of `runs` work on a thread until a newer look begins."""
         self.run_worker(
             partial(
-                look_and_measure,
+                work,
                 self.engine,
-                self.settings,
-                generation,
-                lambda: generation != self.generation,
+                given,
+                number,
+                lambda: number != self.generation,
                 self.post_message,
             ),
             group="look",
@@ -97,7 +101,7 @@ class Looking(StudioBase):
             key = self.facts.key("reread")
             self.log_line("·", f"A save was not read: watching is paused. {key} reads it.")
             return
-        self.log_line("·", f"Saved in {self.settings.schema_path.parent}/")
+        self.log_line("·", f"Saved in {self.settings.schema_path.parent}/", at_once=False)
         self.background.saved()
         if self.facts.running != "apply":
             self.look()
@@ -109,14 +113,12 @@ class Looking(StudioBase):
         self.say(f"Watching failed: {message.reason}. {key} reads again.", "bad")
 
     def on_looked(self, message: messages.Looked) -> None:
-        """Show the plan at once; its counts follow."""
+        """Show the plan at once; what takes longer follows when it is painted."""
         if message.generation != self.generation:
             return
         before = self.facts
         state = message.state
         good = state if state.plan is not None else before.good
-        if state.plan is not None:
-            self.types = message.types
         if self.fixed and state.schema is not None and not stands(self.fixed[-1], state.schema):
             self.fixed.clear()
         fixed = len(self.fixed)
@@ -124,6 +126,8 @@ class Looking(StudioBase):
         self._tell_look(before, state, message.missing)
         self._withdraw_question(before)
         self.background.looked()
+        # Python runs one thread at a time: now it would be the paint that waits.
+        self.call_after_refresh(self._work, read_more, state, message.generation)
 
     def _tell_look(self, before: Facts, state: StudioState, missing: bool) -> None:
         spent = duration(state.seconds)
@@ -162,8 +166,8 @@ class Looking(StudioBase):
             self.screen.dismiss(False)
             self.say("The plan changed while you were asked: nothing was applied.", "warning")
 
-    def on_structures_read(self, message: messages.StructuresRead) -> None:
-        """The same types, and how the structure changes."""
+    def on_types_read(self, message: messages.TypesRead) -> None:
+        """Show what follows from the schema."""
         if message.generation == self.generation:
             self.types = message.types
             self.main.types_pane.show(self.facts, self.types)

@@ -51,25 +51,21 @@ class WatchFailed(Told):
 class Looked(Told):
     """A look ended. Only the newest generation counts."""
 
-    def __init__(
-        self, generation: int, state: StudioState, missing: bool, types: TypesView | None
-    ) -> None:
+    def __init__(self, generation: int, state: StudioState, missing: bool) -> None:
         super().__init__()
         self.generation = generation
         self.state = state
         self.missing = missing
-        self.types = types
-        """The generated files and their differences; None where there is no plan."""
 
 
-class StructuresRead(Told):
-    """How a look's plan changes the database's structure is known."""
+class TypesRead(Told):
+    """What follows from a look's schema: generated files, and how the structure changes once that
+    is known."""
 
     def __init__(self, generation: int, types: TypesView) -> None:
         super().__init__()
         self.generation = generation
         self.types = types
-        """The look's, with that in it."""
 
 
 class Measured(Told):
@@ -84,7 +80,9 @@ class Measured(Told):
 class LookFailed(Told):
     """A look, or its measuring, ended with an error."""
 
-    def __init__(self, generation: int, problems: tuple[Problem, ...], measuring: bool) -> None:
+    def __init__(
+        self, generation: int, problems: tuple[Problem, ...], measuring: bool = False
+    ) -> None:
         super().__init__()
         self.generation = generation
         self.problems = problems

@@ -27,9 +27,9 @@ from valet_studio.tui.messages import (
     ReplicaBegun,
     Retried,
     RunEnded,
-    StructuresRead,
     TouchedRead,
     TypesChecked,
+    TypesRead,
 )
 from valet_studio.tui.progress import Told
 
@@ -47,33 +47,54 @@ def unexpected(error: Exception) -> Problem:
     )
 
 
-def look_and_measure(
+def look(
     engine: Engine,
     settings: Settings,
     generation: int,
     outdated: IsCancelled,
     post: Callable[[Message], object],
 ) -> None:
-    """Look, tell, then measure and tell again; stops in between where a newer look began."""
-    measuring = False
+    """Read schema and database, as far as the plan needs."""
     try:
         missing = not settings.schema_path.is_file()
-        state = engine.look(settings, outdated)
-        types = types_view(state, _applied(engine, state)) if state.plan is not None else None
-        post(Looked(generation, state, missing, types))
-        measuring = True
-        if state.plan is not None and not state.plan.measured and not outdated():
-            post(Measured(generation, engine.measure(state, outdated)))
-        if types is not None and state.plan is not None and not outdated():
-            told = engine.structures(state)
-            if told is not None:
-                post(StructuresRead(generation, with_structures(types, state.plan, told)))
+        post(Looked(generation, engine.look(settings, outdated), missing))
     except Cancelled:
         return
     except StudioError as error:
-        post(LookFailed(generation, error.problems, measuring))
+        post(LookFailed(generation, error.problems))
     except Exception as error:
-        post(LookFailed(generation, (unexpected(error),), measuring))
+        post(LookFailed(generation, (unexpected(error),)))
+
+
+def read_more(
+    engine: Engine,
+    state: StudioState,
+    generation: int,
+    outdated: IsCancelled,
+    post: Callable[[Message], object],
+) -> None:
+    """What follows from a look: types, counts, structure, each told as soon as it is there.
+
+    Stops in between where a newer look began.
+    """
+    if state.plan is None or outdated():
+        return
+    try:
+        types = types_view(state, _applied(engine, state))
+        if types is None:
+            return
+        post(TypesRead(generation, types))
+        if not state.plan.measured and not outdated():
+            post(Measured(generation, engine.measure(state, outdated)))
+        told = engine.structures(state) if not outdated() else None
+        if told is not None:
+            post(TypesRead(generation, with_structures(types, state.plan, told)))
+    except Cancelled:
+        return
+    except StudioError as error:
+        post(LookFailed(generation, error.problems, measuring=True))
+    except Exception as error:
+        post(LookFailed(generation, (unexpected(error),), measuring=True))
 
 
 def _applied(engine: Engine, state: StudioState) -> Schema | None:
