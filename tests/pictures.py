@@ -270,6 +270,10 @@ async def jump(shot: Shot) -> None:
     await shot.press("ctrl+o")
 
 
+async def find(shot: Shot) -> None:
+    await shot.press("2", "slash", *"prio", "enter")
+
+
 async def open_files(shot: Shot) -> None:
     await shot.press("o")
 
@@ -379,6 +383,7 @@ STATES: dict[str, State] = {
     "history": State(history),
     "quick-fix": State(quick_fix),
     "jump": State(jump),
+    "find": State(find),
     "open": State(open_files),
     "help": State(help_keys),
     "palette": State(palette),

@@ -183,13 +183,6 @@ async def test_a_tall_screen_has_room_for_the_log(tmp_path: Path) -> None:
         assert studio_.app.main.log_pane.size.height > 6
 
 
-async def test_filtering_begins_in_the_plan_alone(tmp_path: Path) -> None:
-    async with studio(tmp_path, plan_of(*changes())) as studio_:
-        await studio_.press("4", "slash")
-        assert "/ filters the plan; 1 goes there." in studio_.notice
-        assert studio_.app.main.pane_name == "log"
-
-
 async def test_jump_mode_says_how_to_leave(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as studio_:
         await studio_.press("ctrl+o")

@@ -223,9 +223,8 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "filter",
         ("slash",),
-        "filter",
-        "Filter the plan by table, column, kind or words; esc clears.",
-        pane="plan",
+        "filter, find",
+        "Filter the plan by table, column, kind or words; find text in the other panes.",
         in_footer=False,
     ),
     Action(

@@ -201,11 +201,11 @@ class Commands(ScreenCommands):
         self.app.background.retry()
 
     def do_filter(self) -> None:
-        """Type what to filter the plan by."""
-        if self.app.main.pane_name != "plan":
-            self.app.refuse("/ filters the plan; 1 goes there.")
-            return
-        self.app.main.plan_pane.start_filter()
+        """Type what to filter the plan by, or what to find in another pane."""
+        if self.app.main.pane_name == "plan":
+            self.app.main.plan_pane.start_filter()
+        else:
+            self.app.main.begin_finding()
 
     def do_sides(self) -> None:
         """Side by side, or below each other."""

@@ -73,6 +73,11 @@ class DryRunPane(Vertical):
         return self.failures if self.selected is not None and not reading else self.report
 
     @property
+    def searched(self) -> Lines:
+        """What text is found in."""
+        return self.report if self.selected is None or self.has_class("-reading") else self.detail
+
+    @property
     def selected(self) -> FailedDocument | None:
         """The failed document under the cursor."""
         return self.failures.selected if self.has_class("-failures") else None

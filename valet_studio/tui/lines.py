@@ -13,6 +13,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
+from valet_studio.tui.find import Found, next_match, occurrences
+
 SIDEWAYS = 8
 """Cells that one press of shift+left or shift+right scrolls."""
 
@@ -37,6 +39,9 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         self.steady = steady
         self.lines: tuple[Content, ...] = ()
         self._strips: dict[int, Strip] = {}
+        self._looked_for = ""
+        self._at = -1
+        """The line that holds what is looked for, and was gone to last."""
 
     @property
     def text(self) -> str:
@@ -54,6 +59,27 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
         width = max((line.cell_length for line in new), default=0)
         self.virtual_size = Size(width, len(new))
         self.refresh(layout=taller)
+
+    def find(self, text: str, step: int = 0) -> Found:
+        """Go to a line that holds the text; every place that holds it is marked."""
+        matches = [at for at, line in enumerate(self.lines) if occurrences(text, line.plain)]
+        number = next_match(matches, self._at, self.scroll_offset.y, step) if matches else -1
+        self._looked_for = text
+        self._strips.clear()
+        self.refresh()
+        if not matches:
+            self._at = self._at if text else -1
+            return Found(0, 0)
+        self._at = matches[number]
+        line = self.lines[self._at]
+        begin, end = occurrences(text, line.plain)[0]
+        width, height = self.scrollable_content_region.size
+        across = 0 if line[:end].cell_length < width else line[:begin].cell_length - width // 2
+        down = self.scroll_offset.y
+        if not down <= self._at < down + height:
+            down = self._at - height // 3
+        self.scroll_to(max(0, across), max(0, down), animate=False, force=True)
+        return Found(number + 1, len(matches))
 
     def action_sideways(self, cells: int) -> None:
         """Scroll by that many cells to the right."""
@@ -73,6 +99,9 @@ class Lines(ScrollView, can_focus=True, inherit_bindings=False):
             return Strip.blank(width, self.rich_style)
         if at not in self._strips:
             line = self.lines[at]
+            style = "bold reverse" if at == self._at else "underline"
+            for begin, end in occurrences(self._looked_for, line.plain):
+                line = line.stylize(style, begin, end)
             room = max(1, line.cell_length)
             drawn = Visual.to_strips(self, line, room, 1, self.visual_style) if line else []
             self._strips[at] = drawn[0] if drawn else Strip([])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias
@@ -14,6 +15,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from valet_studio.tui.find import Found, next_match, occurrences
 from valet_studio.tui.text import one_line
 
 Mark: TypeAlias = Literal["·", "$", "✓", "✗", "!"]
@@ -67,6 +69,7 @@ class LogPane(ScrollView, can_focus=True):
         super().__init__(id="log", classes="pane")
         self.entries: list[Entry] = []
         self.cursor = -1
+        self._looked_for = ""
 
     @property
     def selected(self) -> Entry | None:
@@ -106,6 +109,21 @@ class LogPane(ScrollView, can_focus=True):
         """Move the cursor by pages."""
         self.action_cursor(step * max(1, self.size.height - 1))
 
+    def find(self, text: str, step: int = 0) -> Found:
+        """Put the cursor on the last entry that holds the text, or by `step` on another one."""
+        self._looked_for = text
+        self.refresh()
+        matches = [
+            at for at, entry in enumerate(self.entries) if occurrences(text, one_line(entry.text))
+        ]
+        if not matches:
+            return Found(0, 0)
+        # What happened last is most likely what is looked for.
+        last = len(matches) - 1
+        number = next_match(matches, self.cursor, self.cursor, step) if step else last
+        self.action_cursor(matches[number] - self.cursor)
+        return Found(number + 1, len(matches))
+
     def action_open(self) -> None:
         """Read the whole of the line under the cursor."""
         if self.selected is not None:
@@ -127,7 +145,7 @@ class LogPane(ScrollView, can_focus=True):
             return Strip.blank(width, base)
         entry = self.entries[at]
         style = base
-        if at == self.cursor and self.has_focus:
+        if at == self.cursor and (self.has_focus or self._looked_for):
             style = base + self.get_component_rich_style("log--cursor")
         marks: dict[Mark, str] = {
             "✓": "log--ok",
@@ -140,11 +158,13 @@ class LogPane(ScrollView, can_focus=True):
         if marked is not None:
             mark_style = style + _foreground(self.get_component_rich_style(marked, partial=True))
         time_style = style + _foreground(self.get_component_rich_style("log--time", partial=True))
+        text = one_line(entry.text)
+        text_style = mark_style if entry.mark != "$" else style
         strip = Strip(
             [
                 Segment(f"{entry.when:%H:%M:%S} ", time_style),
                 Segment(f"{entry.mark} ", mark_style),
-                Segment(one_line(entry.text), mark_style if entry.mark != "$" else style),
+                *_marked(text, occurrences(self._looked_for, text), text_style),
             ]
         )
         if strip.cell_length > width:
@@ -152,6 +172,16 @@ class LogPane(ScrollView, can_focus=True):
                 [strip.crop(0, width - 1), Strip([Segment("…", time_style)])]
             )
         return strip.extend_cell_length(width, style)
+
+
+def _marked(text: str, places: list[tuple[int, int]], style: Style) -> Iterator[Segment]:
+    """A text with some places of it marked."""
+    done = 0
+    for begin, end in places:
+        yield Segment(text[done:begin], style)
+        yield Segment(text[begin:end], style + Style(underline=True, bold=True))
+        done = end
+    yield Segment(text[done:], style)
 
 
 def _foreground(style: Style) -> Style:

@@ -17,6 +17,7 @@ from valet_studio.tui.actions import ACTIONS, PANES
 from valet_studio.tui.diff import TypesView
 from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.facts import Facts
+from valet_studio.tui.find import FindLine, Searched
 from valet_studio.tui.jump import Target
 from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_pane import PlanPane
@@ -57,6 +58,8 @@ class MainScreen(Screen[None]):
         self.current = 0
         self.zoomed = False
         self.rows = ROWS["planned"]
+        self.searched: Searched | None = None
+        """What text is being found in."""
         self._arranged: tuple[bool, int, str] | None = None
 
     def compose(self) -> ComposeResult:
@@ -68,6 +71,7 @@ class MainScreen(Screen[None]):
             yield DryRunPane()
             yield LogPane()
         yield TourBar()
+        yield FindLine()
         yield Notice()
         yield KeyLine()
 
@@ -170,6 +174,35 @@ class MainScreen(Screen[None]):
     def _go_to_row(self, row: int) -> None:
         self.go_to(PANES.index("plan"))
         self.plan_pane.changes.action_go_to(row)
+
+    def begin_finding(self) -> None:
+        """Ask for text to find in the pane that has the focus."""
+        searched: dict[str, Searched] = {
+            "types": self.types_pane.entry,
+            "dry-run": self.dry_run_pane.searched,
+            "log": self.log_pane,
+        }
+        self.searched = searched.get(self.pane_name)
+        if self.searched is not None:
+            self.query_one(Notice).display = False
+            self.query_one(FindLine).begin()
+
+    def on_find_line_asked(self, event: FindLine.Asked) -> None:
+        """Find it, or the next one."""
+        if self.searched is not None:
+            found = self.searched.find(event.text, event.step)
+            self.query_one(FindLine).tell(found if event.text else None)
+
+    def on_find_line_left(self, event: FindLine.Left) -> None:
+        """Have the notice again; what was found stays in sight."""
+        if self.searched is None:
+            return
+        self.searched.find("")
+        self.searched = None
+        self.query_one(FindLine).display = False
+        self.query_one(Notice).display = True
+        if event.back:
+            self.go_to(self.current)
 
     def zoom(self) -> None:
         """Show the focused pane alone, or all four again."""
