@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from valet_studio.tour import Tour
 
 INTERRUPTED = 130
+WEB_PORT = 8000
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -67,6 +68,9 @@ def _tell(error: BaseException, arguments: Sequence[str], command: str | None) -
             problems, code = (Problem("Cancelled. Nothing was changed."),), INTERRUPTED
         case click.Abort() | KeyboardInterrupt():
             problems, code = (Problem("Cancelled."),), INTERRUPTED
+        case click.exceptions.NoArgsIsHelpError():
+            complain(f"{error.format_message()}\n")
+            return error.exit_code
         case click.ClickException():
             code = 1 if command == "check" else error.exit_code
             path = f"valet-studio {command}" if command else "valet-studio"
@@ -216,7 +220,7 @@ def serve_studio(settings: Settings, port: int, *, write: bool) -> int:
 @works_on()
 @click.option("--web", is_flag=True, help="Serve it to browsers on this machine, read-only.")
 @click.option("--web-write", is_flag=True, help="With --web: let it write.")
-@click.option("--web-port", metavar="PORT", type=int, default=8000, help="For --web. [8000]")
+@click.option("--web-port", metavar="PORT", type=int, help="For --web. [8000]")
 @click.option(
     "--replica",
     metavar="FILE",
@@ -230,7 +234,7 @@ def cli(
     /,
     web: bool,
     web_write: bool,
-    web_port: int,
+    web_port: int | None,
     replica: Path | None,
     **_: Any,
 ) -> int:
@@ -240,18 +244,22 @@ def cli(
     Without a command it opens the studio.
     """
     if context.invoked_subcommand is not None:
-        if web or web_write:
+        if web or web_write or web_port is not None:
             raise click.UsageError("--web opens the studio; it goes with no command.", context)
         if replica is not None:
             raise click.UsageError(
                 "--replica before a command is the studio's; dry-run takes its own.", context
             )
         return 0
-    if replica is not None and (web or web_write):
+    if replica is not None and web:
         raise click.UsageError("--replica and --web do not go together.", context)
+    if not web and (web_write or web_port is not None):
+        flag = "--web-write" if web_write else "--web-port"
+        raise click.UsageError(f"{flag} goes with --web.", context)
     settings = settings_of(context)
-    if web or web_write:
-        return serve_studio(settings, web_port, write=web_write)
+    if web:
+        port = WEB_PORT if web_port is None else web_port
+        return serve_studio(settings, port, write=web_write)
     return open_studio(settings, replica=replica)
 
 
@@ -418,12 +426,13 @@ def backfill() -> None:
 @backfill.command("reset")
 @works_on()
 @click.argument("name", metavar="TABLE.COLUMN")
+@click.option("--confirm", metavar="NAME", help="The database's name, for one in production.")
 @click.pass_context
-def backfill_reset(context: click.Context, /, name: str, **_: Any) -> int:
+def backfill_reset(context: click.Context, /, name: str, confirm: str | None, **_: Any) -> int:
     """Run a backfill again on the next push."""
     from valet_studio.commands import upkeep
 
-    return upkeep.reset_backfill(settings_of(context), name)
+    return upkeep.reset_backfill(settings_of(context), name, confirm)
 
 
 @cli.command()

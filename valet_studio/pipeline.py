@@ -320,6 +320,16 @@ def reset_backfill(settings: Settings, table: str, column: str) -> bool:
     return target_of(settings).reset_backfill(table, column)
 
 
+def declares_backfill(settings: Settings, table: str, column: str) -> bool | None:
+    """Whether schema.ts fills a column with a backfill; None where it cannot be read."""
+    try:
+        schema = evaluate(read_sources(settings.schema_path), settings.limits)
+    except StudioError:
+        return None
+    found = schema.table_named(table)
+    return found is not None and any(b.column == column for b in found.backfills)
+
+
 def _refuse_read_only(settings: Settings) -> None:
     if settings.read_only:
         raise StudioError(

@@ -100,7 +100,9 @@ def sql_notes(change: AnyChange) -> tuple[str, ...]:
     if isinstance(change, RunBackfill):
         notes.append("Runs the function in schema.ts; no SQL says the same.")
     if isinstance(change, (AddColumn, RunBackfill)):
-        notes.append("Change-tracking triggers are dropped for it, and made again at the end.")
+        notes.append(
+            "Change-tracking triggers, where there are any, are dropped for it and made again."
+        )
     return tuple(notes)
 
 

@@ -43,7 +43,7 @@ def test_any_two_migrations_can_be_compared() -> None:
         "  + Field t.c (v.string()).",
         "  + Backfill of t.c.",
     ]
-    assert "+ Field t.a is deprecated no longer." in run("history", "--diff", "3", "2").stdout
+    assert "+ Field t.a is no longer deprecated." in run("history", "--diff", "3", "2").stdout
     same = "The schemas of migration 2 and migration 2 are the same.\n"
     assert run("history", "--diff", "2", "2").stdout == same
 
@@ -102,6 +102,19 @@ def test_undo_says_what_it_would_take_back_before_it_asks(three: Project) -> Non
     command.close()
     assert command.exitstatus == 1
     assert three.sql("SELECT count(*) FROM t") == [(3,)]
+
+
+def test_undo_says_what_it_takes_back_even_where_it_does_not_ask(three: Project) -> None:
+    three.sql("INSERT INTO t (_id) VALUES ('2'), ('3')")
+    refused = run("undo")
+    assert refused.exit_code == 1
+    assert "t: 2 inserted (2, 3)" in refused.stdout
+    assert "Add --yes" in refused.stderr
+    assert three.sql("SELECT count(*) FROM t") == [(3,)]
+    done = run("undo", "--yes")
+    assert done.exit_code == 0
+    assert "t: 2 inserted (2, 3)" in done.stdout
+    assert three.sql("SELECT count(*) FROM t") == [(1,)]
 
 
 def test_check_can_check_types(project: Project) -> None:

@@ -69,3 +69,35 @@ def test_a_replica_is_named_where_it_is_rehearsed(todos: Project) -> None:
     assert "There is no replica at client.db." in missing.output
     assert run("--replica", "client.db", "plan").exit_code == 2
     assert run("--replica", "client.db", "--web").exit_code == 2
+
+
+@pytest.mark.usefixtures("todos")
+@pytest.mark.parametrize("flags", [("--web-write",), ("--web-port", "8124")])
+def test_flags_of_the_browser_need_it(flags: tuple[str, ...]) -> None:
+    done = run(*flags)
+    assert done.exit_code == 2
+    assert f"{flags[0]} goes with --web." in done.stderr
+    assert run(*flags, "plan").exit_code == 2
+
+
+@pytest.mark.parametrize("group", ["backfill", "replica"])
+def test_a_group_alone_shows_its_commands_line_by_line(group: str) -> None:
+    done = run(group)
+    assert done.exit_code == 2
+    assert f"Usage: valet-studio {group} " in done.stderr
+    assert "\nCommands:\n" in done.stderr
+
+
+def test_a_rehearsal_tells_renames_as_a_plan_does(todos: Project) -> None:
+    todos.write(RENAMED)
+    renames = json.loads(run("plan", "--json").stdout)["renames"]
+    assert renames
+    assert json.loads(run("dry-run", "--json").stdout)["plan"]["renames"] == renames
+
+
+def test_a_rejected_rehearsal_tells_each_reason_once(todos: Project) -> None:
+    todos.write(BEFORE.replace("completed: v.number()", "completed: v.boolean()"))
+    done = run("dry-run")
+    assert done.exit_code == 4
+    assert done.stdout.count("✗ todos.completed changes its type") == 1
+    assert "Nothing was rehearsed, and nothing was changed." in done.stdout

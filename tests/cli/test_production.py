@@ -116,6 +116,43 @@ def test_at_a_terminal_the_name_is_typed(pending: Project, typed: str, applied: 
     assert (pending.plan().status == "in_sync") is applied
 
 
+def test_a_backfill_is_reset_in_production_only_by_its_name(pending: Project) -> None:
+    reset = ("--production", "backfill", "reset", "t.a")
+    before = pending.database.read_bytes()
+    done = run(*reset)
+    assert done.exit_code == 1
+    assert "valet-studio backfill reset t.a --confirm dev.db" in done.stderr
+    assert run(*reset, "--confirm", "other.db").exit_code == 1
+    assert pending.database.read_bytes() == before
+    assert run(*reset, "--confirm", "dev.db").exit_code == 0
+    assert pending.database.read_bytes() != before
+
+
+@pytest.mark.parametrize(("typed", "code"), [("dev.db", 0), ("y", 1)])
+def test_at_a_terminal_a_reset_asks_for_the_name(pending: Project, typed: str, code: int) -> None:
+    before = pending.database.read_bytes()
+    command = pexpect.spawn(
+        sys.executable,
+        ["-m", "valet_studio", "--production", "backfill", "reset", "t.a"],
+        encoding="utf-8",
+        timeout=20,
+    )
+    command.expect("Type dev.db to go ahead")
+    command.sendline(typed)
+    command.expect(pexpect.EOF)
+    command.close()
+    assert command.exitstatus == code
+    assert (pending.database.read_bytes() == before) is (code == 1)
+
+
+def test_a_reset_says_where_no_schema_runs_it_again(pending: Project) -> None:
+    done = run("backfill", "reset", "t.a")
+    assert done.exit_code == 0
+    assert "the schema declares none now" in done.stdout
+    pending.push(schema_of("    t: defineTable({ a: v.string() }).backfill('a', () => 'x'),"))
+    assert "the next push runs it for every document" in run("backfill", "reset", "t.a").stdout
+
+
 def test_marks_come_from_flag_environment_or_file(tmp_path: Path) -> None:
     path = tmp_path / CONFIG_FILE
     path.write_text(

@@ -109,12 +109,19 @@ def test_an_absent_database_is_empty_and_stays_absent(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_writing_makes_directory_and_file(tmp_path: Path) -> None:
-    target = open_target(str(tmp_path / "no" / "a.db"))
+def test_writing_makes_the_file_and_its_own_directory(tmp_path: Path) -> None:
+    target = open_target(str(tmp_path / ".valet" / "a.db"))
     with target.writing() as connection:
         connection.execute("CREATE TABLE t (a)")
     assert target.exists()
-    assert target.size() == (tmp_path / "no" / "a.db").stat().st_size
+    assert target.size() == (tmp_path / ".valet" / "a.db").stat().st_size
+
+
+def test_no_other_directory_is_made(tmp_path: Path) -> None:
+    target = open_target(str(tmp_path / "typo" / "a.db"))
+    with pytest.raises(DatabaseError, match=r"There is no directory .*typo"), target.writing():
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_size_counts_the_log(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def said(before: Table | None, after: Table | None) -> list[str]:
         (BASE, Table("t", (TITLE, Field("n", NUMBER, optional=True))), "+ Field t.n (v.optional(v.number()))."),
         (Table("t", (TITLE, Field("n", NUMBER))), BASE, "- Field t.n is no longer declared."),
         (BASE, Table("t", (Field("title", TEXT, deprecated=True),)), "- Field t.title is deprecated."),
-        (Table("t", (Field("title", TEXT, deprecated=True),)), BASE, "+ Field t.title is deprecated no longer."),
+        (Table("t", (Field("title", TEXT, deprecated=True),)), BASE, "+ Field t.title is no longer deprecated."),
         (BASE, Table("t", (Field("title", TEXT, optional=True),)), "~ Field t.title allows more: v.string() → v.optional(v.string())."),
         (BASE, Table("t", (Field("title", NUMBER),)), "~ Field t.title changes its type: v.string() → v.number()."),
         (BASE, Table("t", (TITLE,), (Index("i", ("title", "_id")),)), "+ Index t.i over title, _id."),
@@ -48,7 +48,7 @@ def said(before: Table | None, after: Table | None) -> list[str]:
         (Table("t", sync=Sync("full", {"op": "eq"})), Table("t", sync=Sync("full")), "~ Sync of t: its filter changes."),
         (BASE, Table("t", (TITLE,), backfills=(Backfill("title", "a"),)), "+ Backfill of t.title."),
         (Table("t", backfills=(Backfill("x", "a"),)), Table("t", backfills=(Backfill("x", "b"),)), "~ Backfill of t.x computes something else."),
-        (Table("t", backfills=(Backfill("x", "a"),)), Table("t"), "- Backfill of t.x is written no longer."),
+        (Table("t", backfills=(Backfill("x", "a"),)), Table("t"), "- Backfill of t.x is no longer there."),
     ],
 )  # fmt: skip
 def test_each_kind_of_difference(before: Table | None, after: Table | None, expected: str) -> None:

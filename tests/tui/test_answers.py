@@ -100,7 +100,7 @@ async def test_sentences_of_a_failed_run_name_the_users_own_keys(tmp_path: Path)
         other = plan_of(*changes()[:2], fingerprint="other000")
         opened.engine.state = state_of(opened.engine.settings, other)
         await opened.save()
-        assert "G rehearses this one." in " ".join(report.text.split())
+        assert "G rehearses the one that holds now." in " ".join(report.text.split())
 
 
 async def test_sentences_of_watching_name_the_users_own_keys(tmp_path: Path) -> None:

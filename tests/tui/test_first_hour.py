@@ -59,7 +59,7 @@ async def test_the_sql_tab_says_all_that_an_apply_does(todos: Project) -> None:
         await pilot.press("2", "right", "right")
         pane = app.main.types_pane
         await until(pilot, lambda: "ALTER TABLE" in pane.text)
-        assert "-- Change-tracking triggers are dropped for it" in pane.text
+        assert "-- Change-tracking triggers, where there are any, are dropped" in pane.text
         assert "-- Runs the function in schema.ts; no SQL says the same." in pane.text
         assert "recorded in _valet_meta and _valet_history" in pane.text
 
@@ -96,7 +96,7 @@ async def test_a_locked_database_is_not_called_a_broken_schema(todos: Project) -
         other.execute("BEGIN EXCLUSIVE")
         await pilot.press("ctrl+r")
         await until(pilot, lambda: app.facts.unreadable)
-        assert "the database cannot be read now" in " ".join(app.main.dry_run_pane.text.split())
+        assert "The database cannot be read now" in " ".join(app.main.dry_run_pane.text.split())
         other.execute("ROLLBACK")
         other.close()
 
@@ -165,7 +165,7 @@ def test_what_failed_is_told_before_what_worked() -> None:
     worked = replace(failing(("a", "good"), errors=0)[0], updated=60)
     both = failing(("b", "bad"), ("c", "worse"), errors=2)
     told = [line.plain for line in run_lines(progress_of(worked, *both), 100, None, str)]
-    assert told[0].startswith("✗ Dry run failed: 4 documents in 2 backfills")
+    assert told[0].startswith("✗ Dry run failed: 4 values in 2 backfills")
     assert told[2:4] == [
         "b.bad  ✗ 2 of 60 rows failed · 58 would work · none filled",
         "c.worse  ✗ 2 of 60 rows failed · 58 would work · none filled",
@@ -279,8 +279,12 @@ async def test_typing_the_name_says_what_enter_does(tmp_path: Path) -> None:
         app.settings = replace(app.settings, production=True)
         await studio_.rehearse()
         await studio_.press("a")
-        assert "Type dev.db to go on:" in studio_.screen
-        await studio_.press(*"dev", "full_stop", *"db")
+        assert "Type dev.db to go on:  (it is in production; esc cancels)" in studio_.screen
+        await studio_.press(*"dev", "enter")
+        assert "That is not the name." in studio_.screen
+        assert studio_.engine.applied == []
+        await studio_.press("full_stop", *"db")
+        assert "That is not the name." not in studio_.screen
         assert "enter goes on to Apply." in studio_.screen
         await studio_.press("enter")
         assert "enter once more: Apply." in studio_.screen

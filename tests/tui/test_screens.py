@@ -230,7 +230,7 @@ async def test_a_quick_fix_is_shown_written_and_taken_back(
         await shown(opened, "So that it reads well.")
         await opened.press("escape")
         assert path.read_text(encoding="utf-8") == before
-        await opened.press("f", "enter", "enter")
+        await opened.press("f", "enter")
         await opened.until(lambda: "// [/x]" in path.read_text(encoding="utf-8"))
         await opened.until(lambda: "F takes it back" in opened.notice)
         await opened.press("F")
@@ -259,6 +259,8 @@ async def test_where_there_is_nothing_to_fix_it_says_so(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
         await opened.press("f")
         assert "nothing to fix" in opened.notice
+        await opened.press("j")
+        assert "nothing to fix" not in opened.notice
 
 
 # ---- other files, jumps, themes, keys

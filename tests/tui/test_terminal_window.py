@@ -139,6 +139,30 @@ def test_ctrl_z_goes_to_the_shell_and_fg_comes_back(slow: Project) -> None:
         assert terminal.wait_for_end() == 0
 
 
+@pytest.mark.parametrize("stops", ["kill -TSTP 0", "kill -STOP $$"], ids=["job", "itself"])
+def test_an_editor_that_is_stopped_gives_the_shell_back(
+    slow: Project, tmp_path: Path, stops: str
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text(f"#!/bin/sh\necho editing; {stops}; echo edited again; read line\n")
+    editor.chmod(0o755)
+    environment = DRAWS | {"PS1": "shell> ", "VISUAL": str(editor)}
+    with Terminal(slow.root, environment=environment, program=("sh", "-i")) as terminal:
+        terminal.press(f"{shlex.join(STUDIO)}\r")
+        terminal.wait_for("4 changes")
+        terminal.press("e")
+        terminal.wait_for("editing")
+        terminal.wait_for_bytes(b"shell> ", 2)
+        terminal.press("fg\r")
+        terminal.wait_for("edited again")
+        terminal.press("\r")
+        terminal.wait_for("Opened valet/schema.ts")
+        terminal.press("q")
+        terminal.wait_for_bytes(b"shell> ", 3)
+        terminal.press("exit\r")
+        assert terminal.wait_for_end() == 0
+
+
 def test_ctrl_z_says_why_where_no_shell_waits(slow: Project) -> None:
     with Terminal(slow.root) as terminal:
         terminal.wait_for("4 changes")

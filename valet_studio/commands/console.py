@@ -60,8 +60,17 @@ def must_ask(command: str, *, as_json: bool = False) -> None:
         )
 
 
-def must_be_named(settings: Settings, command: str, name: str | None, *, asked: bool) -> None:
+def must_be_named(
+    settings: Settings, command: str, name: str | None, *, asked: bool, flags: str = " --yes"
+) -> None:
     """Refuse to change a production database that was not named, where nobody will be asked.
+
+    Args:
+        settings: what to work on.
+        command: the one that was given.
+        name: the name that was given.
+        asked: whether a person will be asked for it.
+        flags: what the command needs besides in order not to ask.
 
     Raises:
         StudioError: the name is missing, or is that of another database.
@@ -70,7 +79,7 @@ def must_be_named(settings: Settings, command: str, name: str | None, *, asked: 
     if name is None and settings.production and not asked:
         raise StudioError(
             f"{settings.database} is marked as a production database: {command} needs its name.",
-            f"Add --confirm {wanted} to go ahead: valet-studio {command} --yes --confirm {wanted}",
+            f"Add --confirm {wanted} to go ahead: valet-studio {command}{flags} --confirm {wanted}",
         )
     if name is not None and name != wanted:
         raise StudioError(

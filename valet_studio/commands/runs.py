@@ -55,8 +55,7 @@ def plan(settings: Settings, form: str) -> int:
     notes = [_renamed(rename) for rename in renames]
     match form:
         case "json":
-            told: list[Json] = [{"table": r.table, "from": r.gone, "to": r.came} for r in renames]
-            say_json({**report.plan_json(found), "renames": told})
+            say_json(_plan_json(found, state))
         case "sql":
             say(report.plan_sql(found))
         case "markdown":
@@ -76,6 +75,15 @@ def _renames(state: StudioState) -> tuple[Rename, ...]:
     from valet_studio.fixes.offer import likely_renames
 
     return likely_renames(state.schema, state.plan)
+
+
+def _plan_json(found: Plan, state: StudioState) -> dict[str, Json]:
+    told: list[Json] = [{"table": r.table, "from": r.gone, "to": r.came} for r in _renames(state)]
+    return {**report.plan_json(found), "renames": told}
+
+
+def _report_json(done: Report, state: StudioState) -> dict[str, Json]:
+    return {**report.report_json(done), "plan": _plan_json(done.plan, state)}
 
 
 def _renamed(rename: Rename) -> Problem:
@@ -101,7 +109,7 @@ def dry_run(settings: Settings, *, as_json: bool, replica: Path | None = None) -
     with interruptible() as cancelled:
         client = rehearse_replica(replica, target, state.schema, cancelled, limits=settings.limits)
     if as_json:
-        say_json({**report.report_json(done), "replica": replica_json(client)})
+        say_json({**_report_json(done, state), "replica": replica_json(client)})
     else:
         say(_rehearsed(done, state) + "\n")
         say(replica_text(client))
@@ -132,8 +140,11 @@ def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = No
         after = pipeline.look(settings)
         if after.plan is not None:
             say(f"\nPlanned again: {report.plan_text(after.plan)}")
-        if any(file.stale for file in after.files):
-            say("The generated types are out of date; `valet-studio codegen` writes them.\n")
+        stale = [file for file in after.files if file.stale]
+        if stale:
+            missing = all(file.before is None for file in stale)
+            what = "were not generated yet" if missing else "are out of date"
+            say(f"The types {what}; `valet-studio codegen` writes them.\n")
     return code
 
 
@@ -176,13 +187,15 @@ def _rehearse(state: StudioState, *, progress: bool) -> Report:
 
 def _rehearsed(done: Report, state: StudioState) -> str:
     """What was rehearsed, warnings included, and what came of it."""
+    if done.status == "rejected":
+        return f"{report.plan_text(done.plan)}\nNothing was rehearsed, and nothing was changed.\n"
     told = report.report_text(done, rehearsal=True, database=state.database.label)
     return f"{report.plan_text(done.plan)}\n{told}" if done.plan.pending else told
 
 
 def _tell(done: Report, state: StudioState, as_json: bool, *, rehearsal: bool) -> int:
     if as_json:
-        say_json(report.report_json(done))
+        say_json(_report_json(done, state))
     elif rehearsal:
         say(_rehearsed(done, state))
     else:

@@ -36,7 +36,7 @@ def demo_made(folder: Path, made: bool) -> None:
     )
     say(
         f"\nNext:\n  cd {folder}\n  {_program()} plan\n  {_program()} dry-run\n"
-        f"  {_program()}\n\nThe last one opens the studio; it needs a terminal.\n"
+        f"  {_program()}\n\nThe last one opens the studio.\n"
     )
 
 

@@ -8,6 +8,7 @@ from valet_studio import pipeline
 from valet_studio.commands.console import (
     agreed,
     complain,
+    has_terminal,
     interruptible,
     must_ask,
     must_be_named,
@@ -56,7 +57,7 @@ def history(
 
 def _tell_entry(entry: HistoryEntry) -> None:
     after = entry.hash_after[:12] if entry.hash_after else "incomplete"
-    rows = f"{entry.rows:,} row{'' if entry.rows == 1 else 's'} backfilled"
+    rows = f"{entry.rows:,} value{'' if entry.rows == 1 else 's'} backfilled"
     say(f"{entry.id:>4}  {entry.applied_at}  {after:<12}  {entry.seconds:.1f} s  {rows}\n")
     say(f"      {' '.join(entry.summary.split())}\n")
 
@@ -88,14 +89,13 @@ def _change_json(change: SchemaChange) -> dict[str, Json]:
 
 def undo(settings: Settings, *, yes: bool, name: str | None = None) -> int:
     """Put back the snapshot taken before the last apply; `name` as for `runs.apply`."""
-    if not yes:
-        must_ask("undo")
     must_be_named(settings, "undo", name, asked=not yes)
     last = next((entry.identity for entry in pipeline.history(settings)), None)
+    with interruptible() as cancelled:
+        written = pipeline.written_since(settings, cancelled)
+    say(_written_text(written))
     if not yes:
-        with interruptible() as cancelled:
-            written = pipeline.written_since(settings, cancelled)
-        say(_written_text(written))
+        must_ask("undo")
         question = f"Put {settings.database} back as it was before the last apply?"
         if not agreed(settings, question, name):
             complain("Nothing was undone.\n")
@@ -127,17 +127,25 @@ def _written_text(written: Sequence[TableWrites]) -> str:
     return "\n".join([*lines, "What is replaced is kept in a file of its own."]) + "\n"
 
 
-def reset_backfill(settings: Settings, name: str) -> int:
-    """Re-arm the backfill of TABLE.COLUMN; either name may hold dots itself."""
+def reset_backfill(settings: Settings, name: str, confirm: str | None = None) -> int:
+    """Re-arm the backfill of TABLE.COLUMN; either name may hold dots itself. `confirm` is the
+    database's name, which one in production asks for."""
     parts = name.split(".")
     if len(parts) < 2:
         raise StudioError(
             f"{name} names no column.", "Write TABLE.COLUMN, as in todos.priorityNum."
         )
+    command = f"backfill reset {name}"
+    asked = settings.production and has_terminal()
+    must_be_named(settings, command, confirm, asked=asked, flags="")
+    if asked and not agreed(settings, f"Let the backfill of {name} run again?", confirm):
+        complain("Nothing was changed.\n")
+        return 1
     for cut in range(1, len(parts)):
         table, column = ".".join(parts[:cut]), ".".join(parts[cut:])
         if pipeline.reset_backfill(settings, table, column):
-            say(armed_text(table, column))
+            declared = pipeline.declares_backfill(settings, table, column)
+            say(armed_text(table, column, declared=declared is not False))
             return 0
     raise StudioError(
         f"No backfill of {name} has run on {settings.database}, so there is nothing to reset.",
@@ -145,12 +153,12 @@ def reset_backfill(settings: Settings, name: str) -> int:
     )
 
 
-def armed_text(table: str, column: str) -> str:
-    """What a reset leads to."""
-    return (
-        f"The backfill of {table}.{column} is armed again: the next push runs it for every "
-        "document.\n"
-    )
+def armed_text(table: str, column: str, *, declared: bool = True) -> str:
+    """What a reset leads to; `declared` is whether the schema has that backfill."""
+    armed = f"The backfill of {table}.{column} is armed again"
+    if not declared:
+        return f"{armed}, but the schema declares none now: it runs once it is written there.\n"
+    return f"{armed}: the next push runs it for every document.\n"
 
 
 def _as_json(entry: HistoryEntry) -> dict[str, Json]:

@@ -73,7 +73,7 @@ class FileTarget:
         """
         self._refuse_directory()
         with database_errors(self.label):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
             connection = _connect(self.path, flags, WRITE_TIMEOUT_MS, cancelled)
             try:
@@ -99,6 +99,17 @@ class FileTarget:
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+
+    def _make_folder(self) -> None:
+        """Make `.valet` where it is missing; any other missing directory is more likely a typo."""
+        folder = self.path.parent
+        if folder.name == ".valet":
+            folder.mkdir(exist_ok=True)
+        elif not folder.exists():
+            raise DatabaseError(
+                f"There is no directory {Path(self.label).parent} for the database {self.label}.",
+                "Make it, or name another file with --db.",
+            )
 
     def _refuse_directory(self) -> None:
         if self.path.is_dir():

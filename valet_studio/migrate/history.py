@@ -36,7 +36,7 @@ class HistoryEntry:
     """None where a backfill failed, so that the hash was not stored."""
     summary: str
     rows: int
-    """Documents that its backfills set."""
+    """Values that its backfills set."""
     seconds: float
 
     @property

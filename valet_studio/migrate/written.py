@@ -67,7 +67,10 @@ class TableWrites:
         if not self.untold:
             return ""
         columns = ", ".join(f"{self.table}.{column}" for column in self.untold)
-        return f"Whether {columns} was written since cannot be told: the migration filled it."
+        were, them = ("was", "it") if len(self.untold) == 1 else ("were", "them")
+        return (
+            f"Whether {columns} {were} written since cannot be told: the migration filled {them}."
+        )
 
 
 @dataclass(frozen=True, slots=True)

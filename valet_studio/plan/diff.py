@@ -62,7 +62,7 @@ def _fields(before: Table, after: Table) -> Iterator[SchemaChange]:
         if field.deprecated and not old.deprecated:
             yield _of(after, "-", field.name, f"Field {name} is deprecated.")
         elif old.deprecated and not field.deprecated:
-            yield _of(after, "+", field.name, f"Field {name} is deprecated no longer.")
+            yield _of(after, "+", field.name, f"Field {name} is no longer deprecated.")
         if (old.validator, old.optional) != (field.validator, field.optional):
             yield _of(after, "~", field.name, f"Field {name} {_retyped(old, field)}.")
     for old in before.fields:
@@ -118,5 +118,5 @@ def _backfills(before: Table, after: Table) -> Iterator[SchemaChange]:
         elif old[column] != digest:
             yield _of(after, "~", column, f"{name} computes something else.")
     for column in (column for column in old if column not in new):
-        summary = f"Backfill of {after.name}.{column} is written no longer."
+        summary = f"Backfill of {after.name}.{column} is no longer there."
         yield _of(after, "-", column, summary)

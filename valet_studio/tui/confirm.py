@@ -20,7 +20,7 @@ from valet_studio.config import Settings
 from valet_studio.pipeline import DatabaseInfo
 from valet_studio.plan.changes import Plan, Risk, RunBackfill, by_table
 from valet_studio.tui.progress import Progress
-from valet_studio.tui.text import BLANK, SIGN_STYLES, count, hanging, lines, size
+from valet_studio.tui.text import BLANK, SIGN_STYLES, count, filled, hanging, lines, size
 
 SHOWN_CHANGES = 50
 FRAME = 4
@@ -33,6 +33,7 @@ class Question(ModalScreen[bool]):
 
     Args:
         typed: what has to be typed before "yes" can be chosen; None where a key is enough.
+        why_typed: why a key is not.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -48,9 +49,16 @@ class Question(ModalScreen[bool]):
     ]
 
     def __init__(
-        self, title: str, body: Content, yes: str, no: str, typed: str | None = None
+        self,
+        title: str,
+        body: Content,
+        yes: str,
+        no: str,
+        typed: str | None = None,
+        why_typed: str = "",
     ) -> None:
         super().__init__()
+        self.why_typed = why_typed
         self.question, self.body, self.yes, self.no = title, body, yes, no
         self.typed = typed
 
@@ -114,8 +122,9 @@ class Question(ModalScreen[bool]):
         self.query_one("#typed-label", Static).update(told)
 
     def _asked(self) -> Content:
+        why = f"{self.why_typed}; " if self.why_typed else ""
         return Content.assemble(
-            "Type ", (self.typed or "", "bold"), " to go on:", ("  (esc cancels)", "$muted")
+            "Type ", (self.typed or "", "bold"), " to go on:", (f"  ({why}esc cancels)", "$muted")
         )
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
@@ -123,6 +132,9 @@ class Question(ModalScreen[bool]):
         event.stop()
         if self.may:
             self.query_one("#yes").focus()
+        else:
+            wrong = Content.styled("That is not the name. ", "bold $warning")
+            self.query_one("#typed-label", Static).update(wrong + self._asked())
 
     def action_answer(self, yes: bool) -> None:
         """Close with this answer; yes only where it may be chosen by a key."""
@@ -244,16 +256,18 @@ def apply_question(
         for text in dict.fromkeys(item.message for item in plan.warnings[:SHOWN_CHANGES])
     ]
     typed = settings.database_name if must_type(plan, settings) else None
-    return Question("Apply to the database?", lines(parts), "Apply", "Cancel", typed)
+    why = "it is in production" if settings.production else "values are overwritten"
+    return Question("Apply to the database?", lines(parts), "Apply", "Cancel", typed, why)
 
 
 def _rehearsed(rehearsal: Progress | None) -> list[Content]:
     report = rehearsal.report if rehearsal is not None else None
     if report is None:
         return []
-    filled = sum(item.updated for item in report.backfills)
     held = count(sum(item.rows_before for item in report.tables), "row")
-    told = f"{count(filled, 'row')} filled, all {held} kept" if filled else f"all {held} kept"
+    any_filled = any(item.updated for item in report.backfills)
+    told = f"{filled(report.backfills)} filled, " if any_filled else ""
+    told += f"all {held} kept"
     return [Content.assemble(("Dry run   ", "$muted"), told)]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.content import Content
 
 from valet_studio.errors import Problem
 from valet_studio.migrate.touched import Touched
+from valet_studio.pipeline import GeneratedFile
 from valet_studio.plan.changes import AnyChange, Risk, RunBackfill
 from valet_studio.report import sql_notes
 from valet_studio.schema.model import Json, Sources, Table
@@ -125,9 +128,10 @@ def table_detail(
     return lines(parts)
 
 
-def warning_detail(item: Problem, sources: Sources, width: int) -> Content:
-    """A warning of the plan: what, what to do, where."""
-    parts = [Content.assemble(("! ", "bold $warning"), (item.message, "bold"))]
+def warning_detail(item: Problem, sign: str, sources: Sources, width: int) -> Content:
+    """A warning of the plan, or what the type checker found: what, what to do, where."""
+    head = (f"{sign} ", f"bold {SIGN_STYLES[sign]}")
+    parts = [Content.assemble(head, (item.message, "bold"))]
     if item.hint is not None:
         parts.append(Content.assemble(("→ ", "bold $primary"), item.hint))
     if item.location is not None:
@@ -138,12 +142,18 @@ def warning_detail(item: Problem, sources: Sources, width: int) -> Content:
     return lines(parts)
 
 
-def no_match_detail(words: str, hidden: int, key: str) -> Content:
+def _stale(files: Sequence[GeneratedFile]) -> str:
+    if all(file.before is None for file in files):
+        return "The types were not generated yet."
+    return "The generated types are out of date."
+
+
+def no_match_detail(words: str, hidden: str, key: str) -> Content:
     """That a filter hides every change."""
     return lines(
         (
             Content.assemble("No change matches ", (one_line(words.strip()), "bold"), "."),
-            Content.styled(f"{count(hidden, 'change')} hidden; {key} clears the filter.", "$muted"),
+            Content.styled(f"{hidden} hidden; {key} clears the filter.", "$muted"),
         )
     )
 
@@ -178,7 +188,7 @@ def empty_detail(facts: Facts) -> Content:
     if facts.stale_files:
         parts += [
             BLANK,
-            Content("The generated types are out of date."),
+            Content(_stale(facts.stale_files)),
             Content.assemble((facts.key("write_files"), "bold $primary"), "  writes them."),
         ]
     tables = facts.good.schema.tables if facts.good and facts.good.schema else ()

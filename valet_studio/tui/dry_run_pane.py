@@ -215,7 +215,7 @@ def _earlier(facts: Facts, progress: Progress | None) -> str | None:
     if facts.missing:
         return f"{of}: there is no schema now, see pane 1."
     if facts.unreadable:
-        return f"{of}: the database cannot be read now, see pane 1."
+        return "The database cannot be read now, see pane 1."
     if facts.broken:
         return f"{of}: schema.ts is broken now, see pane 1."
     if plan is None or plan.fingerprint == progress.plan.fingerprint:
@@ -224,7 +224,7 @@ def _earlier(facts: Facts, progress: Progress | None) -> str | None:
         case "blocked":
             return f"{of}: the one that holds now is rejected, see pane 1."
         case "pending":
-            return f"{of}: {facts.key('dry_run')} rehearses this one."
+            return f"{of}: {facts.key('dry_run')} rehearses the one that holds now."
         case "in_sync":
             # An apply is what brought the two together.
             return None if progress.work == "apply" else f"{of}: schema and database agree now."

@@ -72,8 +72,12 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
             self._room = min(LONGEST_NAME, longest)
             self.virtual_size = Size(0, len(self.items) + bool(self.more))
             self.refresh(layout=True)
+            self.call_after_refresh(self._into_sight)
         else:
             self.refresh()
+
+    def _into_sight(self) -> None:
+        self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)
 
     def _called(self, item: FailedDocument) -> str:
         who = item.failure.id or "?"

@@ -40,7 +40,7 @@ class FixScreen(ModalScreen[Fix | None]):
             several = len(self.fixes) > 1
             box.border_title = Content(f"Quick fix of {self.fixes[0].file}")
             if several:
-                box.border_subtitle = Content("↑ ↓ chooses · c copies the diff")
+                box.border_subtitle = Content("↑ ↓ chooses · enter writes · c copies the diff")
                 yield OptionList(
                     *(Option(Content(fix.title)) for fix in self.fixes),
                     id="fix-list",
@@ -81,9 +81,9 @@ class FixScreen(ModalScreen[Fix | None]):
         self._show()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Enter on a fix goes to the button that writes it."""
+        """Enter on a fix writes it, as it does where there is but one."""
         event.stop()
-        self.query_one("#yes").focus()
+        self.dismiss(self.fixes[event.option_index])
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """The focused or clicked answer."""

@@ -149,8 +149,8 @@ class HistoryScreen(Screen[None]):
     def _line(self, entry: HistoryEntry, width: int) -> Content:
         mark = "◆" if entry.id == self.marked else " "
         incomplete = entry.hash_after is None
-        head = f"{mark} {entry.id:>3}  {when(entry)[:16]}"
-        rows = f"{count(entry.rows, 'row')} · " if entry.rows else ""
+        head = f"{mark} {entry.id:>3}  {when(entry)}"
+        rows = f"{count(entry.rows, 'value')} · " if entry.rows else ""
         told = f"{rows}{duration(entry.seconds)}" + (" · incomplete" if incomplete else "")
         gap = max(2, width - len(head) - len(told))
         return lines(
@@ -256,7 +256,7 @@ def _facts(entry: HistoryEntry) -> list[Content]:
     after = entry.hash_after[:12] if entry.hash_after else "incomplete: a backfill failed"
     told = (
         ("Applied", when(entry)),
-        ("Rows", f"{entry.rows:,} filled in {duration(entry.seconds)}"),
+        ("Values", f"{entry.rows:,} filled in {duration(entry.seconds)}"),
         ("Before", entry.hash_before[:12] if entry.hash_before else "no schema"),
         ("After", after),
     )

@@ -203,8 +203,10 @@ class Looking(StudioBase):
         """List what the type checker found."""
         self.background.type_checked(message)
 
-    def on_plan_pane_selected(self, _: PlanPane.Selected) -> None:
+    def on_plan_pane_selected(self, message: PlanPane.Selected) -> None:
         """Read what the selected change touches."""
+        if message.moved:
+            self.forgive()
         row = self.main.plan_pane.selected
         self.background.selected(row)
         fixes = self.commands.offered(row)

@@ -31,11 +31,13 @@ class ActionsProvider(Provider):
             yield DiscoveryHit(shown, self._choose(action), name, _told(action, reason))
 
     async def search(self, query: str) -> Hits:
-        """The actions whose name is like what was typed."""
+        """The actions whose name is like what was typed, then those whose help holds it."""
         matcher = self.matcher(query)
         for action, reason in self._ordered():
             name = _name(action, self.studio)
             score = matcher.match(name)
+            if score <= 0 and query.casefold() in action.help.casefold():
+                score = 0.01
             if score > 0:
                 # Of two that match alike, the one that works comes first.
                 score *= 1.0 if reason is None else 0.9

@@ -65,7 +65,15 @@ class PlanPane(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear_filter", show=False)]
 
     class Selected(Message):
-        """Another change has the cursor."""
+        """Another change has the cursor.
+
+        Args:
+            moved: whether the user put it there.
+        """
+
+        def __init__(self, *, moved: bool = False) -> None:
+            super().__init__()
+            self.moved = moved
 
     def __init__(self) -> None:
         super().__init__(id="plan", classes="pane")
@@ -170,13 +178,14 @@ class PlanPane(Vertical):
             touched = known[1] if known is not None and known[0] is row.change else None
             drawn = change_detail(row.change, sources, width, touched, self.facts)
         elif row is not None and row.problem is not None and sources is not None:
-            drawn = warning_detail(row.problem, sources, width)
+            drawn = warning_detail(row.problem, row.sign, sources, width)
         elif row is not None:
             table = schema.table_named(row.key[0]) if schema is not None else None
             drawn = table_detail(row.text, row.counted, table, sources, width)
         elif self.changes.rows:
-            hidden = sum(not row.heading for row in self.changes.rows)
-            drawn = no_match_detail(self.changes.filter, hidden, "esc")
+            hidden = [row for row in self.changes.rows if not row.heading]
+            noun = "change" if all(row.change is not None for row in hidden) else "line"
+            drawn = no_match_detail(self.changes.filter, count(len(hidden), noun), "esc")
         else:
             drawn = empty_detail(self.facts)
         self.query_one("#detail-text", Static).update(drawn)
@@ -226,7 +235,7 @@ class PlanPane(Vertical):
         event.stop()
         self.show_detail()
         self.query_one("#detail").scroll_home(animate=False)
-        self.post_message(self.Selected())
+        self.post_message(self.Selected(moved=True))
 
     def scroll_detail(self, lines: int) -> None:
         """Scroll the area below the tree."""

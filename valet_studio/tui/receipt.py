@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from valet_studio.tui.progress import Progress
-from valet_studio.tui.text import count, duration, path_shortened
+from valet_studio.tui.text import duration, filled, path_shortened
 
 
 def receipt(progress: Progress, width: int, undo_key: str) -> list[Content]:
@@ -13,13 +13,17 @@ def receipt(progress: Progress, width: int, undo_key: str) -> list[Content]:
     report = progress.report
     if progress.work != "apply" or report is None or report.history_id is None:
         return []
-    filled = sum(item.updated for item in report.backfills)
+    updated = sum(item.updated for item in report.backfills)
+    what = " values" if len(report.backfills) > 1 else ""
     held = sum(item.rows_after for item in report.tables)
     complete = report.status == "ok"
     facts = [
         ("Migration", f"{report.history_id}"),
         ("Changes", f"{len(report.plan.pending):,} in {duration(report.seconds)}"),
-        ("Documents", f"{filled:,} filled, {held:,} kept" if filled else f"{held:,} kept"),
+        (
+            "Documents",
+            f"{updated:,}{what} filled, {held:,} kept" if updated else f"{held:,} kept",
+        ),
         (
             "Schema",
             report.plan.schema_hash[:12] if complete else "incomplete: the hash was not stored",
@@ -46,8 +50,7 @@ def receipt_sentence(progress: Progress) -> str:
     if report is None or report.history_id is None:
         return ""
     kept = f", snapshot {report.snapshot}" if report.snapshot is not None else ""
-    rows = count(sum(item.updated for item in report.backfills), "row")
     return (
-        f"Migration {report.history_id}: {rows}, {duration(report.seconds)}, "
+        f"Migration {report.history_id}: {filled(report.backfills)}, {duration(report.seconds)}, "
         f"schema {report.plan.schema_hash[:12]}{kept}"
     )

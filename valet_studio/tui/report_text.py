@@ -22,6 +22,8 @@ from valet_studio.tui.text import (
     count,
     duration,
     excerpt,
+    failed,
+    filled,
     hanging,
     one_line,
     problem,
@@ -162,22 +164,20 @@ def _headline(progress: Progress) -> Content:
     if report is None:
         return Content.styled(f"✗ {name} failed. {untouched_sentence(progress)}", "bold $error")
     spent = duration(report.seconds)
-    updated = sum(item.updated for item in report.backfills)
     changes = count(len(report.plan.pending), "change")
     match report.status:
         case "ok":
             done = "worked" if progress.work == "dry run" else "done"
             return Content.assemble(
                 (f"✓ {name} {done}: ", "bold $success"),
-                (f"{changes}, {count(updated, 'row')} filled, {spent}", "bold"),
+                (f"{changes}, {filled(report.backfills)} filled, {spent}", "bold"),
             )
         case "noop":
             return Content.assemble(("✓ ", "bold $success"), ("Nothing was left to do.", "bold"))
         case "failed":
             failing = [item for item in report.backfills if item.failed]
-            documents = count(sum(item.failed for item in failing), "document")
             of = f" in {count(len(failing), 'backfill')}" if len(failing) > 1 else ""
-            return Content.styled(f"✗ {name} failed: {documents}{of}, {spent}", "bold $error")
+            return Content.styled(f"✗ {name} failed: {failed(failing)}{of}, {spent}", "bold $error")
         case "rejected":
             return Content.styled(f"✗ {name} rejected: nothing was done.", "bold $error")
 

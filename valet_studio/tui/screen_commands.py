@@ -164,7 +164,7 @@ class ScreenCommands:
             reason = None
             if row is not None and row.change is not None and state and state.schema and state.plan:
                 reason = why_none(row.change, state.schema, state.plan)
-            app.say(reason or "There is nothing to fix in what is selected.", "warning")
+            app.refuse(reason or "There is nothing to fix in what is selected.")
             return
 
         def chosen(fix: Fix | None) -> None:

@@ -7,7 +7,7 @@ from valet_studio.tui.facts import Facts
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.report_text import cancelled_sentence, untouched_sentence
 from valet_studio.tui.status import Tone
-from valet_studio.tui.text import count, duration
+from valet_studio.tui.text import count, duration, failed, filled
 
 
 def plan_sentence(plan: Plan) -> str:
@@ -50,8 +50,7 @@ def run_sentence(progress: Progress, apply_key: str | None) -> tuple[str, Tone]:
     if progress.problems or report is None:
         why = progress.problems[0].message if progress.problems else "It ended without a report."
         return f"{name} failed: {why} {untouched_sentence(progress)}", "bad"
-    filled = sum(item.updated for item in report.backfills)
-    rows = f", {count(filled, 'row')}" if filled else ""
+    rows = f", {filled(report.backfills)}" if any(i.updated for i in report.backfills) else ""
     changes = count(len(report.plan.pending), "change")
     spent = duration(report.seconds)
     match report.status:
@@ -63,8 +62,10 @@ def run_sentence(progress: Progress, apply_key: str | None) -> tuple[str, Tone]:
         case "noop":
             return "Nothing was left to do.", "good"
         case "failed" if progress.work == "dry run":
-            documents = count(sum(item.failed for item in report.backfills), "document")
-            return f"Dry run failed: {documents} could not be filled. See pane 3.", "bad"
+            return (
+                f"Dry run failed: {failed(report.backfills)} could not be filled. See pane 3.",
+                "bad",
+            )
         case "failed":
             return "A backfill failed and was rolled back; the next push retries it.", "bad"
         case "rejected":

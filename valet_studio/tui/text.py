@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual.content import Content
 from textual.highlight import highlight
 
 from valet_studio.errors import Location, Problem
+from valet_studio.migrate.events import BackfillReport
 from valet_studio.schema.model import Json, Sources
 from valet_studio.tui.theme import CodeColours
 
@@ -29,6 +30,17 @@ SIGN_STYLES = {
 def count(number: int, noun: str) -> str:
     """ "1 row", "142 rows", "1,000,000 rows"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def filled(backfills: Sequence[BackfillReport]) -> str:
+    """ "142 rows"; "1,040 values" of several backfills, which may fill the same rows."""
+    return count(sum(item.updated for item in backfills), "value" if len(backfills) > 1 else "row")
+
+
+def failed(backfills: Sequence[BackfillReport]) -> str:
+    """The same for what could not be filled: "3 documents", "5 values"."""
+    failing = [item.failed for item in backfills if item.failed]
+    return count(sum(failing), "value" if len(failing) > 1 else "document")
 
 
 def size(number: int) -> str:

@@ -55,7 +55,8 @@ def undo_question(
         ),
     ]
     typed = settings.database_name if settings.production else None
-    return Question("Undo the last migration?", lines(parts), "Undo", "Cancel", typed)
+    why = "it is in production"
+    return Question("Undo the last migration?", lines(parts), "Undo", "Cancel", typed, why)
 
 
 def undone_text(report: UndoReport, width: int) -> Content:

@@ -129,8 +129,9 @@ def serve(settings: Settings, port: int, tell: Callable[[str], object]) -> None:
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
             raise StudioError(
-                f"Port {port} cannot be used: {error}.", "Name another with --web-port."
+                f"Port {port} cannot be used: {reason}.", "Name another with --web-port."
             ) from error
         port = probe.getsockname()[1]
     os.environ.update(child_environment(settings))
