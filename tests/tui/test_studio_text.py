@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from textual.content import Content
 from textual.theme import Theme
 
 from valet_studio.config import Settings
-from valet_studio.errors import Location
+from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, StatementRun
 from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
 from valet_studio.schema.model import Field, Schema, Table, Validator
@@ -294,3 +295,30 @@ def test_sixteen_colours_are_enough_for_the_signs() -> None:
         grey = {0, 7, 8, 15}
         assert len(drawn) == 4
         assert not drawn & grey
+
+
+@pytest.mark.parametrize(
+    ("watching", "shown"),
+    [
+        (False, "‖ paused live .valet/dev.db"),
+        (True, "● schema.ts  live .valet/dev.db"),
+    ],
+)
+def test_a_narrow_status_keeps_what_must_not_be_overlooked(
+    tmp_path: Path, watching: bool, shown: str
+) -> None:
+    settings = settings_in(tmp_path)
+    state = state_of(settings, plan_of(*changes()))
+    wrong = (Problem("wrong"),)
+    facts = Facts(
+        settings, state=state, good=state, type_errors=wrong, live=True, watching=watching
+    )
+    drawn = status_text(facts, 80)
+    assert shown in drawn.plain
+    assert "✗ 1 type error · no dry run" in drawn.plain
+    database = replace(state.database, read_only=True)
+    read_only = replace(facts, good=replace(state, database=database))
+    assert ".valet/dev.db read-only" in status_text(read_only, 80).plain
+    for width in range(60, 130):
+        assert status_text(facts, width).cell_length <= width
+        assert status_text(read_only, width).cell_length <= width

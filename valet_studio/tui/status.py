@@ -73,7 +73,27 @@ def status_text(facts: Facts, width: int) -> Content:
     if room < LEAST_NAMES:
         # The plan's state and the database's name are what must be seen.
         name = path_shortened(database, max(4, width - right.cell_length - len(production) - 5))
-        left = Content.assemble(" ", watching, (name, "bold"), (production, "bold $error"))
+        spare = width - right.cell_length - len(name) - len(production) - 5
+        fitting = {}
+        # What must not be overlooked comes first.
+        for what, text in (
+            ("read-only", " read-only" if about.endswith(" read-only") else ""),
+            ("paused", f"{paused.strip()} " if paused else ""),
+            ("live", f"{live.strip()} " if live else ""),
+            ("schema", f"{facts.settings.schema_path.name}  "),
+        ):
+            fitting[what] = text if len(text) <= spare else ""
+            spare -= len(fitting[what])
+        left = Content.assemble(
+            " ",
+            watching,
+            (fitting["schema"], "bold"),
+            (fitting["paused"], "$warning"),
+            (fitting["live"], "bold $primary"),
+            (name, "bold"),
+            (fitting["read-only"], "$muted"),
+            (production, "bold $error"),
+        )
         return left + " " * max(1, width - left.cell_length - right.cell_length - 1) + right
     schema = str(facts.settings.schema_path)
     if len(schema) + len(database) > room:
