@@ -139,6 +139,9 @@ def settings_of(context: click.Context, *, project: bool = False) -> Settings:
     """
     given: dict[str, Any] = {}
     for level in (context.find_root(), context):
+        empty = next((name for name, value in level.params.items() if value == ""), None)
+        if empty is not None:
+            raise click.UsageError(f"--{empty.replace('_', '-')} is empty.", context)
         own = {name: value for name, value in level.params.items() if value}
         if {"schema", "valet_dir"} <= own.keys():
             raise click.UsageError("--schema and --valet-dir both name the schema.", context)

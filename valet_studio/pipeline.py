@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from valet_studio.codegen.files import render
 from valet_studio.config import Settings
 from valet_studio.config_file import CONFIG_FILE
 from valet_studio.database.structure import Structures
 from valet_studio.database.target import open_target
-from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError
+from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError, Unsupported
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.plan.changes import AnyChange, Plan
@@ -351,6 +352,13 @@ def target_of(settings: Settings) -> Target:
         from valet_studio.libsql.target import LibsqlTarget
         from valet_studio.remote.target import ServerTarget, is_server
 
+        try:
+            urlsplit(settings.database)
+        except ValueError as error:
+            raise Unsupported(
+                f"{settings.database} is no address: {str(error).lower()}.",
+                "Write it as in http://127.0.0.1:5555.",
+            ) from error
         if is_server(settings.database):
             return ServerTarget.at(settings.database, settings.deploy_key)
         if is_libsql(settings.database):

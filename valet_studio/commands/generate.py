@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 
 from valet_studio import pipeline, report, watch
-from valet_studio.commands.console import complain, failing, run_to_report, say
+from valet_studio.commands.console import complain, failing, interruptible, run_to_report, say
 from valet_studio.commands.runs import EXIT_CODES
 from valet_studio.config import Settings
 from valet_studio.errors import Cancelled, Problem, StudioError
@@ -20,11 +22,28 @@ from valet_studio.typescript import warm
 
 def codegen(settings: Settings, *, push: bool) -> int:
     """Push the schema and write the generated files, as the seed's lifecycle says."""
+    _check_output(settings.output_dir)
     state = _evaluated(settings, push)
-    done = None
-    if push:
+    if not push:
+        return _finish(state, None)
+    # Once it is pushed it is told, whenever Ctrl-C comes.
+    with interruptible():
         done = run_to_report(lambda cancelled: pipeline.apply(state, cancelled), progress=True)
-    return _finish(state, done)
+        return _finish(state, done)
+
+
+def _check_output(folder: Path) -> None:
+    """Refuse before the push what could not be written after it.
+
+    Raises:
+        StudioError: the generated files cannot be written there.
+    """
+    there = next((path for path in (folder, *folder.parents) if path.exists()), Path())
+    hint = "Name another directory with --output-dir."
+    if not there.is_dir():
+        raise StudioError(f"{there} is a file, so no generated files can be written there.", hint)
+    if not os.access(there, os.W_OK):
+        raise StudioError(f"The generated files cannot be written: {there} is read-only.", hint)
 
 
 def watching(settings: Settings, *, push: bool) -> int:

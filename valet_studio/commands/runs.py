@@ -134,10 +134,18 @@ def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = No
         if not yes and not agreed(settings, f"Apply this to {state.database.label}?", name):
             complain("Nothing was applied.\n")
             return 1
-    done = run_to_report(lambda cancelled: pipeline.apply(state, cancelled), progress=not as_json)
+    # Once it is applied it is told, whenever Ctrl-C comes.
+    with interruptible():
+        done = run_to_report(
+            lambda cancelled: pipeline.apply(state, cancelled), progress=not as_json
+        )
+        return _applied(done, state, as_json)
+
+
+def _applied(done: Report, state: StudioState, as_json: bool) -> int:
     code = _tell(done, state, as_json, rehearsal=False)
     if done.status == "ok" and not as_json:
-        after = pipeline.look(settings)
+        after = pipeline.look(state.settings)
         if after.plan is not None:
             say(f"\nPlanned again: {report.plan_text(after.plan)}")
         stale = [file for file in after.files if file.stale]

@@ -37,6 +37,11 @@ def database_errors(label: str) -> Iterator[None]:
             f"The database {label} holds text that is not UTF-8, so it cannot be read.",
             "Rewrite the cell that holds it, or restore the documents from a backup.",
         ) from error
+    except UnicodeEncodeError as error:
+        raise DatabaseError(
+            f"The path of the database {label!a} is not UTF-8, and SQLite takes no other.",
+            "Rename the file or its directory.",
+        ) from error
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise DatabaseError(

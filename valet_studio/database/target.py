@@ -8,6 +8,7 @@ by the state in which the last process left the files; `_open_to_read` holds the
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -133,6 +134,7 @@ def open_target(spec: str) -> FileTarget:
 
     Raises:
         Unsupported: it is not a path.
+        DatabaseError: no file can be there, or something else is.
     """
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", spec)
     if spec == ":memory:" or "://" in spec or (scheme and scheme[1].lower() in ("file", "libsql")):
@@ -150,7 +152,20 @@ def open_target(spec: str) -> FileTarget:
             f"{spec} is not a file: this works on SQLite database files only.",
             "Name a path with --db, such as --db .valet/dev.db.",
         )
-    return FileTarget(spec, Path(spec))
+    path = Path(spec)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return FileTarget(spec, path)
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise DatabaseError(
+            f"The database {spec!a} cannot be used: {reason}.",
+            "Check the path and its permissions, or name another database with --db.",
+        ) from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise DatabaseError(f"{spec} is no file.", "Name a SQLite database file with --db.")
+    return FileTarget(spec, path)
 
 
 def _open_rollback(path: Path, cancelled: IsCancelled | None) -> apsw.Connection:

@@ -72,7 +72,7 @@ def apply(
     with (
         database_errors(target.label),
         target.writing(cancelled) as connection,
-        Evaluators(schema.sources, limits, twice=False) as evaluators,
+        Evaluators(schema.sources, limits, twice=strict) as evaluators,
         Ahead() as ahead,
     ):
         place = _place(target)

@@ -19,8 +19,14 @@ from typing import TypeAlias
 
 import apsw
 
-from valet_studio.errors import PlanIsStale
-from valet_studio.migrate.by_input import WORTHWHILE, ByInput, FoundOut, learn
+from valet_studio.errors import MigrationFailed, PlanIsStale
+from valet_studio.migrate.by_input import (
+    WORTHWHILE,
+    ByInput,
+    FoundOut,
+    foreign_triggers,
+    learn,
+)
 from valet_studio.migrate.column_writer import MOST_BRANCHES, ColumnWriter
 from valet_studio.migrate.computed import Computed, Piece
 from valet_studio.migrate.counting import Counting
@@ -220,18 +226,28 @@ class BackfillRun:
     def _write_each(
         self, held: bool, kept: Computed | None
     ) -> Generator[BackfillProgress, None, tuple[int, int]]:
-        """How many documents were set, and how many held their value before."""
+        """How many documents were set, and how many held their value before.
+
+        Raises:
+            MigrationFailed: a trigger changed what was written.
+        """
         writer = ColumnWriter(self.documents, self.backfill.column)
         may_fail = self._known is None or not self._settled
         way_back = way_to_take_back(writer) if may_fail else None
         unchanged = 0
-        many = self._written_by_many(writer, way_back) if way_back and kept is None else None
+        triggers = foreign_triggers(self.documents)
+        written: list[_Step] = []
+        many = None
+        if way_back is not None and kept is None and not triggers:
+            many = self._written_by_many(writer, way_back)
         updated = many or 0
         for batch, cells in self._steps(kept) if many is None else ():
             if not self._tally.failed:
                 if held:
                     unchanged += writer.holding(batch.keys, cells)
                 updated += writer.write(batch.keys, cells)
+                if triggers:
+                    written.append((batch, cells))
                 if kept is not None:
                     kept.add(batch, cells)
             yield self._progress()
@@ -239,7 +255,24 @@ class BackfillRun:
             if self._tally.failed:
                 way_back.take_back()
             way_back.end()
+        if triggers and not self._tally.failed:
+            self._check_held(writer, written, triggers)
         return 0 if self._tally.failed else updated, unchanged
+
+    def _check_held(
+        self, writer: ColumnWriter, written: list[_Step], triggers: tuple[str, ...]
+    ) -> None:
+        holding = sum(writer.holding(batch.keys, cells) for batch, cells in written)
+        lost = sum(len(batch.keys) for batch, _ in written) - holding
+        if lost:
+            named = f"{'Trigger' if len(triggers) == 1 else 'Triggers'} {', '.join(triggers)}"
+            table, column = self.documents.table.name, self.backfill.column
+            raise MigrationFailed(
+                f"{named} on {table} changed what the backfill of {table}.{column} wrote: "
+                f"{lost:,} of {self._total:,} documents hold another value. Everything was "
+                "rolled back.",
+                "Drop the trigger, apply, and make it again; or mend what it does.",
+            )
 
     def _written_by_many(self, writer: ColumnWriter, way_back: WayBack) -> int | None:
         """Write values by more inputs than SQL tells apart quickly, where all of them are known.

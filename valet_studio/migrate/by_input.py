@@ -64,13 +64,12 @@ class ByInput:
             return None
         (read,) = documents.only
         source = documents.state.column_named(documents.names[read])
-        triggers = documents.state.triggers
         if (
             source is None
             or not has_affinity(source.sql_type)  # It may tell 0 from -0, which SQL does not.
             or documents.key == quote("_id")
             # What a trigger writes could be an input that nobody counted.
-            or not all(writes_no_document(t.name, documents.state.name) for t in triggers)
+            or foreign_triggers(documents)
         ):
             return None
         return ByInput(documents, column, read, inputs)
@@ -234,6 +233,12 @@ def writes_no_document(trigger: str, table: str) -> bool:
     """Whether a trigger of this name is one of Valet's own."""
     tracking = {fold(name) for name in trigger_names(table)}
     return fold(trigger) in tracking or is_search_name(trigger, table)
+
+
+def foreign_triggers(documents: Documents) -> tuple[str, ...]:
+    """The triggers of the documents' table that are not Valet's own."""
+    table = documents.state
+    return tuple(t.name for t in table.triggers if not writes_no_document(t.name, table.name))
 
 
 def _before(key: int) -> int | None:

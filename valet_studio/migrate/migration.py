@@ -21,6 +21,7 @@ from valet_studio.database.layout import CREATE_BOOKKEEPING, write_meta
 from valet_studio.errors import Cancelled, MigrationFailed, PlanIsStale
 from valet_studio.migrate.ahead import Ahead, ByColumn, check_intact
 from valet_studio.migrate.backfill import BackfillRun
+from valet_studio.migrate.by_input import writes_no_document
 from valet_studio.migrate.computed import Computed
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
@@ -108,7 +109,8 @@ def migrate(
     Raises:
         PlanIsStale: the database is not in the state for which the plan was made.
         Cancelled: stopped; rolled back.
-        MigrationFailed: a check before COMMIT did not hold; rolled back.
+        MigrationFailed: a check before COMMIT did not hold, or `strict` and a backfill varies;
+            rolled back.
         apsw.Error: SQLite refused a statement; rolled back.
     """
     run = _Run(connection)
@@ -141,6 +143,8 @@ def migrate(
         yield from _structure(run, state, measured.pending)
         filled = _Filling(run, schema, evaluators, cancelled, ahead.values, settled, kept)
         yield from filled.all(measured.pending)
+        if strict:
+            _refuse_varying(run)
         yield from _restore_triggers(run, schema)
 
         yield PhaseStarted("verify")
@@ -317,7 +321,7 @@ def _verify(
     rows_after = _row_counts(run.connection, state)
     for name, count in rows_before.items():
         if rows_after.get(name) != count:
-            raise _unexpected(f'Table "{name}" held {count} documents, now {rows_after.get(name)}.')
+            raise _other_count(run, state, f'"{name}" held {count} documents', rows_after.get(name))
     for table in schema.tables:
         held = state.table_named(table.name)
         names = {trigger.name.lower() for trigger in held.triggers} if held else set()
@@ -333,6 +337,40 @@ def _verify(
             raise _unexpected(f"Planning again still finds something to do: {change.summary}")
     return tuple(
         TableRows(name, rows_before.get(name, 0), count) for name, count in rows_after.items()
+    )
+
+
+def _refuse_varying(run: _Run) -> None:
+    """Refuse what only running a function twice could find.
+
+    Raises:
+        MigrationFailed: a backfill gave a document two values.
+    """
+    varying = [f"{r.table}.{r.column}" for r in run.backfills if r.deterministic is False]
+    if varying:
+        raise MigrationFailed(
+            f"The backfill of {', '.join(varying)} gives other values each time that it runs, "
+            "which --strict refuses. Everything was rolled back.",
+            "Compute the value from the document alone: no time, no random numbers.",
+        )
+
+
+def _other_count(run: _Run, state: DatabaseState, held: str, now: int | None) -> MigrationFailed:
+    told = f"Table {held}, now {now}."
+    filled = {report.table for report in run.backfills}
+    triggers = [
+        f"{trigger.name} on {table.name}"
+        for table in state.tables
+        if table.name in filled
+        for trigger in table.triggers
+        if not writes_no_document(trigger.name, table.name)
+    ]
+    if not triggers:
+        return _unexpected(told)
+    return MigrationFailed(
+        f"{told} Everything was rolled back.",
+        f"These triggers run for every document that a backfill sets: {', '.join(triggers)}. "
+        "Drop them, apply, and make them again.",
     )
 
 

@@ -28,19 +28,30 @@ LARGE = 256 * 1024 * 1024
 
 
 def snapshot_folder(target: FileTarget) -> Path:
-    """Where the snapshots of a database stand."""
-    beside = target.path.parent
+    """Where the snapshots of a database stand: beside the file itself, not beside a link to it."""
+    beside = _own_path(target).parent
     return (beside if beside.name == ".valet" else beside / ".valet") / "snapshots"
 
 
 def snapshot_path(target: FileTarget, kind: str, migration: int) -> Path:
     """The file of a snapshot; `kind` is `before` or `undone`."""
-    return snapshot_folder(target) / f"{target.path.stem}.{kind}-{migration:04d}.db"
+    return snapshot_folder(target) / f"{_called(target)}.{kind}-{migration:04d}.db"
+
+
+def _own_path(target: FileTarget) -> Path:
+    return target.path.resolve() if target.path.is_symlink() else target.path
+
+
+def _called(target: FileTarget) -> str:
+    """What a database's snapshots begin with: another name for each one that shares a folder."""
+    path = _own_path(target)
+    name = path.stem if path.suffix == ".db" else f"{path.name}{'' if path.suffix else '.'}"
+    return name if path.parent.name == ".valet" else f"beside-{name}"
 
 
 def snapshots(target: FileTarget, kind: str, of: str = "*") -> list[Path]:
     """The snapshots of a kind, oldest first."""
-    found = snapshot_folder(target).glob(f"{glob.escape(target.path.stem)}.{kind}-{of}.db")
+    found = snapshot_folder(target).glob(f"{glob.escape(_called(target))}.{kind}-{of}.db")
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
@@ -117,9 +128,9 @@ class Snapshot:
             self._partial.replace(self.path)
         finally:
             self._partial.unlink(missing_ok=True)
-        for kind in ("before", "undone"):
-            for old in snapshots(self._target, kind)[:-KEPT_SNAPSHOTS]:
-                old.unlink(missing_ok=True)
+        # Never those of the kind "undone": one may be all that is left of somebody's documents.
+        for old in snapshots(self._target, "before")[:-KEPT_SNAPSHOTS]:
+            old.unlink(missing_ok=True)
         return self.path
 
     def abandon(self) -> None:

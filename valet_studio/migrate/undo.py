@@ -52,7 +52,7 @@ def last_snapshot(target: FileTarget) -> tuple[HistoryEntry, Path]:
     """The last migration and the snapshot that was taken before it.
 
     Raises:
-        NothingToUndo: nothing was applied, or its snapshot is gone.
+        NothingToUndo: nothing was applied, or its snapshot is gone or is another database's.
     """
     with target.reading() as reader:
         history = entries(reader)
@@ -67,6 +67,14 @@ def last_snapshot(target: FileTarget) -> tuple[HistoryEntry, Path]:
         raise NothingToUndo(
             f"The snapshot from before migration {last.id} is gone: {snapshot} does not exist.",
             f"The newest {KEPT_SNAPSHOTS} snapshots are kept in {snapshot_folder(target)}.",
+        )
+    with FileTarget(str(snapshot), snapshot).reading() as reader:
+        before = entries(reader)
+    if before != history[1:]:
+        raise NothingToUndo(
+            f"{snapshot} is no snapshot of this {target.label}: it holds another history. "
+            "Nothing was undone.",
+            f"{target.label} was replaced or moved since; put a backup of it back by hand.",
         )
     return last, snapshot
 
@@ -98,7 +106,11 @@ def undo(
         if entries(connection)[:1] != (last,):
             raise _not_the_last(target, last.identity)
         under_its_final_name(kept, lambda partial: _copy(connection, partial, cancelled))
-        _restore(snapshot, connection)
+        try:
+            _restore(snapshot, connection)
+        except BaseException:
+            kept.unlink(missing_ok=True)  # Nothing was replaced.
+            raise
     snapshot.unlink()
     return UndoReport(target.label, last.id, snapshot, kept)
 

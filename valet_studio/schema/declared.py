@@ -41,6 +41,7 @@ _PLAIN = {
     kind: Validator(kind) for kind in ("string", "number", "int", "boolean", "bytes", "null", "any")
 }
 """Validators of no arguments: one each, since a large schema has thousands of them."""
+MOST_NESTED = 60
 _BUILT_IN = {"_id": "an id", "_version": "a version"}
 
 
@@ -152,6 +153,12 @@ def _check_names(
             reading.problem(
                 f"A {what.lower()}{owner} has an empty name.", "Give it a name.", location
             )
+        elif not _is_text(name):
+            reading.problem(
+                f"{what} {name!a}{owner} has a name that is no text: half of a character.",
+                "Write the whole character, or leave it out.",
+                location,
+            )
         elif "\0" in name:
             reading.problem(
                 f"{what}{owner} has a name that holds a NUL character.", "Leave it out.", location
@@ -215,6 +222,15 @@ def _table(raw: Raw, reading: Reading) -> Table:
     )
 
 
+def _is_text(text: str) -> bool:
+    """Whether SQLite can hold it: half of a surrogate pair is no Unicode text."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _validator(raw: Raw, reading: Reading, table: str, depth: int = 0) -> Validator:
     kind = raw["kind"]
     if kind == "id" and "table" in raw and raw["table"] not in reading.tables:
@@ -229,6 +245,19 @@ def _validator(raw: Raw, reading: Reading, table: str, depth: int = 0) -> Valida
         )
     if kind in _PLAIN:
         return _PLAIN[kind]
+    if kind == "literal" and isinstance(raw.get("value"), str) and not _is_text(raw["value"]):
+        reading.problem(
+            f"The text of v.literal({raw['value']!a}) holds half of a character.",
+            "Write the whole character, or leave it out.",
+            reading.at(raw),
+        )
+    if depth > MOST_NESTED:
+        reading.problem(
+            f"A validator is nested more than {MOST_NESTED} deep.",
+            "Use v.any() for what is below.",
+            reading.at(raw),
+        )
+        return _PLAIN["any"]
     items = tuple(
         _nested(item, reading, table, depth, f"v.{kind}") for item in raw.get("items", ())
     )
@@ -340,6 +369,12 @@ def _check_index_names(items: list[Raw], table: str, seen: set[str], reading: Re
         if not name.strip():
             reading.problem(
                 f'An index of table "{table}" has an empty name.', "Name it.", reading.at(item)
+            )
+        elif not _is_text(name):
+            reading.problem(
+                f'An index of table "{table}" has a name that is no text: half of a character.',
+                "Write the whole character, or leave it out.",
+                reading.at(item),
             )
         elif fold(name) in seen:
             reading.problem(

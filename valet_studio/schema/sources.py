@@ -66,8 +66,11 @@ def _inside(folder: Path, name: str) -> bool:
 
 
 def _add(sources: Sources, folder: Path, file: str, shown: str) -> None:
+    path = folder / file
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise SchemaError([Problem(f"{shown} is no file.", "Name a TypeScript file.")])
     try:
-        sources.files[file] = (folder / file).read_text("utf-8-sig")
+        sources.files[file] = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SchemaError(
             [Problem(f"{shown} is not UTF-8 text.", "Save the file as UTF-8.")]

@@ -1,0 +1,115 @@
+"""A snapshot is put back into the database that it was taken of, and what an undo keeps stays."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import apsw
+import pytest
+from support import ON_FILES, Project, last, never, schema_of
+
+from valet_studio import pipeline
+from valet_studio.config import Settings
+from valet_studio.errors import StudioError
+
+pytestmark = ON_FILES
+
+ONE = schema_of("    t: defineTable({ a: v.string() }),")
+TWO = schema_of("    t: defineTable({ a: v.string(), b: v.optional(v.string()) }),")
+
+
+def rows(database: Path) -> list[tuple[object, ...]]:
+    connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return connection.execute("SELECT a FROM t ORDER BY _id").fetchall()
+    finally:
+        connection.close()
+
+
+def add(database: Path, *texts: str) -> None:
+    connection = apsw.Connection(str(database))
+    for text in texts:
+        connection.execute("INSERT INTO t (_id, a) VALUES (?, ?)", (text, text))
+    connection.close()
+
+
+def apply(settings: Settings) -> None:
+    assert last(pipeline.apply(pipeline.look(settings), never)).status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("app.db", "app.sqlite"), ("app.db", "app"), ("dev.db", ".valet/dev.db")],
+)
+def test_databases_that_are_called_alike_have_snapshots_of_their_own(
+    project: Project, one: str, other: str
+) -> None:
+    databases = [project.root / one, project.root / other]
+    for text in (ONE, TWO):
+        project.write(text)
+        for database in databases:
+            apply(replace(project.settings, database=str(database)))
+            if text is ONE:
+                add(database, database.name + database.parent.name)
+    for database in databases:
+        pipeline.undo(replace(project.settings, database=str(database)), never)
+        assert rows(database) == [(database.name + database.parent.name,)]
+
+
+def test_a_snapshot_of_another_database_is_not_put_back(project: Project, tmp_path: Path) -> None:
+    project.push(ONE)
+    add(project.database, "ours")
+    project.push(TWO)
+    elsewhere = tmp_path / "production.db"
+    settings = replace(project.settings, database=str(elsewhere))
+    for text in (ONE, TWO):
+        project.write(text)
+        apply(settings)
+    add(elsewhere, "theirs", "theirs too")
+    shutil.copyfile(elsewhere, project.database)
+    before = project.database.read_bytes()
+    for way in (pipeline.written_since, pipeline.undo):
+        with pytest.raises(StudioError, match="it holds another history"):
+            way(project.settings, never)
+    assert project.database.read_bytes() == before
+
+
+def test_what_undos_keep_is_kept_for_good(project: Project) -> None:
+    project.push(ONE)
+    kept: list[tuple[Path, list[tuple[object, ...]]]] = []
+    for number in range(8):
+        project.push(TWO)
+        add(project.database, f"only {number}")
+        held = rows(project.database)
+        kept.append((pipeline.undo(project.settings, never).kept, held))
+        project.push(ONE)
+    assert len({path for path, _ in kept}) == 8
+    for path, held in kept:
+        assert rows(path) == held
+
+
+def test_a_failed_undo_leaves_no_copy(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.push(ONE)
+    add(project.database, "ours")
+    project.push(TWO)
+
+    def fails(*_: object) -> None:
+        raise apsw.FullError("database or disk is full")
+
+    monkeypatch.setattr("valet_studio.migrate.undo._restore", fails)
+    with pytest.raises(StudioError):
+        pipeline.undo(project.settings, never)
+    assert list(project.database.parent.glob("snapshots/*undone*")) == []
+    monkeypatch.undo()
+    assert pipeline.undo(project.settings, never).kept.exists()
+
+
+def test_an_undo_finds_its_snapshot_however_the_database_is_named(project: Project) -> None:
+    project.push(ONE)
+    link = project.root / "link.db"
+    link.symlink_to(project.database)
+    project.write(TWO)
+    apply(replace(project.settings, database=str(link)))
+    assert pipeline.undo(project.settings, never).history_id == 2
