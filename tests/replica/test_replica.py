@@ -124,7 +124,7 @@ def test_a_replica_follows_with_equal_values(
 
 def test_a_new_replica_begins_with_the_schema_of_now(todos: Project, served: Served) -> None:
     todos.push(BACKFILL)
-    fresh = Client(todos.root / "fresh" / "new.db", served.url)
+    fresh = Client(todos.root / "new.db", served.url)
     done = fresh.connect()
     assert (done.status, len(done.reports)) == ("migrated", 1)
     assert fresh.rows() == [
