@@ -22,6 +22,7 @@ TWO = schema_of("    t: defineTable({ a: v.string(), b: v.optional(v.string()) }
 
 def rows(database: Path) -> list[tuple[object, ...]]:
     connection = apsw.Connection(str(database), flags=apsw.SQLITE_OPEN_READONLY)
+    connection.set_busy_timeout(5_000)
     try:
         return connection.execute("SELECT a FROM t ORDER BY _id").fetchall()
     finally:
@@ -30,6 +31,7 @@ def rows(database: Path) -> list[tuple[object, ...]]:
 
 def add(database: Path, *texts: str) -> None:
     connection = apsw.Connection(str(database))
+    connection.set_busy_timeout(5_000)
     for text in texts:
         connection.execute("INSERT INTO t (_id, a) VALUES (?, ?)", (text, text))
     connection.close()
