@@ -15,7 +15,7 @@ from valet_studio.tui.confirm import QuitQuestion, apply_question
 from valet_studio.tui.editor import EditorCall, editor_call
 from valet_studio.tui.facts import why_no_apply
 from valet_studio.tui.help import HelpScreen
-from valet_studio.tui.job_control import wait_for, why_no_stop
+from valet_studio.tui.job_control import run, why_no_stop
 from valet_studio.tui.screen_commands import ScreenCommands
 from valet_studio.tui.text import count, problem_plain
 from valet_studio.tui.theme import other_theme
@@ -141,7 +141,7 @@ class Commands(ScreenCommands):
         with self.app.suspend():
             # Nothing may be raised in here: Textual would not take the terminal back.
             try:
-                code = wait_for(subprocess.Popen(call.arguments))
+                code = run(call.arguments)
             except OSError as error:
                 failed = error
         if failed is not None:

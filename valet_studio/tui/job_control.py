@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Sequence
 
 
 def why_no_stop() -> str | None:
@@ -19,26 +21,39 @@ def why_no_stop() -> str | None:
     return None
 
 
-def wait_for(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a program that was given the terminal; the code with which it ended.
+def run(arguments: Sequence[str]) -> int:
+    """Run a program that is given the terminal; the code with which it ended.
 
     Where it is stopped, as vim is by ctrl+z, this process stops with it until the shell goes on
     with both; where no shell could, it goes on at once. For the main thread only.
+
+    Raises:
+        OSError: it cannot be started.
     """
     if sys.platform == "win32":
-        return process.wait()
-    handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        return subprocess.call(arguments)
+    gone_on = threading.Event()
+    # Before the program starts: it may stop its job at once.
+    before = {
+        signal.SIGTSTP: signal.signal(signal.SIGTSTP, signal.SIG_DFL),
+        signal.SIGCONT: signal.signal(signal.SIGCONT, lambda *_: gone_on.set()),
+    }
     try:
+        process = subprocess.Popen(arguments)
         while True:
+            gone_on.clear()
             _, status = os.waitpid(process.pid, os.WUNTRACED)
             if not os.WIFSTOPPED(status):
                 process.returncode = os.waitstatus_to_exitcode(status)
                 return process.returncode
-            if why_no_stop() is None:
+            # What stops the whole job stops this process too, often before it comes to read of
+            # the program's stop: once gone on with, it must not stop again.
+            if not gone_on.is_set() and why_no_stop() is None:
                 os.kill(os.getpid(), signal.SIGSTOP)
             process.send_signal(signal.SIGCONT)
     finally:
-        signal.signal(signal.SIGTSTP, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def stop() -> None:
