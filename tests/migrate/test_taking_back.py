@@ -33,12 +33,15 @@ SCHEMA = evaluate(
 
 def contents(connection: apsw.Connection) -> list[object]:
     return [
-        connection.execute(f"SELECT rowid, * FROM {table}").fetchall() for table in ("t", "seen")
+        connection.execute("SELECT rowid, _id, n, typeof(m), hex(m) FROM t").fetchall(),
+        connection.execute("SELECT rowid, * FROM seen").fetchall(),
     ]
 
 
 @pytest.mark.parametrize("heard", [False, True], ids=["", "with a trigger"])
-@pytest.mark.parametrize("held", ["NULL", "-i", "nullif(i, 7)"])
+@pytest.mark.parametrize(
+    "held", ["NULL", "-i", "nullif(i, 7)", "i + 0.5", "CAST(x'ff' || i AS TEXT)", "zeroblob(i % 5)"]
+)
 @pytest.mark.parametrize("mode", ["wal", "delete"])
 def test_a_late_failure_takes_back_what_was_written(
     tmp_path: Path, mode: str, held: str, heard: bool

@@ -1,6 +1,6 @@
 """Run one backfill over every document of its table: all of them, or none.
 
-Values are computed in the sandbox two batches ahead of the writes, so that SQLite and JavaScript
+Values are computed in the sandbox some batches ahead of the writes, so that SQLite and JavaScript
 work at the same time; or once for each input, where that is proved to be enough (`by_input`).
 Where they were computed before the write lock was taken, only documents that changed meanwhile
 are computed again. Whether a document changed is told by a digest of the cells that the function
@@ -13,19 +13,19 @@ failed (the seed's "Backfill rules").
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cached_property
 from typing import TypeAlias
 
 import apsw
 
-from valet_studio.errors import MigrationFailed, PlanIsStale
+from valet_studio.errors import MigrationFailed
 from valet_studio.migrate.by_input import (
     WORTHWHILE,
     ByInput,
     FoundOut,
+    Learner,
     foreign_triggers,
-    learn,
 )
 from valet_studio.migrate.column_writer import MOST_BRANCHES, ColumnWriter
 from valet_studio.migrate.computed import Computed, Piece
@@ -34,7 +34,7 @@ from valet_studio.migrate.documents import Batch, Documents, Key
 from valet_studio.migrate.evaluators import Evaluators, Stopped
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, Failure, IsCancelled
 from valet_studio.migrate.tally import Tally
-from valet_studio.migrate.way_back import Savepoint, WayBack, way_to_take_back
+from valet_studio.migrate.way_back import WayBack, way_to_take_back
 from valet_studio.schema.model import Backfill
 from valet_studio.schema.purity import is_pure
 from valet_studio.typescript.cells import Cells
@@ -119,19 +119,23 @@ class BackfillRun:
         # Counted in a rehearsal alone: an apply has a lock to give back.
         counts = self._evaluators.twice
         held = counts and ColumnWriter(self.documents, self.backfill.column).holds_values()
-        by_input = self._hoped_for() if kept is None else None
-        done = (yield from self._fill_and_count(by_input)) if by_input is not None else None
-        by_input = self._by_input() if done is None else None
-        if done is not None:
-            updated, unchanged = done, 0
-        elif by_input is not None:
+        updated, unchanged, done = 0, 0, None
+        by_input = self._hoped_for()
+        if by_input is not None:
             unchanged = by_input.holding() if held else 0
-            yield from self._filled(by_input)
-            updated = self._done
-            if kept is not None:
-                kept.outcomes.by_input = dict(by_input.inputs)
+            done = yield from self._fill_and_count(by_input)
+        if done is not None:
+            updated = done
         else:
-            updated, unchanged = yield from self._write_each(held, kept)
+            by_input = self._by_input()
+            if by_input is None:
+                updated, unchanged = yield from self._write_each(held, kept)
+            else:
+                unchanged = by_input.holding() if held else 0
+                yield from self._filled(by_input)
+                updated = self._done
+        if by_input is not None and kept is not None:
+            kept.outcomes.by_input = dict(by_input.inputs)
         if not held:
             unchanged = self._tally.picture.nulls
         if kept is not None:
@@ -150,59 +154,67 @@ class BackfillRun:
             if found is not None or known.pieces or known.tally.failed:
                 return found
             self._known, self._tally = None, self._fresh_tally()
+        found = self._learned(Learner.learn) if self._guessed is not None else None
+        if found is not None and self._learner is not None:
+            self._tally = self._learner.tally
+        return found
+
+    @cached_property
+    def _learner(self) -> Learner | None:
+        """For what is proved to be pure; nothing is known yet."""
         if not self._pure:
             return None
-        tally = self._fresh_tally()
+        self._choose()
+        return Learner(
+            self.documents, self.backfill, self._evaluators, self._fresh_tally(), self._cancelled
+        )
+
+    @cached_property
+    def _guessed(self) -> ByInput | None:
+        return self._learned(Learner.guess)
+
+    def _learned(self, step: Callable[[Learner], ByInput | None]) -> ByInput | None:
         try:
-            self._choose()
-            found = learn(self.documents, self.backfill, self._evaluators, tally, self._cancelled)
+            return step(self._learner) if self._learner is not None else None
         except FoundOut:
             self._shared = False
-            return None
         except Stopped as stopped:
             self._tally.fail(self._stopped_at(stopped))
-            return None
-        if found is not None:
-            self._tally = tally
-        return found
+        return None
 
     def _hoped_for(self) -> ByInput | None:
         """What most likely decides the values: what did when they were computed, since when others
-        have written. Only where it can be found out while it is written whether it still does."""
-        known = self._known
-        inputs = known.outcomes.by_input if known is not None else None
-        if self._settled or not self._untouched or not inputs or len(inputs) > MOST_BRANCHES:
+        have written; else what decides those of the first documents. Only where it can be found
+        out while it is written whether it does."""
+        if self._settled or not self._untouched:
             return None
-        found = ByInput.of(self.documents, self.backfill.column, inputs)
+        if self._known is None:
+            found = self._guessed
+        else:
+            inputs = self._known.outcomes.by_input
+            if not inputs or len(inputs) > MOST_BRANCHES:
+                return None
+            found = ByInput.of(self.documents, self.backfill.column, inputs)
         return found if found is not None and found.path and not found.reads_itself else None
 
     def _fill_and_count(self, by_input: ByInput) -> Generator[BackfillProgress, None, int | None]:
         """Set the column and count the inputs at the same time, so that others wait a shorter time;
-        how many documents were set. None, and none is set, where there are other inputs.
-
-        Raises:
-            PlanIsStale: there are, and what the column held before is lost.
-        """
-        writer = ColumnWriter(self.documents, self.backfill.column)
-        savepoint = None if writer.in_wal else Savepoint(self.documents.connection)
+        how many documents were set. None, and none is set, where there are other inputs."""
+        way_back = way_to_take_back(ColumnWriter(self.documents, self.backfill.column))
         with Counting(by_input, self._cancelled) as counting:
-            yield from self._filled(by_input)
+            for progress in self._filled(by_input):
+                yield progress
+                if counting.sees_others:
+                    break
             counts = counting.result()
-        if counts is None and savepoint is None:
-            if counting.held != 0:
-                raise PlanIsStale(
-                    f'Documents of "{self.documents.table.name}" were written while their backfill '
-                    "was. Nothing was changed.",
-                    "Apply again.",
-                )
-            writer.empty()
-        if savepoint is not None:
-            if counts is None:
-                savepoint.take_back()
-            savepoint.end()
+        if counts is None:
+            way_back.take_back()
+        way_back.end()
         if counts is None:
             self._done = 0
             return None
+        if self._known is None and self._learner is not None:
+            self._tally = self._learner.tally
         self._tally.recount(counts)
         return self._done
 

@@ -1,6 +1,6 @@
 """Values by what one other cell of the document holds, told in SQL and not document by document.
 
-For backfills that read one field of few distinct values. `learn` runs a function but once for
+For backfills that read one field of few distinct values. A `Learner` runs a function but once for
 each of them, where its text proves that equal inputs give equal values (`schema.purity`).
 """
 
@@ -111,14 +111,6 @@ class ByInput:
         ).fetchone()
         return int(str(found[0])) if found is not None else None
 
-    def values_on(self, connection: apsw.Connection) -> int:
-        """How many documents hold anything in the column, as another connection sees them; 0 where
-        there is no such column."""
-        columns = connection.execute(f"PRAGMA table_info({self._table})").fetchall()
-        if not any(quote(str(name)) == self._column for _, name, *_ in columns):
-            return 0
-        return int(connection.execute(f"SELECT count({self._column}) FROM {self._table}").get)
-
     def holding(self) -> int:
         """How many documents hold their value already."""
         sql = f"SELECT count(*) FROM {self._table} WHERE {self._column} IS {self._decided()}"
@@ -172,61 +164,74 @@ class ByInput:
         return cells | {f"v{at}": value for at, value in enumerate(self.inputs.values())}
 
 
-def learn(
-    documents: Documents,
-    backfill: Backfill,
-    evaluators: Evaluators,
-    tally: Tally,
-    cancelled: IsCancelled,
-) -> ByInput | None:
-    """Run a function on the first documents, then once for each further input; count the documents.
+class Learner:
+    """Runs a function on the first documents, then once for each further input.
 
-    For functions that are pure, and `documents` that show the fields that it reads. `tally` is to
-    know nothing yet; it tells the whole only where inputs are returned.
+    For functions that are pure, and `documents` that show the fields that it reads. Every method
+    raises `FoundOut` where the function is not pure, whatever its text seemed to prove;
+    `DatabaseError` where a document cannot be read; `Stopped` where one was fatal to a process.
 
-    Returns:
-        None where there are too many inputs, or one of them gives no value.
-
-    Raises:
-        FoundOut: the function is not pure, whatever its text seemed to prove.
-        DatabaseError: a document cannot be read.
-        Stopped: a document was fatal to a process.
+    Args:
+        tally: is to know nothing yet; it tells the whole only after `learn`.
     """
-    inputs: dict[Value, Value] = {}
-    found = ByInput.of(documents, backfill.column, inputs)
-    if found is None:
-        return None
 
-    def tells(batch: Batch | None) -> bool:
+    def __init__(
+        self,
+        documents: Documents,
+        backfill: Backfill,
+        evaluators: Evaluators,
+        tally: Tally,
+        cancelled: IsCancelled,
+    ) -> None:
+        self.tally = tally
+        self._documents = documents
+        self._evaluators = evaluators
+        self._cancelled = cancelled
+        self._inputs: dict[Value, Value] = {}
+        self._found = ByInput.of(documents, backfill.column, self._inputs)
+        self._last: Key | None = None
+
+    def guess(self) -> ByInput | None:
+        """The inputs of the first documents, which most likely are all; None where they are too
+        many, or one of them gives no value."""
+        if self._found is None:
+            return None
+        first = self._documents.batch(None, None, _FIRST)
+        if first is None or not self._tells(first):
+            return None
+        self._last = first.keys[-1]
+        return self._found
+
+    def learn(self) -> ByInput | None:
+        """All inputs, after those that were guessed; counts the documents. None as for `guess`."""
+        if self._found is None or self._last is None:
+            return None
+        counts = self._found.counted()
+        if counts is None:
+            while (other := self._found.first_other(self._last)) is not None:
+                if not self._tells(self._documents.batch(_before(other), other, 1)):
+                    return None
+                self._last = other
+            counts = self._found.counted()
+        if counts is None:
+            return None
+        self.tally.recount(counts)
+        return self._found
+
+    def _tells(self, batch: Batch | None) -> bool:
         """Whether a batch holds inputs that were not known, and none that gives no value."""
         if batch is None:
             return False
-        answers = evaluators.answer(batch, cancelled)
-        tally.tell(documents, batch, answers)
+        answers = self._evaluators.answer(batch, self._cancelled)
+        self.tally.tell(self._documents, batch, answers)
         fresh = answers[0].outcomes
-        if tally.impure or not tally.same or fresh == {}:
+        if self.tally.impure or not self.tally.same or fresh == {}:
             raise FoundOut
         if fresh is None:
             return False
-        others = inputs.keys().isdisjoint(fresh)
-        inputs.update(fresh)
-        return others and len(inputs) <= MOST_BRANCHES
-
-    first = documents.batch(None, None, _FIRST)
-    if first is None or not tells(first):
-        return None
-    counts = found.counted()
-    if counts is None:
-        last = first.keys[-1]
-        while (other := found.first_other(last)) is not None:
-            if not tells(documents.batch(_before(other), other, 1)):
-                return None
-            last = other
-        counts = found.counted()
-    if counts is None:
-        return None
-    tally.recount(counts)
-    return found
+        others = self._inputs.keys().isdisjoint(fresh)
+        self._inputs.update(fresh)
+        return others and len(self._inputs) <= MOST_BRANCHES
 
 
 def writes_no_document(trigger: str, table: str) -> bool:

@@ -15,6 +15,7 @@ import apsw
 from valet_studio.errors import MigrationFailed
 from valet_studio.migrate.documents import Documents, Key, has_affinity
 from valet_studio.plan.sql import quote
+from valet_studio.schema.names import fold
 from valet_studio.typescript.cells import Cells
 
 MOST_BRANCHES = 12
@@ -115,6 +116,24 @@ class ColumnWriter:
         """Set the column of every document to null."""
         self._connection.execute(
             f"UPDATE {self._table} SET {self._column} = NULL WHERE {self._column} IS NOT NULL"
+        )
+
+    def restore(self, before: apsw.Connection) -> None:
+        """Give each document what another connection sees in its column, which is to be empty."""
+        known = before.execute(f"PRAGMA table_info({self._table})").fetchall()
+        if not any(fold(quote(str(name))) == fold(self._column) for _, name, *_ in known):
+            return
+        # As bytes, since text need not be of the encoding that it should be.
+        is_text = f"typeof({self._column}) = 'text'"
+        cells = before.execute(
+            f"SELECT {self.documents.key}, {is_text}, "
+            f"iif({is_text}, CAST({self._column} AS BLOB), {self._column}) "
+            f"FROM {self._table} WHERE {self._column} IS NOT NULL"
+        )
+        self._connection.executemany(
+            f"UPDATE {self._table} SET {self._column} = iif(?2, CAST(?3 AS TEXT), ?3) "
+            f"WHERE {self.documents.key} = ?1",
+            cells,
         )
 
     def holding(self, keys: Sequence[Key], cells: Cells) -> int:

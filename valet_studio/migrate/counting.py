@@ -29,9 +29,6 @@ class Counting:
         self._is_over = False
         self._found: Counter[Value] | None = None
         self._failed = False
-        self.held: int | None = None
-        """Of other inputs: how many documents held a value in the column before; None where that is
-        not known."""
         self._reads = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -49,6 +46,11 @@ class Counting:
         self._is_over = True
         self._thread.join()
 
+    @property
+    def sees_others(self) -> bool:
+        """Whether it is known already that there are other inputs."""
+        return not self._thread.is_alive() and not self._failed and self._found is None
+
     def result(self) -> Counter[Value] | None:
         """How many documents get each value; None where there are other inputs."""
         self._thread.join()
@@ -63,8 +65,6 @@ class Counting:
                 connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
                 self._reads.set()  # From here on nobody can keep it from reading on.
                 self._found = self._by_input.count_on(connection)
-                if self._found is None:
-                    self.held = self._by_input.values_on(connection)
         except apsw.Error:
             self._failed = True
         finally:

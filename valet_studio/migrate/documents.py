@@ -88,9 +88,8 @@ class Documents:
             DatabaseError: a text cell is not UTF-8; the message names the document.
         """
         rows = BATCH_ROWS
-        before = self._before_dense()
-        near = before is not None
-        after = before if after is None else after
+        after = self._before_first() if after is None else after
+        near = after is not None
         while True:
             try:
                 batch = self.batch(after, until, rows, near=near)
@@ -102,10 +101,12 @@ class Documents:
             if batch is not None:
                 yield batch
                 after = batch.keys[-1]
+                # Where there was no hole between rowids, there is most likely none in the next.
+                near = isinstance(batch.keys, range)
                 fitting = BATCH_BYTES * len(batch.keys) // len(batch.payload) + 1
                 rows = max(1, min(BATCH_ROWS, fitting))
             elif near:
-                near = False  # The end, or a hole that was made meanwhile.
+                near = False  # The end, or a large hole.
             else:
                 return
 
@@ -163,17 +164,13 @@ class Documents:
     def _names_read(self) -> list[str]:
         return [name for name in self.names if self.only is None or name in self.only]
 
-    def _before_dense(self) -> int | None:
-        """The rowid before the first one, where the rowids have no hole between them."""
+    def _before_first(self) -> int | None:
+        """The rowid before the first one; None where there is none to be named."""
         if self.key == quote("_id"):
             return None
-        table, key = quote(self.state.name), self.key
-        ends = (
-            f"SELECT (SELECT min({key}) FROM {table}), (SELECT max({key}) FROM {table}), "
-            f"(SELECT count(*) FROM {table})"
-        )
-        first, last, count = self._fetched(ends, {})
-        return first - 1 if count and last - first + 1 == count and first > _FIRST_ROWID else None
+        find = f"SELECT min({self.key}) FROM {quote(self.state.name)}"
+        first = self.connection.execute(find).get
+        return first - 1 if isinstance(first, int) and first > _FIRST_ROWID else None
 
     def _span(self, after: Key | None, until: Key | None) -> str:
         bounds = [f"{self.key} > :after"] if after is not None else []

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Protocol
 
 import apsw
 
 from valet_studio.migrate.by_input import writes_no_document
 from valet_studio.migrate.column_writer import ColumnWriter
+from valet_studio.plan.sql import quote
 
 
 class WayBack(Protocol):
@@ -23,15 +25,17 @@ class WayBack(Protocol):
 def way_to_take_back(writer: ColumnWriter) -> WayBack:
     """The way that costs less while all goes well.
 
-    With a savepoint open, SQLite copies every page that is changed once more in WAL mode. A column
-    that holds no values yet can be emptied again instead, where no trigger hears of it.
+    With a savepoint open, SQLite copies every page that is changed once more in WAL mode. There
+    another connection can still read the column as it was, where no trigger hears of what is
+    written; it must not have been written in this transaction before.
     """
     documents = writer.documents
     unheard = all(
         writes_no_document(t.name, documents.state.name) for t in documents.state.triggers
     )
-    if writer.in_wal and unheard and not writer.holds_values():
-        return _Emptying(writer)
+    named = documents.connection.filename and documents.key != quote("_id")
+    if writer.in_wal and unheard and named:
+        return _FromBefore(writer)
     return Savepoint(documents.connection)
 
 
@@ -51,12 +55,18 @@ class Savepoint:
         self._connection.execute("RELEASE valet_backfill")
 
 
-class _Emptying:
+class _FromBefore:
+    """The column as it was committed, which others see until the transaction ends
+    (https://www.sqlite.org/isolation.html)."""
+
     def __init__(self, writer: ColumnWriter) -> None:
         self._writer = writer
 
     def take_back(self) -> None:
         self._writer.empty()
+        path, flags = self._writer.documents.connection.filename, apsw.SQLITE_OPEN_READONLY
+        with closing(apsw.Connection(path, flags=flags)) as before:
+            self._writer.restore(before)
 
     def end(self) -> None:
         pass
