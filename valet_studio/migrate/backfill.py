@@ -55,6 +55,7 @@ class BackfillRun:
         known: values computed before, if any.
         settled: whether it is certain that nothing was written since `known` was computed.
         untouched: whether this transaction has written no cell that the function reads.
+        total: how many documents there are, where that was counted already.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class BackfillRun:
         *,
         settled: bool = False,
         untouched: bool = False,
+        total: int | None = None,
     ):
         if known is not None and not settled and known.tally.failed:
             known = None
@@ -79,7 +81,7 @@ class BackfillRun:
         self._untouched = untouched
         self._tally = known.tally.copy() if known else self._fresh_tally()
         self._began = time.perf_counter()
-        self._total = documents.count()
+        self._total = documents.count() if total is None else total
         self._done = 0
         # Two processes win where nothing is written meanwhile; else they wait for the writer.
         self._shared = False

@@ -145,11 +145,13 @@ class Documents:
             return self._read(after, until, rows)
         names = self._names_read()
         columns = [f"json_group_array({self._cell(self.names[name])})" for name in names]
-        sql = (
-            f"SELECT {', '.join(['count(*)', f'min({self.key})', f'max({self.key})', *columns])} "
+        span = (
             f"FROM {quote(self.state.name)} NOT INDEXED "
             f"WHERE {self.key} > :after AND {self.key} <= :until"
         )
+        # Alone, each end is sought; beside count(*) it would be compared in every document.
+        ends = [f"(SELECT {end}({self.key}) {span})" for end in ("min", "max")]
+        sql = f"SELECT {', '.join(['count(*)', *ends, *columns])} {span}"
         end = min(after + rows, _LAST_ROWID)
         bindings = {"after": after, "until": end if until is None else min(end, until)}
         count, first, last, *cells = self._fetched(sql, bindings)

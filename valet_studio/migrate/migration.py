@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -141,7 +141,9 @@ def migrate(
 
         yield PhaseStarted("structure")
         yield from _structure(run, state, measured.pending)
-        filled = _Filling(run, schema, evaluators, cancelled, ahead.values, settled, kept)
+        filled = _Filling(
+            run, schema, evaluators, cancelled, ahead.values, settled, kept, rows_before
+        )
         yield from filled.all(measured.pending)
         if strict:
             _refuse_varying(run)
@@ -230,6 +232,8 @@ class _Filling:
     known: ByColumn
     settled: bool
     kept: ByColumn | None
+    rows: Mapping[str, int]
+    """Table → how many documents it holds, where it is not new."""
 
     def all(self, changes: tuple[AnyChange, ...]) -> Iterator[Event]:
         """Run every pending backfill, one after the other."""
@@ -263,6 +267,7 @@ class _Filling:
             known,
             settled=self.settled and not stale,
             untouched=not stale,
+            total=self.rows.get(held.name),
         )
         kept = Computed(change.declared) if self.kept is not None else None
         for event in run.write(kept):
