@@ -198,8 +198,8 @@ def open_studio(settings: Settings, tour: Tour | None = None, replica: Path | No
             "`valet-studio plan` prints the same plan anywhere; `valet-studio --help` lists all "
             "commands.",
         )
-    # What a key does is drawn at the next frame: 8 ms later at most, and not 17.
-    os.environ.setdefault("TEXTUAL_FPS", "120")
+    # What a key does is drawn at the next frame: 4 ms later at most, and not 17.
+    os.environ.setdefault("TEXTUAL_FPS", "240")
     from valet_studio.tui.app import run
 
     run(settings, tour, replica)

@@ -411,3 +411,21 @@ def test_samples_mark_what_changes() -> None:
     lines = [line for line in told.split("\n") if line.startswith("t000")]
     assert lines[0].split()[2:5] == ["3", "=", "3"]
     assert lines[1].split()[2:5] == ["null", "→", "2"]
+
+
+def bold_titles(opened: Studio) -> list[str]:
+    """The panes whose titles stand out."""
+    titles = ("1 Plan", "2 Types", "3 Dry run", "4 Log")
+    return [
+        segment.text.strip()
+        for strip in opened.app.screen._compositor.render_strips()
+        for segment in strip
+        if segment.text.strip() in titles and segment.style is not None and segment.style.bold
+    ]
+
+
+async def test_the_title_of_the_focused_pane_stands_out(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        for key, title in {"2": "2 Types", "4": "4 Log", "3": "3 Dry run", "1": "1 Plan"}.items():
+            await opened.press(key)
+            assert bold_titles(opened) == [title]

@@ -16,14 +16,15 @@ from valet_studio.schema.model import Json
 from valet_studio.tui.facts import Facts, why_no_dry_run
 from valet_studio.tui.failure_list import FailureList
 from valet_studio.tui.lines import SIDEWAYS, Lines
+from valet_studio.tui.pane import Titled
 from valet_studio.tui.progress import FailedDocument, Progress
 from valet_studio.tui.report_text import failure_lines, run_lines, wrapped
 
 
-class DryRunPane(Vertical):
+class DryRunPane(Vertical, Titled):
     """What a rehearsal tells: phases, rows per second, counts, samples, failures."""
 
-    BORDER_TITLE = "3 Dry run"
+    heading = "3 Dry run"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", f"sideways(-{SIDEWAYS})", show=False),
         Binding("right", f"sideways({SIDEWAYS})", show=False),
@@ -163,10 +164,10 @@ class DryRunPane(Vertical):
         width = max(20, self.report.scrollable_content_region.width - 1)
         assert self.facts is not None
         if progress is not None:
-            self.border_title = Content(f"3 {progress.work.capitalize()}")
+            self.entitle(f"3 {progress.work.capitalize()}")
             self.report.show(run_lines(progress, width, earlier, self.facts.key))
         else:
-            self.border_title = Content("3 Dry run")
+            self.entitle("3 Dry run")
             key = Content.styled(self.facts.key("dry_run"), "bold $primary")
             told = "  rehearses this plan on a copy of the database"
             replica = self.facts.replica

@@ -16,6 +16,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from valet_studio.tui.find import Found, next_match, occurrences
+from valet_studio.tui.pane import Titled
 from valet_studio.tui.text import one_line
 
 Mark: TypeAlias = Literal["·", "$", "✓", "✗", "!"]
@@ -36,10 +37,10 @@ class Entry:
     """In full; shown on one line, copied as it is."""
 
 
-class LogPane(ScrollView, can_focus=True):
+class LogPane(ScrollView, Titled, can_focus=True):
     """One line an entry. The cursor follows the end until it is moved away from it."""
 
-    BORDER_TITLE = "4 Log"
+    heading = "4 Log"
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "log--time",
         "log--ok",

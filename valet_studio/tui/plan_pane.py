@@ -25,6 +25,7 @@ from valet_studio.tui.detail import (
     warning_detail,
 )
 from valet_studio.tui.facts import Facts
+from valet_studio.tui.pane import Titled
 from valet_studio.tui.plan_rows import Row, plan_rows, signs_counted
 from valet_studio.tui.plan_tree import PlanTree
 from valet_studio.tui.text import count
@@ -58,10 +59,10 @@ class FilterLine(Input):
         self.post_message(self.Left(cleared))
 
 
-class PlanPane(Vertical):
+class PlanPane(Vertical, Titled):
     """The plan. While schema.ts is broken the last good one stays, dimmed, above the error."""
 
-    BORDER_TITLE = "1 Plan"
+    heading = "1 Plan"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear_filter", show=False)]
 
     class Selected(Message):

@@ -14,16 +14,17 @@ from textual.widgets import Static
 from valet_studio.tui.diff import Tab, TypesView, fits_side_by_side, side_by_side, unified
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.lines import Lines
+from valet_studio.tui.pane import Titled
 from valet_studio.tui.text import count
 
 TITLES = ("TypeScript", "Python", "SQL", "schema.json")
 GAP = 2
 
 
-class TypesPane(Vertical):
+class TypesPane(Vertical, Titled):
     """Tabs of generated text, as a difference where the file on disk is another."""
 
-    BORDER_TITLE = "2 Types"
+    heading = "2 Types"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "tab(-1)", show=False),
         Binding("right", "tab(1)", show=False),
