@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import textwrap
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -168,6 +169,9 @@ class FakeEngine:
     type_errors: tuple[Problem, ...] = ()
     """What the type checker says of every schema."""
     checked: int = 0
+    checks_forever: bool = False
+    """Whether a type check goes on until it is cancelled."""
+    checks_stopped: int = 0
     documents: dict[str, dict[str, Json]] = field(default_factory=dict)
     """Whole documents by `_id`."""
     touches: Touched | None = None
@@ -217,9 +221,14 @@ class FakeEngine:
     def check_types(
         self,
         state: StudioState,  # noqa: ARG002
-        cancelled: IsCancelled,  # noqa: ARG002
+        cancelled: IsCancelled,
     ) -> tuple[Problem, ...]:
         self.checked += 1
+        while self.checks_forever and not cancelled():
+            time.sleep(0.005)
+        if self.checks_forever:
+            self.checks_stopped += 1
+            raise Cancelled
         return self.type_errors
 
     def retry_failed(

@@ -35,6 +35,31 @@ def test_a_slip_is_told_with_its_place_and_a_way_out(
     assert hint in (problem.hint or "")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "// defineTable({ a: v.any(), a: v.any() })",
+        "/* é v.object({ a: v.any(), a: v.any() }) */",
+        "const told = 'defineTable({ a: 1, a: 1 })'",
+        "const v2 = { object: (given: unknown) => given }; v2.object({ a: 1, ...{ a: 2 }, })",
+    ],
+)
+def test_what_only_looks_like_a_declaration_holds_no_keys(project: Project, text: str) -> None:
+    project.write(f"{text}\n{schema_of('t: defineTable({ a: v.any() }),')}")
+    assert pipeline.look(project.settings).problems == ()
+
+
+def test_keys_stand_twice_whatever_stands_around_them(project: Project) -> None:
+    project.write(
+        "/* é */ import { defineSchema, defineTable, v } from 'valet-dev/server'\n"
+        "const inner = v . object ( { a: v.any() } ), twin = v.object ( { é: v.any(),\n"
+        "  é: v.any() } )\n"
+        "export default defineSchema({ t: defineTable({ inner, twin }) })\n"
+    )
+    (problem,) = pipeline.look(project.settings).problems
+    assert str(problem.location).endswith("schema.ts:3:3")
+
+
 def test_a_missing_import_is_named(project: Project) -> None:
     project.write(
         "import { defineSchema } from 'valet-dev/server'\nexport default defineSchema({ t: defineTable({}) })\n"

@@ -186,11 +186,22 @@ async def test_type_errors_are_counted_listed_and_shown_at_their_line(
 
 async def test_the_same_text_is_not_checked_twice(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
-        await opened.until(lambda: opened.engine.checked)
+        await opened.until(lambda: opened.engine.checked and not opened.app.background.checking)
         opened.engine.state = state_of(opened.engine.settings, plan_of(*changes()[:1]))
         await opened.save()
         await opened.pilot.pause(0.8)
         assert opened.engine.checked == 1
+
+
+async def test_a_save_stops_the_check_of_the_text_before(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        opened.engine.checks_forever = True
+        await opened.until(lambda: opened.engine.checked)
+        opened.engine.state = state_of(opened.engine.settings, plan_of(*changes()[:1]))
+        await opened.save()
+        await opened.until(lambda: opened.engine.checks_stopped)
+        opened.engine.checks_forever = False
+        await opened.until(lambda: opened.engine.checked == 2)
 
 
 async def test_arrows_go_through_typescript_python_sql_and_schema_json(tmp_path: Path) -> None:

@@ -73,3 +73,24 @@ def test_one_waits_only_once_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) 
     warm._prepare(sources("a"), LIMITS)
     with warm.take(sources("b"), LIMITS) as taken:
         assert taken.evaluate()["tables"][0]["name"] == "t"
+
+
+def test_it_is_started_once_the_studio_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(warm, "_waiting", None)
+    monkeypatch.setattr(warm, "_kept", True)
+    monkeypatch.setattr(warm, "_next", None)
+    monkeypatch.setattr(warm, "REST_SECONDS", 60)
+    monkeypatch.setattr(warm, "_prepare", lambda given, _limits: started.append(given.entry))
+    for field in ("a", "b"):
+        with warm.take(sources(field), LIMITS):
+            pass
+    first = warm._next
+    assert first is not None
+    monkeypatch.setattr(warm, "REST_SECONDS", 0.001)
+    with warm.take(sources("c"), LIMITS):
+        pass
+    assert first.finished.is_set()
+    assert warm._next is not None
+    warm._next.join()
+    assert started == ["schema.ts"]

@@ -196,8 +196,8 @@ def _table(raw: Raw, reading: Reading) -> Table:
         Field(
             item["name"],
             _validator(item["validator"], reading, name),
-            item["validator"]["optional"],
-            item["validator"]["deprecated"],
+            item["validator"].get("optional", False),
+            item["validator"].get("deprecated", False),
             reading.field_place(name, item),
         )
         for item in raw["fields"]
@@ -267,7 +267,7 @@ def _validator(raw: Raw, reading: Reading, table: str, depth: int = 0) -> Valida
         ObjectField(
             item["name"],
             _nested(item["validator"], reading, table, depth, "v.object", optional_allowed=True),
-            item["validator"]["optional"],
+            item["validator"].get("optional", False),
         )
         for item in raw.get("fields", ())
         if item["validator"] is not None
@@ -284,13 +284,13 @@ def _validator(raw: Raw, reading: Reading, table: str, depth: int = 0) -> Valida
 def _nested(
     raw: Raw, reading: Reading, table: str, depth: int, parent: str, optional_allowed: bool = False
 ) -> Validator:
-    if raw["optional"] and not optional_allowed:
+    if raw.get("optional") and not optional_allowed:
         reading.problem(
             f"v.optional cannot stand inside {parent}.",
             "Put v.optional around the whole field, or use v.union(…, v.null()).",
             reading.at(raw),
         )
-    if raw["deprecated"]:
+    if raw.get("deprecated"):
         reading.problem(
             f".deprecated() cannot stand inside {parent}.",
             "Call .deprecated() on the validator of a whole field.",

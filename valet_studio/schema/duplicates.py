@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from tree_sitter import Node
 
 from valet_studio.errors import Problem
 from valet_studio.schema.model import Sources
-from valet_studio.schema.syntax import calls_of, location_of, name_of, parse
+from valet_studio.schema.syntax import location_of, name_of, parse
 from valet_studio.typescript.modules import shown_path
 
-_DECLARING = ("defineSchema", "defineTable", "v.object")
+_DECLARING = re.compile(
+    rb"(?<![\w$.])(?:defineSchema|defineTable|v\.object)\s*(?:<[^()]*>)?\s*\(\s*(?=\{)"
+)
 
 
 def duplicate_keys(sources: Sources) -> Iterator[Problem]:
     """One problem for each key of a table, field or property that is lost to a later one."""
     for file, text in sources.files.items():
-        if file.endswith(".json"):
-            continue
-        for call in calls_of(parse(text), *_DECLARING):
-            yield from _in_call(call, shown_path(sources.folder, file))
+        if not file.endswith(".json"):
+            for given in _objects_given(text):
+                yield from _in_object(given, shown_path(sources.folder, file))
 
 
-def _in_call(call: Node, file: str) -> Iterator[Problem]:
-    arguments = call.child_by_field_name("arguments")
-    first = arguments.named_children[0] if arguments and arguments.named_children else None
-    if first is None or first.type != "object":
-        return
+def _objects_given(text: str) -> Iterator[Node]:
+    """The objects that declaring functions are called with."""
+    # Ten times as fast as looking for calls among a tree's nodes.
+    root = parse(text)
+    for match in _DECLARING.finditer(text.encode()):
+        node = root.descendant_for_byte_range(match.end(), match.end() + 1)
+        given = node.parent if node is not None and node.type == "{" else node
+        if given is not None and given.type == "object":
+            yield given
+
+
+def _in_object(given: Node, file: str) -> Iterator[Problem]:
     seen: dict[str, Node] = {}
-    for member in first.named_children:
+    for member in given.named_children:
         key = member.child_by_field_name("key") if member.type == "pair" else member
         if key is None or key.type not in (
             "property_identifier",

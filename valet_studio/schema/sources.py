@@ -6,6 +6,7 @@ What is read here is what is reviewed and what runs: nothing else is given to th
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,8 +92,16 @@ def _add(sources: Sources, folder: Path, file: str, shown: str) -> None:
         ) from error
 
 
+_FROM_SERVER = re.compile(
+    rf"""^import\s*{{[^{{}}]*}}\s*from\s*(["']){re.escape(SERVER_MODULE)}\1""", re.MULTILINE
+)
+_MAY_IMPORT = re.compile(r"\b(import|from|require)\b")
+
+
 def _imports(file: str, text: str) -> Iterator[_Import]:
-    if not file.endswith(".json"):
+    # Most schemas import the server module alone: that needs no tree, which is made while
+    # JavaScript runs them.
+    if not file.endswith(".json") and _MAY_IMPORT.search(_FROM_SERVER.sub("", text)):
         for source in import_sources(parse(text)):
             yield _Import(string_value(source), location_of(source, file))
 

@@ -40,7 +40,9 @@ class Background:
         self.checked: dict[str, str] | None = None
         """The modules whose types were checked, or are being checked."""
         self.checks = 0
-        """Counts checks; what an older one tells is dropped."""
+        """Counts checks; an older one is stopped, or what it tells is dropped."""
+        self.checking = False
+        """Whether the newest check has still to tell something."""
         self.reads = 0
         """Counts readings of data, in the same way."""
         self.live_run = False
@@ -55,8 +57,11 @@ class Background:
         self._read_timer: Timer | None = None
 
     def saved(self) -> None:
-        """A save supersedes the dry run that goes on."""
+        """A save supersedes the dry run and the type check that go on."""
         self.look_to_come = True
+        if self.checking:
+            # Of an old text, and it would take a processor from the look.
+            self._drop_check()
         if self.app.facts.live and self.app.facts.running == "dry run":
             self.live_run = True
             self.app.cancel.set()
@@ -128,11 +133,17 @@ class Background:
         assert state.schema is not None
         if state.schema.sources.files == self.checked:
             return
+        self._drop_check()
         self.checked = dict(state.schema.sources.files)
+        self.checking = True
+        self._check_timer = self.app.set_timer(CHECK_AFTER, partial(self._check, state))
+
+    def _drop_check(self) -> None:
+        """The next look begins one anew, whatever it reads."""
         self.checks += 1
+        self.checked, self.checking = None, False
         if self._check_timer is not None:
             self._check_timer.stop()
-        self._check_timer = self.app.set_timer(CHECK_AFTER, partial(self._check, state))
 
     def _check(self, state: StudioState) -> None:
         number, app = self.checks, self.app
@@ -146,6 +157,7 @@ class Background:
         app, found = self.app, message.found
         if message.number != self.checks:
             return
+        self.checking = False
         if message.failed:
             app.log_line("!", *(problem_plain(item) for item in found))
             return

@@ -16,14 +16,19 @@ from valet_studio.typescript.child import Child
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import Modules
 
+REST_SECONDS = 0.25
+"""After a `take`, until the next process is started: before, it would take a processor from the
+one that was taken, and from whoever shows what comes of it."""
+
 _lock = threading.Lock()
 _kept = False
 _waiting: Child | None = None
 _begun: threading.Thread | None = None
+_next: threading.Timer | None = None
 
 
 def keep() -> None:
-    """From now on have a process wait after each `take`; it ends with this program."""
+    """From now on have a process wait soon after each `take`; it ends with this program."""
     global _kept
     _kept = True
 
@@ -65,7 +70,7 @@ def take(sources: Modules, limits: Limits) -> Child:
             found.close()
     child = child or Child(sources, limits)
     if _kept:
-        threading.Thread(target=_prepare, args=(sources, limits), daemon=True).start()
+        _prepare_soon(sources, limits)
     return child
 
 
@@ -75,6 +80,17 @@ def give_back(child: Child) -> None:
         child.close_beside()
     else:
         child.close()
+
+
+def _prepare_soon(sources: Modules, limits: Limits) -> None:
+    global _next
+    soon = threading.Timer(REST_SECONDS, _prepare, (sources, limits))
+    soon.daemon = True
+    with _lock:
+        before, _next = _next, soon
+    if before is not None:
+        before.cancel()
+    soon.start()
 
 
 def _prepare(sources: Modules, limits: Limits) -> None:

@@ -160,12 +160,10 @@ export class Recorder {
 
   private validator(validator: ValidatorRecord): Data {
     const { kind, parts, site } = validator;
-    const data: Data = {
-      kind,
-      optional: validator.isOptional,
-      deprecated: validator.isDeprecated,
-      site: this.site(site),
-    };
+    const data: Data = { kind, site: this.site(site) };
+    // Thousands of validators are neither.
+    if (validator.isOptional) data.optional = true;
+    if (validator.isDeprecated) data.deprecated = true;
     if (kind === "id") {
       if (typeof parts.table === "string") data.table = parts.table;
       else this.problem(site, `v.id takes the name of a table, not ${show(parts.table)}.`, NAME);
