@@ -7,6 +7,8 @@ import json
 import pytest
 from support import EVERYWHERE, TRACKED_TODOS, Project, fill_todos, schema_of, seed_blocks
 
+from valet_studio.migrate.documents import BATCH_ROWS
+
 BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
 FAILING = BACKFILL.replace(
@@ -286,7 +288,9 @@ def test_text_that_is_not_utf8_fails_with_the_document_named(project: Project) -
     assert "b" not in {row[1] for row in project.sql("PRAGMA table_info(t)")}
 
 
-@pytest.mark.parametrize("rows", [1, 19_999, 20_000, 20_001, 45_000])
+@pytest.mark.parametrize(
+    "rows", [1, BATCH_ROWS - 1, BATCH_ROWS, BATCH_ROWS + 1, 4 * BATCH_ROWS + 5_000]
+)
 def test_batches_cover_every_document_once(project: Project, rows: int) -> None:
     project.push(schema_of("t: defineTable({ n: v.number() }),"))
     project.sql(

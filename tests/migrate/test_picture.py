@@ -34,6 +34,11 @@ def test_spans_meet_and_hold_every_number(values: list[float]) -> None:
         assert one.high == following.low
 
 
+def test_counted_numbers_have_their_exact_shares() -> None:
+    bins = Picture.of({0: 2_999_999, 70.0: 1, None: 5, "x": 9}).histogram()
+    assert [item.part * 3_000_000 for item in bins] == pytest.approx([2_999_999, *[0] * 6, 1])
+
+
 @pytest.mark.parametrize("values", [[], [1.0] * 100, list(range(5)), ["a"] * 100, [True] * 100])
 def test_few_equal_or_other_values_are_no_spread(values: list[Value]) -> None:
     picture = Picture()

@@ -25,7 +25,7 @@ from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted
 from valet_studio.migrate.reruns import armed_again
 from valet_studio.plan.changes import AddColumn, Plan, RunBackfill
 from valet_studio.plan.compare import compare
-from valet_studio.plan.measure import questions
+from valet_studio.plan.measure import answered, questions
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import quote
 from valet_studio.schema.questions import Answer
@@ -104,7 +104,8 @@ def look_ahead(
         ahead.answers = ask(connection, questions(fresh, schema, state))
         check_intact(connection, schema, state)
         ahead.intact = True
-        pending = [change for change in fresh.pending if isinstance(change, RunBackfill)]
+        counted = answered(fresh, ahead.answers)
+        pending = [change for change in counted.pending if isinstance(change, RunBackfill)]
         if pending:
             yield PhaseStarted("backfill")
         for change in pending:
@@ -113,7 +114,9 @@ def look_ahead(
             documents = _documents(connection, schema, state, fresh, change)
             if documents is None:
                 continue
-            run = BackfillRun(documents, change.declared, evaluators, cancelled, known)
+            run = BackfillRun(
+                documents, change.declared, evaluators, cancelled, known, total=change.rows
+            )
             kept = Computed(change.declared)
             ahead.values[key] = kept
             yield from run.compute(kept)

@@ -18,7 +18,7 @@ from valet_studio.plan.sql import quote
 from valet_studio.schema.model import Json, Storage, Table
 from valet_studio.schema.state import ColumnState, TableState
 
-BATCH_ROWS = 20_000
+BATCH_ROWS = 10_000
 BATCH_BYTES = 8 * 1024 * 1024
 _EXACT = 1 << 53
 _FIRST_ROWID, _LAST_ROWID = -(1 << 63), (1 << 63) - 1

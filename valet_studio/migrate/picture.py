@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,8 +12,6 @@ from valet_studio.typescript.cells import Cells, Value
 BINS = 8
 BATCH_SAMPLE = 500
 """Numbers that one batch adds: enough for a picture, too few to cost anything."""
-MOST_NUMBERS = 25_000
-"""Numbers that are drawn where it is known how often each comes."""
 LEAST = 24
 """Fewer numbers than these are no spread."""
 
@@ -22,22 +21,22 @@ class Picture:
     """Grows by one batch of values at a time."""
 
     nulls: int = 0
-    numbers: list[float] = field(default_factory=list)
+    numbers: Counter[float] = field(default_factory=Counter)
+    """How often each number was drawn."""
 
     def add(self, cells: Cells, failed: int) -> None:
         """Take in a batch; a document that failed has null as its value."""
         self.nulls += cells.nulls() - failed
         drawn = cells.every(max(1, len(cells) // BATCH_SAMPLE))
-        self.numbers.extend(float(v) for v in drawn if type(v) is int or type(v) is float)
+        self.numbers.update(float(v) for v in drawn if type(v) is int or type(v) is float)
 
     @staticmethod
     def of(counts: Mapping[Value, int]) -> Picture:
         """The picture of values of which it is known how often each comes."""
         found = Picture(counts.get(None, 0))
-        drawn = max(1, sum(counts.values()) // MOST_NUMBERS)
         for value, count in counts.items():
             if count and (type(value) is int or type(value) is float):
-                found.numbers += [float(value)] * max(1, count // drawn)
+                found.numbers[float(value)] += count
         return found
 
     def forget(self, cells: Cells) -> None:
@@ -46,7 +45,8 @@ class Picture:
 
     def histogram(self) -> tuple[Bin, ...]:
         """The numbers in `BINS` spans of equal width; empty where there are few, or all equal."""
-        if len(self.numbers) < LEAST:
+        total = self.numbers.total()
+        if total < LEAST:
             return ()
         low, high = min(self.numbers), max(self.numbers)
         width = (high - low) / BINS
@@ -55,10 +55,10 @@ class Picture:
         if all(number.is_integer() for number in self.numbers):
             width = float(-(-(high - low + 1) // BINS))
         counts = [0] * BINS
-        for number in self.numbers:
-            counts[min(BINS - 1, int((number - low) / width))] += 1
+        for number, times in self.numbers.items():
+            counts[min(BINS - 1, int((number - low) / width))] += times
         last = max(at for at, counted in enumerate(counts) if counted)
         return tuple(
-            Bin(low + at * width, low + (at + 1) * width, counts[at] / len(self.numbers))
+            Bin(low + at * width, low + (at + 1) * width, counts[at] / total)
             for at in range(last + 1)
         )
