@@ -25,6 +25,12 @@ IsCancelled: TypeAlias = Callable[[], bool]
 """Polled by long work, at least every 50 ms; True stops it with `Cancelled`."""
 
 
+def reason_of(error: Exception) -> str:
+    """Why the system refused something, to stand inside a sentence: "permission denied"."""
+    told = getattr(error, "strerror", None) or str(error) or "no answer"
+    return str(told).rstrip(".").lower()
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Location:
     """A place in a source file. Lines and columns count from 1, as editors do."""

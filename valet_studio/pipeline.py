@@ -20,7 +20,14 @@ from valet_studio.config import Settings
 from valet_studio.config_file import CONFIG_FILE
 from valet_studio.database.structure import Structures
 from valet_studio.database.target import open_target
-from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError, Unsupported
+from valet_studio.errors import (
+    Cancelled,
+    MigrationFailed,
+    Problem,
+    StudioError,
+    Unsupported,
+    reason_of,
+)
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.plan.changes import AnyChange, Plan
@@ -408,6 +415,6 @@ def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
             partial.unlink(missing_ok=True)
     except OSError as error:
         raise StudioError(
-            f"{path} cannot be written: {error.strerror}.",
+            f"{path} cannot be written: {reason_of(error)}.",
             "Check the directory's permissions, or name another with --output-dir.",
         ) from error

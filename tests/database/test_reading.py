@@ -305,12 +305,15 @@ def test_a_missing_extension(tmp_path: Path) -> None:
         (apsw.FullError("full"), "disk is full"),
         (apsw.IOError("disk I/O error"), "failed: disk I/O error"),
         (apsw.ConstraintError("CHECK constraint failed: x"), "SQLite refused"),
+        (apsw.TooBigError("string or blob too big"), "too big to be worked on"),
+        (apsw.SQLError("no such function: f"), "SQLite refused"),
         (OSError(13, "Permission denied"), "cannot be used: permission denied"),
     ],
 )
 def test_other_errors_are_sentences(error: Exception, words: str) -> None:
-    with pytest.raises(DatabaseError, match=words), database_errors("a.db"):
+    with pytest.raises(DatabaseError, match=words) as caught, database_errors("a.db"):
         raise error
+    assert caught.value.problems[0].hint
 
 
 # ---- copy

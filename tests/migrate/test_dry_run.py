@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from support import (
 )
 
 from valet_studio import pipeline
-from valet_studio.errors import Cancelled
+from valet_studio.errors import Cancelled, DatabaseError
 from valet_studio.migrate.events import BackfillProgress, CopyProgress, ValueCount
 
 BEFORE = TRACKED_TODOS
@@ -227,3 +228,33 @@ def test_a_dry_run_predicts_the_apply(
     assert (project.plan().status == "in_sync") == (actual.status == "ok")
     exact = all(n is None or n == float(n) for n, _ in cells)
     assert (actual.status == "ok") == exact
+
+
+@ON_FILES
+def test_what_sqlite_refuses_names_the_database_and_its_copy(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ n: v.number() }),"))
+    project.sql("INSERT INTO t (_id, n) VALUES ('a', 1)")
+    project.sql(
+        "CREATE TRIGGER theirs BEFORE UPDATE ON t BEGIN SELECT RAISE(ABORT, 'hands off'); END"
+    )
+    fields = "t: defineTable({ n: v.number(), m: v.number() })"
+    project.write(schema_of(f"{fields}.backfill('m', (row) => row.n * 2),"))
+    with pytest.raises(DatabaseError, match="hands off") as rehearsed:
+        project.dry_run()
+    assert re.match(r"SQLite refused .*dev\.db \(its copy in .+\): hands", str(rehearsed.value))
+    with pytest.raises(DatabaseError, match="hands off") as applied:
+        project.apply()
+    assert "copy" not in str(applied.value)
+    assert "trigger" in (applied.value.problems[0].hint or "")
+
+
+@ON_FILES
+def test_a_document_without_an_id_is_shown_as_one(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ n: v.number() }),"))
+    project.sql("DROP TABLE t")
+    project.sql("CREATE TABLE t (_id TEXT PRIMARY KEY, _version INTEGER, n INTEGER)")
+    project.sql("INSERT INTO t (n) VALUES (1)")
+    fields = "t: defineTable({ n: v.number(), m: v.number() })"
+    project.write(schema_of(f"{fields}.backfill('m', (row) => row.n * 2),"))
+    (backfill,) = project.dry_run().backfills
+    assert [(sample.id, sample.after) for sample in backfill.samples] == [(None, 2)]

@@ -146,16 +146,24 @@ def test_a_dry_run_of_another_plan_is_not_used(documents: Project) -> None:
     assert documents.sql("SELECT count(*) FROM t WHERE out IS NOT n || ':' || s") == [(0,)]
 
 
-def test_a_damaged_table_is_found_before_anything_is_done(documents: Project) -> None:
+@pytest.mark.parametrize(
+    ("begin", "end", "told"),
+    [
+        (0, 200, r"dev.db is damaged: "),
+        (8, 16, r'^Table "t" is damaged: Tree \d+ page \d+ [^\n\[]*, and \d+ more\. Nothing was'),
+    ],
+)
+def test_a_damaged_table_is_found_before_anything_is_done(
+    documents: Project, begin: int, end: int, told: str
+) -> None:
     state = documents.look()
     documents.sql("PRAGMA journal_mode = delete")
-    page = documents.sql("SELECT max(pageno) FROM dbstat WHERE name = 't' AND pagetype = 'leaf'")[
-        0
-    ][0]
+    find = "SELECT max(pageno) FROM dbstat WHERE name = 't' AND pagetype = 'leaf'"
+    page = (documents.sql(find)[0][0] - 1) * 4096
     data = bytearray(documents.database.read_bytes())
-    data[(page - 1) * 4096 : (page - 1) * 4096 + 200] = b"\xee" * 200
+    data[page + begin : page + end] = b"\xee" * (end - begin)
     documents.database.write_bytes(data)
-    with pytest.raises(Exception, match="damaged"):
+    with pytest.raises(Exception, match=told):
         last(pipeline.apply(state, never))
     assert documents.database.read_bytes() == bytes(data)
 

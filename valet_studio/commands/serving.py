@@ -11,7 +11,7 @@ from valet_studio.commands.console import complain, interruptible, say
 from valet_studio.commands.runs import EXIT_CODES
 from valet_studio.commands.upkeep import armed_text, undone_text
 from valet_studio.config import Settings
-from valet_studio.errors import StudioError, Unsupported
+from valet_studio.errors import StudioError, Unsupported, reason_of
 from valet_studio.migrate.events import Report
 from valet_studio.migrate.reruns import BackfillReset
 from valet_studio.migrate.undo import UndoReport
@@ -106,8 +106,8 @@ def _key_in(path: Path) -> str:
     try:
         key = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise StudioError(f"The deploy key in {path} cannot be read: {reason.lower()}.") from error
+        reason = reason_of(error) if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise StudioError(f"The deploy key in {path} cannot be read: {reason}.") from error
     if not key:
         raise StudioError(f"{path} holds no deploy key.", "Write the key into it, on one line.")
     return key

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apsw
 
-from valet_studio.errors import Cancelled, DatabaseBusy, DatabaseError
+from valet_studio.errors import Cancelled, DatabaseBusy, DatabaseError, reason_of
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The disk, a user's share of it, or a limit on the size of files is used up."""
@@ -49,9 +49,8 @@ def database_errors(label: str) -> Iterator[None]:
                 "Free some space there and in the temporary directory (TMPDIR), then try again; "
                 "nothing was changed.",
             ) from error
-        reason = (error.strerror or str(error)).lower()
         raise DatabaseError(
-            f"The database {label} cannot be used: {reason}.",
+            f"The database {label} cannot be used: {reason_of(error)}.",
             "Check the path and its permissions, or name another database with --db.",
         ) from error
 
@@ -103,8 +102,23 @@ def explain(error: apsw.Error, label: str) -> DatabaseError | Cancelled:
                 f"Reading or writing {label} failed: {_detail(error)}.",
                 "Check the disk and its free space, then try again.",
             )
+        case apsw.ConstraintError():
+            return DatabaseError(
+                f"SQLite refused to work on {label}: {_detail(error)}.",
+                "A constraint, index or trigger forbids it: change that, or the documents. "
+                "Nothing was changed.",
+            )
+        case apsw.TooBigError() | apsw.NoMemError():
+            return DatabaseError(
+                f"A value in {label} is too big to be worked on: {_detail(error)}.",
+                "Look for documents of many megabytes. Nothing was changed.",
+            )
         case _:
-            return DatabaseError(f"SQLite refused to work on {label}: {_detail(error)}.")
+            return DatabaseError(
+                f"SQLite refused to work on {label}: {_detail(error)}.",
+                "Nothing was changed. `PRAGMA integrity_check` in sqlite3 tells whether the "
+                "database is sound.",
+            )
 
 
 def _extended(error: apsw.Error) -> int:

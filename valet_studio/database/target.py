@@ -19,7 +19,7 @@ import apsw
 
 from valet_studio.database.errors import database_errors
 from valet_studio.database.waiting import READ_TIMEOUT_MS, WRITE_TIMEOUT_MS, wait_for_locks
-from valet_studio.errors import DatabaseError, IsCancelled, Unsupported
+from valet_studio.errors import DatabaseError, IsCancelled, Unsupported, reason_of
 
 _PROGRESS_STEPS = 20_000
 """SQLite instructions between two looks at `cancelled`: about a millisecond."""
@@ -158,9 +158,8 @@ def open_target(spec: str) -> FileTarget:
     except FileNotFoundError:
         return FileTarget(spec, path)
     except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise DatabaseError(
-            f"The database {spec!a} cannot be used: {reason}.",
+            f"The database {spec!a} cannot be used: {reason_of(error)}.",
             "Check the path and its permissions, or name another database with --db.",
         ) from error
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):

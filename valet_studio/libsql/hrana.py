@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import apsw
 
-from valet_studio.errors import DatabaseBusy, DatabaseError, ServerError
+from valet_studio.errors import DatabaseBusy, DatabaseError, ServerError, reason_of
 from valet_studio.libsql.cells import argument, cell
 from valet_studio.schema.model import Json
 
@@ -215,9 +215,9 @@ class Server:
         elif isinstance(error, TimeoutError):
             reason = "it does not answer"
         else:
-            reason = (getattr(error, "strerror", None) or str(error) or "no answer").lower()
+            reason = reason_of(error)
         return ServerError(
-            f"The libSQL server {self.url} cannot be reached: {reason.rstrip('.')}.",
+            f"The libSQL server {self.url} cannot be reached: {reason}.",
             "Check the address, and that the server is running there.",
         )
 

@@ -132,12 +132,20 @@ def check_intact(connection: apsw.Connection, schema: Schema, state: DatabaseSta
     """
     for table in schema.tables:
         if state.table_named(table.name) is not None:
-            verdict = connection.execute(f"PRAGMA quick_check({quote(table.name)})").get
-            if verdict != "ok":
+            damage = _damage(connection, table.name)
+            if damage:
+                more = f", and {len(damage) - 1:,} more" if len(damage) > 1 else ""
                 raise MigrationFailed(
-                    f'Table "{table.name}" is damaged: {verdict}. Nothing was changed.',
+                    f'Table "{table.name}" is damaged: {damage[0]}{more}. Nothing was changed.',
                     "Restore the database from a backup, or try `sqlite3 FILE .recover` on a copy.",
                 )
+
+
+def _damage(connection: apsw.Connection, table: str) -> list[str]:
+    """Sentences of SQLite, each about one place; none where the table is sound."""
+    told = connection.execute(f"PRAGMA quick_check({quote(table)})").fetchall()
+    lines = [line for (text,) in told for line in str(text).splitlines()]
+    return [line for line in lines if line != "ok" and not line.startswith("***")]
 
 
 def _documents(

@@ -16,7 +16,7 @@ from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
 from valet_studio.database.lean import copy_lean, lean_limit, most_of
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import DatabaseError, SandboxError, StudioError
+from valet_studio.errors import DatabaseError, SandboxError, StudioError, reason_of
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import (
@@ -70,7 +70,15 @@ def dry_run(
         copy = folder / "copy.db"
         size = target.size() or 0
         rehearsal = partial(
-            _rehearsal, copy, schema, plan, cancelled, limits=limits, strict=strict, kept=kept
+            _rehearsal,
+            copy,
+            f"{target.label} (its copy in {folder})",
+            schema,
+            plan,
+            cancelled,
+            limits=limits,
+            strict=strict,
+            kept=kept,
         )
         yield PhaseStarted("copy")
         part = None
@@ -105,7 +113,7 @@ def _temporary_folder(label: str) -> Iterator[Path]:
         folder = make_scratch()
     except OSError as error:
         raise DatabaseError(
-            f"There is no temporary directory for a copy of {label}: {error.strerror}.",
+            f"There is no temporary directory for a copy of {label}: {reason_of(error)}.",
             "Let TMPDIR name a directory that you may write to, on a disk with free space.",
         ) from error
     try:
@@ -124,6 +132,7 @@ def _temporary_folder(label: str) -> Iterator[Path]:
 
 def _rehearsal(
     copy: Path,
+    label: str,
     schema: Schema,
     plan: Plan,
     cancelled: IsCancelled,
@@ -133,7 +142,7 @@ def _rehearsal(
     strict: bool,
     kept: ByColumn | None,
 ) -> Iterator[Event]:
-    with database_errors(str(copy)):
+    with database_errors(label):
         connection = apsw.Connection(str(copy))
         try:
             connection.authorizer = wire

@@ -58,7 +58,8 @@ class BackfillProgress:
 class Sample:
     """One document of a backfill: the column before and after, and what it was derived from."""
 
-    id: str
+    id: str | None
+    """None where it has no `_id`."""
     before: Json
     after: Json
     row: dict[str, Json]

@@ -128,9 +128,10 @@ class Tally:
         samples: dict[Key, Sample] = {}
         for index in indexes:
             row = rows.get(batch.keys[index], {})
+            who = row.get("_id")
             after = shown(answer.values[index], self.storage)
             derived_from = {name: cell for name, cell in row.items() if name != column}
             samples[batch.keys[index]] = Sample(
-                str(row.get("_id")), row.get(column), after, derived_from
+                str(who) if who is not None else None, row.get(column), after, derived_from
             )
         return samples

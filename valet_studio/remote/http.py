@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
-from valet_studio.errors import Cancelled, IsCancelled, ServerError, StudioError
+from valet_studio.errors import Cancelled, IsCancelled, ServerError, StudioError, reason_of
 from valet_studio.migrate.wire import decode_error
 from valet_studio.schema.model import Json
 
@@ -151,9 +151,9 @@ class _Call:
         elif isinstance(error, TimeoutError):
             reason = "it does not answer"
         else:
-            reason = (getattr(error, "strerror", None) or str(error) or "no answer").lower()
+            reason = reason_of(error)
         return ServerError(
-            f"The server {url} cannot be reached: {reason.rstrip('.')}.",
+            f"The server {url} cannot be reached: {reason}.",
             "Check the URL, and that `valet-studio serve` is running there.",
         )
 

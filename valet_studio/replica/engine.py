@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Cancelled, ServerError, StudioError, Unsupported
+from valet_studio.errors import Cancelled, ServerError, StudioError, Unsupported, reason_of
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import MigrationId
 from valet_studio.remote.target import ServerTarget
@@ -178,9 +178,8 @@ class SyncEngine:
             ) as connection:
                 yield connection
         except (OSError, WebSocketException) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).rstrip(".").lower()
             raise ServerError(
-                f"{url} cannot be followed: {reason}.",
+                f"{url} cannot be followed: {reason_of(error)}.",
                 "Check the URL, and that `valet-studio serve` is running there.",
             ) from error
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from valet_studio.errors import Location, Problem, SchemaError
+from valet_studio.errors import Location, Problem, SchemaError, reason_of
 from valet_studio.schema.model import Sources
 from valet_studio.schema.syntax import import_sources, location_of, parse, string_value
 from valet_studio.typescript.modules import EXTENSIONS, SERVER_MODULE, resolve, shown_path
@@ -86,9 +86,13 @@ def _add(sources: Sources, folder: Path, file: str, shown: str) -> None:
             ]
         ) from error
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise SchemaError(
-            [Problem(f"{shown} cannot be read: {reason}.", "Check the path and its permissions.")]
+            [
+                Problem(
+                    f"{shown} cannot be read: {reason_of(error)}.",
+                    "Check the path and its permissions.",
+                )
+            ]
         ) from error
 
 

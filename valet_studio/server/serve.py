@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import StudioError
+from valet_studio.errors import StudioError, reason_of
 from valet_studio.server.app import Options, PushServer
 from valet_studio.server.gate import LOOPBACK
 
@@ -84,9 +84,8 @@ def _listen(address: Address) -> socket.socket:
     try:
         return socket.create_server((address.host, address.port), family=family, backlog=512)
     except (OSError, OverflowError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise StudioError(
-            f"The server cannot listen on {address.host} port {address.port}: {reason}.",
+            f"The server cannot listen on {address.host} port {address.port}: {reason_of(error)}.",
             "Choose another with --host and --port; --port 0 takes any free one.",
         ) from error
 

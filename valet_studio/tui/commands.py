@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
-from valet_studio.errors import Location, StudioError
+from valet_studio.errors import Location, StudioError, reason_of
 from valet_studio.tui.actions import PANES
 from valet_studio.tui.confirm import QuitQuestion, apply_question
 from valet_studio.tui.editor import EditorCall, editor_call
@@ -117,7 +117,7 @@ class Commands(ScreenCommands):
         try:
             code = self._run_editor(call)
         except OSError as error:
-            app.say(f"{call.arguments[0]} could not be started: {error.strerror}.", "bad")
+            app.say(f"{call.arguments[0]} could not be started: {reason_of(error)}.", "bad")
         except SuspendNotSupported:
             app.say("This terminal cannot be handed over to an editor.", "bad")
         else:

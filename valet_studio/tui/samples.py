@@ -32,7 +32,13 @@ def samples(report: BackfillReport, source: str) -> list[Content]:
         changes = "=" if sample.before == sample.after else "→"
         cells = {name: one_line(value(sample.row.get(name))) for name in names}
         before, after = one_line(value(sample.before)), one_line(value(sample.after))
-        row = [sample.id, *(cells[name] for name in read), before, changes, after]
+        row = [
+            one_line(value(sample.id)) if sample.id is None else sample.id,
+            *(cells[name] for name in read),
+            before,
+            changes,
+            after,
+        ]
         table.append([*row, *(cells[name] for name in others)])
     widths = [
         min(MOST_CELLS, max(Content(row[at]).cell_length for row in (heads, *table)))

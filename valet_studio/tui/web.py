@@ -15,7 +15,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 
 from valet_studio.config import Settings
-from valet_studio.errors import StudioError
+from valet_studio.errors import StudioError, reason_of
 
 try:
     from aiohttp import web
@@ -129,9 +129,8 @@ def serve(settings: Settings, port: int, tell: Callable[[str], object]) -> None:
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
             raise StudioError(
-                f"Port {port} cannot be used: {reason}.", "Name another with --web-port."
+                f"Port {port} cannot be used: {reason_of(error)}.", "Name another with --web-port."
             ) from error
         port = probe.getsockname()[1]
     os.environ.update(child_environment(settings))

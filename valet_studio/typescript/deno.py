@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from valet_studio.errors import SandboxError
+from valet_studio.errors import SandboxError, reason_of
 from valet_studio.scratch import make_scratch
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import SERVER_MODULE, Modules, aliases, plain_json_imports
@@ -85,7 +85,7 @@ def make_workspace(modules: Modules) -> Workspace:
         root = make_scratch().resolve()
     except OSError as error:
         raise SandboxError(
-            f"No temporary directory can be made: {error.strerror}.", "Free some disk space."
+            f"No temporary directory can be made: {reason_of(error)}.", "Free some disk space."
         ) from error
     workspace = Workspace(root, modules.entry)
     try:
@@ -95,7 +95,7 @@ def make_workspace(modules: Modules) -> Workspace:
         workspace.remove()
         if isinstance(error, OSError):
             raise SandboxError(
-                f"The schema's modules cannot be copied to {root}: {error.strerror}.",
+                f"The schema's modules cannot be copied to {root}: {reason_of(error)}.",
                 "Free some disk space.",
             ) from error
         raise
@@ -217,7 +217,7 @@ def _spawn(
             )
     except OSError as error:
         raise SandboxError(
-            f"Deno at {command[0]} cannot be started: {error.strerror}.",
+            f"Deno at {command[0]} cannot be started: {reason_of(error)}.",
             f"Reinstall the deno package, or name a Deno in {DENO_VARIABLE}.",
         ) from error
 
