@@ -20,6 +20,7 @@ from valet_studio.migrate import backfill as backfill_module
 from valet_studio.migrate import by_input
 from valet_studio.migrate.by_input import ByInput
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, Event, Report
+from valet_studio.migrate.pace import FIRST_ROWS
 from valet_studio.typescript.cells import Value
 from valet_studio.typescript.child import Child
 from valet_studio.typescript.limits import Limits
@@ -157,9 +158,15 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
+def ran_on_the_first_and_one(sent: list[int]) -> bool:
+    """Whether a function ran on the first documents, and on one that held another input."""
+    *first, one = sent
+    return first[0] == FIRST_ROWS and len(first) in (2, 3) and sum(first) <= 5_000 and one == 1
+
+
 def test_each_further_input_runs_once(documents: Project, sent: list[int]) -> None:
     report = documents.apply()
-    assert sent == [5_000, 1]
+    assert ran_on_the_first_and_one(sent)
     assert documents.sql(WRONG) == [(0,)]
     (told,) = report.backfills
     assert (told.rows, told.updated, told.failed, told.nulls) == (COUNT, COUNT, 0, 0)
@@ -201,7 +208,7 @@ def test_a_function_that_is_found_out_runs_for_every_document(
     monkeypatch.setattr(backfill_module, "is_pure", lambda *_: True)
     documents.write(backfilled(function))
     assert documents.apply().status == "ok"
-    assert sum(sent) == 5_000 + COUNT
+    assert sum(sent) == FIRST_ROWS + COUNT
     assert documents.sql("SELECT count(DISTINCT out) FROM t") == [(distinct,)]
 
 
@@ -416,5 +423,5 @@ def test_a_search_index_made_by_the_same_push_is_filled(
         text.replace("}).backfill", "}).searchIndex('by_out', { searchField: 'out' }).backfill")
     )
     assert documents.apply().status == "ok"
-    assert sent == [5_000, 1]
+    assert ran_on_the_first_and_one(sent)
     assert documents.sql("SELECT count(*) FROM t_valet_search_by_out('none')") == [(100,)]

@@ -27,6 +27,8 @@ WORTHWHILE = 40_000
 _FIRST = 5_000
 """Documents on which a function runs to begin with: an input that comes often is among them, and
 a function that gives one input two values is most likely found out."""
+_STEPS = 3
+"""Batches in which it does so, of which the first one tells how many documents take a moment."""
 _SPAN = 100_000
 """Documents between two words of progress."""
 _FIRST_ROWID = -(1 << 63)
@@ -196,11 +198,17 @@ class Learner:
         many, or one of them gives no value."""
         if self._found is None:
             return None
-        first = self._documents.batch(None, None, _FIRST)
-        if first is None or not self._tells(first):
-            return None
-        self._last = first.keys[-1]
-        return self._found
+        left = _FIRST
+        for _ in range(_STEPS):
+            rows = min(left, self._evaluators.pace)
+            batch = self._documents.batch(self._last, None, rows) if rows else None
+            if batch is None:
+                break
+            if not self._tells(batch):
+                return None
+            self._last = batch.keys[-1]
+            left -= len(batch.keys)
+        return self._found if self._inputs else None
 
     def learn(self) -> ByInput | None:
         """All inputs, after those that were guessed; counts the documents. None as for `guess`."""
@@ -209,7 +217,9 @@ class Learner:
         counts = self._found.counted()
         if counts is None:
             while (other := self._found.first_other(self._last)) is not None:
-                if not self._tells(self._documents.batch(_before(other), other, 1)):
+                before = len(self._inputs)
+                batch = self._documents.batch(_before(other), other, 1)
+                if batch is None or not self._tells(batch) or len(self._inputs) == before:
                     return None
                 self._last = other
             counts = self._found.counted()
@@ -218,10 +228,8 @@ class Learner:
         self.tally.recount(counts)
         return self._found
 
-    def _tells(self, batch: Batch | None) -> bool:
-        """Whether a batch holds inputs that were not known, and none that gives no value."""
-        if batch is None:
-            return False
+    def _tells(self, batch: Batch) -> bool:
+        """Take in the inputs of a batch; whether they are few, and each gives a value."""
         answers = self._evaluators.answer(batch, self._cancelled)
         self.tally.tell(self._documents, batch, answers)
         fresh = answers[0].outcomes
@@ -229,9 +237,10 @@ class Learner:
             raise FoundOut
         if fresh is None:
             return False
-        others = self._inputs.keys().isdisjoint(fresh)
-        self._inputs.update(fresh)
-        return others and len(self._inputs) <= MOST_BRANCHES
+        for cell, value in fresh.items():
+            if self._inputs.setdefault(cell, value) != value:
+                raise FoundOut
+        return len(self._inputs) <= MOST_BRANCHES
 
 
 def writes_no_document(trigger: str, table: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -81,22 +81,31 @@ class Documents:
         """How many documents the table holds."""
         return int(self.connection.execute(f"SELECT count(*) FROM {quote(self.state.name)}").get)
 
-    def batches(self, after: Key | None = None, until: Key | None = None) -> Iterator[Batch]:
+    def batches(
+        self,
+        after: Key | None = None,
+        until: Key | None = None,
+        most: Callable[[], int] = lambda: BATCH_ROWS,
+    ) -> Iterator[Batch]:
         """The documents with `after` < key <= `until` in key order, bounded by rows and bytes.
+
+        Args:
+            most: asked before each batch how many documents it may hold.
 
         Raises:
             DatabaseError: a text cell is not UTF-8; the message names the document.
         """
-        rows = BATCH_ROWS
+        fitting = BATCH_ROWS
         after = self._before_first() if after is None else after
         near = after is not None
         while True:
+            rows = max(1, min(fitting, most()))
             try:
                 batch = self.batch(after, until, rows, near=near)
             except (apsw.TooBigError, apsw.NoMemError):
                 if rows == 1:
                     raise
-                rows = max(1, rows // 16)
+                fitting = rows // 16
                 continue
             if batch is not None:
                 yield batch
@@ -104,7 +113,6 @@ class Documents:
                 # Where there was no hole between rowids, there is most likely none in the next.
                 near = isinstance(batch.keys, range)
                 fitting = BATCH_BYTES * len(batch.keys) // len(batch.payload) + 1
-                rows = max(1, min(BATCH_ROWS, fitting))
             elif near:
                 near = False  # The end, or a large hole.
             else:

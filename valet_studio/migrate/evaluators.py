@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from itertools import cycle
 from types import TracebackType
 
-from valet_studio.migrate.documents import Batch, Documents, Key
+from valet_studio.migrate.documents import BATCH_ROWS, Batch, Documents, Key
 from valet_studio.migrate.events import IsCancelled
+from valet_studio.migrate.pace import Pace
 from valet_studio.schema.model import Sources
 from valet_studio.schema.reads import fields_read
 from valet_studio.typescript.child import BatchAnswer, Child, ChildStopped
@@ -43,6 +44,12 @@ class Evaluators:
         self._children: list[Child] = []
         self._chosen: tuple[str, str, int] | None = None
         self._reads: frozenset[str] | None = None
+        self._pace = Pace(BATCH_ROWS)
+
+    @property
+    def pace(self) -> int:
+        """How many documents of the chosen backfill take a moment."""
+        return self._pace.rows
 
     def __enter__(self) -> Evaluators:
         return self
@@ -70,6 +77,8 @@ class Evaluators:
             self._chosen = None
         if self._chosen != (table, column, count):
             codes = [child.start_backfill(table, column) for child in self._children[:count]]
+            if self._chosen is None or self._chosen[:2] != (table, column):
+                self._pace = Pace(BATCH_ROWS)
             self._chosen = (table, column, count)
             self._reads = fields_read(codes[0])
         return self._reads
@@ -92,8 +101,9 @@ class Evaluators:
         after: Key | None = None,
         until: Key | None = None,
     ) -> Iterator[tuple[Batch, list[BatchAnswer]]]:
-        """Each batch of a span with what was made of it, `AHEAD` further ones under way: an
-        answer of every process, or of the one whose turn it was.
+        """Each batch of a span with what was made of it, `AHEAD` further ones under way once it
+        is known how many documents take a moment: an answer of every process, or of the one whose
+        turn it was.
 
         Raises:
             Stopped: a document was fatal to a process.
@@ -101,10 +111,11 @@ class Evaluators:
         count = self._chosen[2] if self._chosen is not None else 1
         turns = [self._children] if self.twice else [[child] for child in self._children[:count]]
         under_way: deque[tuple[Batch, list[Child]]] = deque()
-        source = documents.batches(after, until)
+        source = documents.batches(after, until, lambda: self._pace.rows)
         turn = cycle(turns)
         while True:
-            while len(under_way) <= AHEAD and (batch := next(source, None)) is not None:
+            ahead = AHEAD if self._pace.known else 0
+            while len(under_way) <= ahead and (batch := next(source, None)) is not None:
                 children = next(turn)
                 for child in children:
                     child.send(batch.payload)
@@ -118,10 +129,12 @@ class Evaluators:
         self, batch: Batch, children: list[Child], cancelled: IsCancelled
     ) -> list[BatchAnswer]:
         try:
-            return [child.receive(cancelled) for child in children]
+            answers = [child.receive(cancelled) for child in children]
         except ChildStopped as reason:
             self.stop()
             raise Stopped(batch, reason) from None
+        self._pace.learn(len(batch.keys), max(answer.seconds for answer in answers))
+        return answers
 
     def stop(self) -> None:
         """End the processes; a later `choose` makes new ones."""

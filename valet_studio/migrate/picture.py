@@ -10,7 +10,7 @@ from valet_studio.migrate.events import Bin
 from valet_studio.typescript.cells import Cells, Value
 
 BINS = 8
-BATCH_SAMPLE = 500
+BATCH_SAMPLE = 250
 """Numbers that one batch adds: enough for a picture, too few to cost anything."""
 LEAST = 24
 """Fewer numbers than these are no spread."""

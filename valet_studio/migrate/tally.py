@@ -67,8 +67,9 @@ class Tally:
             self.fail(Failure(who, failed.message, failed.location or self.backfill.location))
         self.failed += len(answer.failures) - len(ids)
         bad = {failed.index for failed in answer.failures}
-        if not self.leading:
-            first = [i for i in range(min(len(batch.keys), MAX_SAMPLES)) if i not in bad]
+        room = MAX_SAMPLES - len(self.leading)
+        if room > 0:
+            first = [i for i in range(min(len(batch.keys), room)) if i not in bad]
             self.leading.update(self._sampled(documents, batch, answer, first))
         if self.values is not None:
             if len(self.telling) < MAX_SAMPLES:

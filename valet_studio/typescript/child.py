@@ -82,6 +82,8 @@ class BatchAnswer:
     failures: tuple[BatchFailure, ...]
     used: frozenset[str]
     """Sources of differing values that were called: `Date.now`, `Math.random`, …"""
+    seconds: float
+    """How long JavaScript worked on it."""
     raw: bytes
     """The values as received: two processes' answers compare by it."""
     outcomes: Mapping[Value, Value] | None = None
@@ -358,7 +360,12 @@ class Child:
         cells = Cells.unpack(form, raw, data["large"])
         told = json.dumps(form).encode() + raw
         return BatchAnswer(
-            cells, failures, frozenset(data["used"]), told, _outcomes(data["outcomes"])
+            cells,
+            failures,
+            frozenset(data["used"]),
+            data["seconds"],
+            told,
+            _outcomes(data["outcomes"]),
         )
 
 

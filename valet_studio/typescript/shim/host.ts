@@ -132,13 +132,14 @@ function choose(table: string, name: string): string | null {
 function run(payload: Uint8Array, traced: boolean): void {
   if (chosen === null) throw new Error("no backfill was chosen");
   const { call, column, rows, stack } = chosen;
+  const began = wallClock();
   const batch = parseJson(decodeText(payload)) as { columns: Columns; count?: number };
   rows.load(batch.columns, batch.count);
   const count = rows.length;
   const values: unknown[] = bare([]);
   const failures: unknown[] = bare([]);
   let large = false;
-  let last = wallClock();
+  let last = began;
   writeJson("H", 0);
   watch(true);
   for (let i = 0; i < count; i++) {
@@ -170,8 +171,10 @@ function run(payload: Uint8Array, traced: boolean): void {
   const only = rows.only;
   const told = only === null || failures.length > 0 ? null : outcomes(only, values);
   const { form, bytes } = pack(values);
+  const seconds = (wallClock() - began) / 1000;
+  const used = bare(takeUsed());
   const head = encodeText(
-    stringifyJson(bare({ failures, used: bare(takeUsed()), large, form, outcomes: told })),
+    stringifyJson(bare({ failures, used, seconds, large, form, outcomes: told })),
   );
   const prefixed = new Bytes(head.length + 4);
   new View(prefixed.buffer).setUint32(0, head.length);
