@@ -68,3 +68,10 @@ def test_a_dry_run_tells_nulls_and_how_numbers_spread(project: Project) -> None:
     assert [round(item.part, 2) for item in backfill.histogram] == pytest.approx(
         [1 / 8] * 8, abs=0.02
     )
+
+
+def test_every_document_counts_the_same_whatever_batch_it_was_in() -> None:
+    picture = Picture()
+    picture.add(Cells.of([1.0] * 10), 0)
+    picture.add(Cells.of([9.0] * 9_990), 0)
+    assert picture.histogram()[0].part == pytest.approx(0.001, rel=0.1)

@@ -22,13 +22,15 @@ class Picture:
 
     nulls: int = 0
     numbers: Counter[float] = field(default_factory=Counter)
-    """How often each number was drawn."""
+    """For how many documents each number that was drawn stands."""
 
     def add(self, cells: Cells, failed: int) -> None:
         """Take in a batch; a document that failed has null as its value."""
         self.nulls += cells.nulls() - failed
-        drawn = cells.every(max(1, len(cells) // BATCH_SAMPLE))
-        self.numbers.update(float(v) for v in drawn if type(v) is int or type(v) is float)
+        step = max(1, len(cells) // BATCH_SAMPLE)
+        for value in cells.every(step):
+            if type(value) is int or type(value) is float:
+                self.numbers[float(value)] += step
 
     @staticmethod
     def of(counts: Mapping[Value, int]) -> Picture:
