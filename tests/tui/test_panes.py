@@ -304,7 +304,7 @@ async def test_shift_d_tries_the_failed_documents_again(tmp_path: Path) -> None:
         opened.engine.still_failing = 1
         await opened.press("3", "D")
         await opened.until(lambda: opened.app.facts.running is None)
-        assert "1 of 3 failed documents still fail." in opened.notice
+        assert "1 of 3 failed documents still fails." in opened.notice
         assert "✗ t0000  TypeError" in opened.screen
         assert "✓ t0001  works now" in opened.screen
         opened.engine.still_failing = 0

@@ -116,3 +116,54 @@ async def test_a_narrowing_shows_the_documents_that_break_it(todos: Project) -> 
         assert "✗ 2 break the promise" in text
         assert '"t0007"' in text
         assert "▶ priority" in text
+
+
+async def test_an_apply_whose_backfill_fails_says_what_was_applied(todos: Project) -> None:
+    todos.sql("UPDATE todos SET priority = 'low' WHERE priority IS NULL")
+    todos.write(LOUD)
+    async with opened(todos) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        todos.sql("UPDATE todos SET priority = NULL WHERE _id = 't0007'")
+        await pilot.press("a", "y")
+        await until(pilot, lambda: "rolled back" in app.main.notice)
+        pane = app.main.dry_run_pane
+        await pilot.press("3")
+        await until(pilot, lambda: '"Todo 7"' in pane.detail.text)
+        assert "The rest of the plan was applied." in " ".join(pane.text.split())
+        assert "earlier plan" not in pane.text
+        assert "The rest of the plan was applied." in app.main.notice
+        assert "✓ commit" in pane.text
+        assert "✗ backfill" in pane.text
+        assert "Reading it" not in pane.detail.text
+        assert [name for _, name, *_ in todos.sql("PRAGMA table_info(todos)")][-1] == "priorityNum"
+
+
+async def test_what_only_the_data_rejects_is_said(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        optional = schema_of(
+            TODOS.replace("priority: v.string()", "priority: v.optional(v.string())")
+        )
+        todos.push(optional)
+        save(todos, optional.replace("title: v.string()", "title: v.string(), more: v.any()"))
+        await until(pilot, lambda: "more" in screen_text(app))
+        save(todos, schema_of(TODOS))
+        await until(
+            pilot, lambda: app.facts.plan is not None and app.facts.plan.status == "blocked"
+        )
+        await until(pilot, lambda: "break the promise" in app.main.notice)
+        assert any("The data rejects the plan" in e.text for e in app.main.log_pane.entries)
+
+
+async def test_what_was_applied_is_not_called_old_after_the_next_save(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        await pilot.press("a", "y")
+        await until(pilot, lambda: "in sync" in screen_text(app).split("\n")[0])
+        save(
+            todos, SEED.replace("title: v.string()", "title: v.string(), more: v.optional(v.any())")
+        )
+        await until(pilot, lambda: "1 change" in screen_text(app).split("\n")[0])
+        assert "Apply done" in app.main.dry_run_pane.text
+        assert "earlier" not in app.main.dry_run_pane.text

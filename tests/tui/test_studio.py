@@ -242,6 +242,32 @@ async def test_apply_is_off_until_this_very_plan_was_rehearsed(
 
 
 @SIZES
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_dry_run_whose_plan_changed_meanwhile_is_marked(
+    tmp_path: Path, size: tuple[int, int], broken: bool
+) -> None:
+    async with studio(tmp_path, plan_of(*changes()), size) as opened:
+        hold = opened.engine.hold = threading.Event()
+        await opened.press("d")
+        await opened.until(lambda: opened.engine.rehearsed)
+        settings = opened.engine.settings
+        other = state_of(settings, plan_of(*changes()[:2], fingerprint="other000"))
+        opened.engine.state = broken_state(settings) if broken else other
+        await opened.save()
+        pane = opened.app.main.dry_run_pane
+        told = " ".join(pane.text.split())
+        assert "Of an earlier plan (3fa9c1d2): schema.ts was saved after it began." in told
+        if not broken:
+            assert "dry run of an earlier plan" in opened.screen or "(earlier)" in opened.screen
+        hold.set()
+        await opened.until(opened.idle)
+        assert "! The dry run of an earlier plan worked. d rehearses the new one." in opened.notice
+        assert "to apply this plan" not in opened.screen
+        await opened.press("a", "y")
+        assert opened.engine.applied == []
+
+
+@SIZES
 @pytest.mark.parametrize("keys", [["a"], ["enter"], ["escape"], ["n"], ["space"], ["q"]])
 async def test_only_y_applies(tmp_path: Path, size: tuple[int, int], keys: list[str]) -> None:
     async with studio(tmp_path, plan_of(*changes()), size) as opened:

@@ -43,8 +43,7 @@ class Background:
         """Counts checks; an older one is stopped, or what it tells is dropped."""
         self.checking = False
         """Whether the newest check has still to tell something."""
-        self.reads = 0
-        """Counts readings of data, in the same way."""
+        self.changes, self.failures = _Reads(app, read_touched), _Reads(app, read_document)
         self.live_run = False
         """Whether the newest dry run began by itself."""
         self.look_to_come = False
@@ -54,7 +53,6 @@ class Background:
         self.declined: str | None = None
         """Fingerprint of a plan whose live rehearsal the user stopped."""
         self._check_timer: Timer | None = None
-        self._read_timer: Timer | None = None
 
     def saved(self) -> None:
         """A save supersedes the dry run and the type check that go on."""
@@ -89,7 +87,8 @@ class Background:
     def leave(self) -> None:
         """The app ends: so does all that was begun."""
         self.checks += 1
-        self.reads += 1
+        self.changes.stop()
+        self.failures.stop()
 
     def rehearse(self) -> None:
         """Begin the live rehearsal of a plan that was not rehearsed yet."""
@@ -172,31 +171,16 @@ class Background:
 
     def selected(self, row: Row | None) -> None:
         """The cursor is on another change: read its data once it rests there."""
-        self.reads += 1
+        self.changes.stop()
         state = self.app.facts.good
         if row is not None and row.change is not None and state is not None:
-            self._read_later(read_touched, state, row.change)
+            self.changes.begin(state, row.change)
 
     def failure_selected(self, table: str, who: str) -> None:
         """The cursor is on another failed document: read it once it rests there."""
-        self.reads += 1
         state = self.app.facts.good
         if state is not None:
-            self._read_later(read_document, state, (table, who))
-
-    def _read_later(
-        self, read: Callable[..., None], state: StudioState, what: AnyChange | tuple[str, str]
-    ) -> None:
-        number = self.reads
-        if self._read_timer is not None:
-            self._read_timer.stop()
-
-        def begin() -> None:
-            outdated = lambda: number != self.reads  # noqa: E731
-            app = self.app
-            self._work("read", lambda: read(app.engine, state, what, outdated, app.post_message))
-
-        self._read_timer = self.app.set_timer(READ_AFTER, begin)
+            self.failures.begin(state, (table, who))
 
     def retry(self) -> None:
         """Try the documents again that failed last."""
@@ -229,7 +213,8 @@ class Background:
             left = sum(app.progress.mended(item) is False for item in app.progress.failures)
             app.facts = replace(app.facts, failures=tried)
             if left:
-                app.say(f"{left:,} of {count(tried, 'failed document')} still fail.", "bad")
+                verb = "fails" if left == 1 else "fail"
+                app.say(f"{left:,} of {count(tried, 'failed document')} still {verb}.", "bad")
             else:
                 app.say(
                     f"{count(tried, 'failed document')} tried again, all work now. "
@@ -247,3 +232,31 @@ class Background:
         and a state of a thousand tables is long.
         """
         self.app.run_worker(work, group=group, thread=True, exit_on_error=False)
+
+
+class _Reads:
+    """Readings of data for one pane, of which the newest alone is wanted."""
+
+    def __init__(self, app: StudioApp, read: Callable[..., None]) -> None:
+        self._app = app
+        self._read = read
+        self._number = 0
+        self._timer: Timer | None = None
+
+    def stop(self) -> None:
+        """What is still to be read is not wanted any more."""
+        self._number += 1
+        if self._timer is not None:
+            self._timer.stop()
+
+    def begin(self, state: StudioState, what: AnyChange | tuple[str, str]) -> None:
+        """Read this once the cursor has rested, and nothing else."""
+        self.stop()
+        number, app = self._number, self._app
+
+        def begin() -> None:
+            outdated = lambda: number != self._number  # noqa: E731
+            read = lambda: self._read(app.engine, state, what, outdated, app.post_message)  # noqa: E731
+            app.run_worker(read, group="read", thread=True, exit_on_error=False)
+
+        self._timer = app.set_timer(READ_AFTER, begin)

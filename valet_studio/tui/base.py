@@ -78,6 +78,8 @@ class StudioBase(App[None]):
         """Why a key did nothing, as long as that was said last."""
         self.not_measured: str | None = None
         """What was said of counts that could not be read, until they can."""
+        self.rejected: str | None = None
+        """Fingerprint of the plan of which the log says last that the data rejects it."""
         self.settled: Callable[[], object] | None = None
         """Called once, when the first plan is there with its counts."""
         self.defect: Exception | None = None

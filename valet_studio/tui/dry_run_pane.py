@@ -210,9 +210,12 @@ class DryRunPane(Vertical, Titled):
 def _earlier(facts: Facts, progress: Progress | None) -> str | None:
     """That a report is not of the schema as it stands now, and what to do; None where it is."""
     plan = facts.plan
-    if progress is None or not progress.ended:
-        return None
+    if progress is None or progress.work == "apply":
+        return None  # What was applied is in the database, whatever was saved since.
     of = f"Of an earlier plan ({progress.plan.fingerprint[:8]})"
+    if not progress.ended:
+        changed = f"{of}: schema.ts was saved after it began."
+        return None if facts.missing or facts.shows(progress.plan) else changed
     if facts.missing:
         return f"{of}: there is no schema now, see pane 1."
     if facts.unreadable:
@@ -227,5 +230,4 @@ def _earlier(facts: Facts, progress: Progress | None) -> str | None:
         case "pending":
             return f"{of}: {facts.key('dry_run')} rehearses the one that holds now."
         case "in_sync":
-            # An apply is what brought the two together.
-            return None if progress.work == "apply" else f"{of}: schema and database agree now."
+            return f"{of}: schema and database agree now."

@@ -49,6 +49,8 @@ class Facts:
     """Whether there is no schema file at all."""
     watching: bool = True
     running: Work | None = None
+    carried_out: str | None = None
+    """Fingerprint of the plan that the newest run is of."""
     rehearsed: str | None = None
     """Fingerprint of the plan whose dry run succeeded last."""
     failed: str | None = None
@@ -83,6 +85,11 @@ class Facts:
     def plan(self) -> Plan | None:
         """The plan on screen: of the newest look, or the last good one."""
         return self.good.plan if self.good is not None else None
+
+    def shows(self, plan: Plan) -> bool:
+        """Whether this is the plan that holds now."""
+        now = self.plan
+        return not self.broken and now is not None and now.fingerprint == plan.fingerprint
 
     @property
     def broken(self) -> bool:

@@ -13,6 +13,7 @@ from valet_studio import pipeline, watch
 from valet_studio.config import Settings
 from valet_studio.fixes.fix import Fix
 from valet_studio.pipeline import StudioState
+from valet_studio.plan.changes import Plan, Risk
 from valet_studio.schema.model import Schema
 from valet_studio.tui import messages
 from valet_studio.tui.base import StudioBase
@@ -183,7 +184,20 @@ class Looking(StudioBase):
             if self.main.notice == self.not_measured:
                 self.say("")
             self.not_measured = None
+            before = self.facts.plan
             self.learn(replace(self.facts, state=message.state, good=message.state))
+            self._tell_rejection(before)
+
+    def _tell_rejection(self, before: Plan | None) -> None:
+        """Say what only the data could tell: that a plan breaks what the documents hold."""
+        now = self.facts.plan
+        if now is None or now.status != "blocked" or before is None or before.status == "blocked":
+            return
+        breaking = next(c for c in now.changes if c.risk is Risk.BREAKING)
+        if self.rejected != now.fingerprint:
+            self.log_line("✗", f"The data rejects the plan: {breaking.summary}")
+        self.rejected = now.fingerprint
+        self.say(breaking.summary, "bad")
 
     def on_look_failed(self, message: messages.LookFailed) -> None:
         """The plan stays, without counts; or there is none."""

@@ -177,7 +177,8 @@ def _headline(progress: Progress) -> Content:
         case "failed":
             failing = [item for item in report.backfills if item.failed]
             of = f" in {count(len(failing), 'backfill')}" if len(failing) > 1 else ""
-            return Content.styled(f"✗ {name} failed: {failed(failing)}{of}, {spent}", "bold $error")
+            told = f"✗ {name} failed: {failed(failing)}{of}, {spent}"
+            return Content.styled(f"{told}{rest_sentence(progress)}", "bold $error")
         case "rejected":
             return Content.styled(f"✗ {name} rejected: nothing was done.", "bold $error")
 
@@ -196,18 +197,29 @@ def untouched_sentence(progress: Progress) -> str:
     return f"{progress.label} is as it was before."
 
 
+def rest_sentence(progress: Progress) -> str:
+    """That an apply did the rest of its plan although a backfill failed; "" where it did not."""
+    report = progress.report
+    if report is None or progress.work != "apply" or report.status != "failed":
+        return ""
+    failing = sum(item.failed > 0 for item in report.backfills)
+    return ". The rest of the plan was applied." if len(report.plan.pending) > failing else ""
+
+
 def _phases(progress: Progress, width: int) -> list[Content]:
     drawn = []
     backfill_failed = any(report.failed for report in progress.backfills)
     copied = progress.report.copied if progress.report is not None else None
     lean = copied is not None and copied.kind == "lean"
+    # A report comes once the last phase is over, also where a backfill failed.
+    passed = progress.report is not None and progress.report.status != "rejected"
     for phase in PHASES[progress.work]:
         name = "lean copy" if lean and phase == "copy" else phase
         spent = progress.seconds.get(phase)
         time = f" {short_duration(spent)}" if spent is not None and spent >= 0.001 else ""
         if phase == "backfill" and backfill_failed:
             drawn.append(Content.styled(f"✗ backfill{time}", "bold $error"))
-        elif phase in progress.passed or progress.succeeded:
+        elif phase in progress.passed or progress.succeeded or (passed and progress.ended):
             drawn.append(Content.assemble((f"✓ {name}", "$success"), (time, "$muted")))
         elif phase == progress.phase:
             drawn.append(Content.styled(f"{'✗' if progress.ended else '●'} {phase}", "bold"))
@@ -260,7 +272,8 @@ def _retried(progress: Progress, width: int, dry_run_key: str) -> list[Content]:
     tried = len(progress.failures)
     left = sum(progress.mended(item) is False for item in progress.failures)
     if left:
-        told = f"✗ Tried {count(tried, 'failed document')} again: {left:,} still fail."
+        verb = "fails" if left == 1 else "fail"
+        told = f"✗ Tried {count(tried, 'failed document')} again: {left:,} still {verb}."
         return [BLANK, *wrapped(Content.styled(told, "bold $error"), width)]
     told = f"✓ Tried {count(tried, 'failed document')} again: all work. "
     told += f"{dry_run_key} rehearses the plan."

@@ -45,7 +45,7 @@ class Running(Looking):
         if not by_itself:
             self.background.live_run = False
             self.say(f"Running the {work}. {self.facts.key('cancel')} cancels it.")
-        self.learn(replace(self.facts, running=work))
+        self.learn(replace(self.facts, running=work, carried_out=state.plan.fingerprint))
         doing = self.engine.dry_run if work == "dry run" else self.engine.apply
 
         def begin() -> Iterator[Event]:
@@ -114,7 +114,7 @@ class Running(Looking):
             self.database_seen = watch.database_stamp(self.settings.database)
         self.learn(facts)
         read_only = run_.work == "dry run" and self._read_only
-        said, tone = run_sentence(run_, None if read_only else facts.key("apply"))
+        said, tone = run_sentence(run_, facts, read_only=read_only)
         marks: dict[Tone, Mark] = {"good": "✓", "warning": "!", "bad": "✗", "plain": "·"}
         self.log_line(marks[tone], said)
         receipt = receipt_sentence(run_) if message.work == "apply" else ""

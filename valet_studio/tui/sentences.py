@@ -5,7 +5,11 @@ from __future__ import annotations
 from valet_studio.plan.changes import Plan, Risk
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.progress import Progress
-from valet_studio.tui.report_text import cancelled_sentence, untouched_sentence
+from valet_studio.tui.report_text import (
+    cancelled_sentence,
+    rest_sentence,
+    untouched_sentence,
+)
 from valet_studio.tui.status import Tone
 from valet_studio.tui.text import count, duration, failed, filled
 
@@ -37,11 +41,11 @@ def look_notice(before: Facts, now: Facts, *, asked: bool) -> tuple[str, Tone] |
     return (f"Read again: {said}.", "plain") if asked else None
 
 
-def run_sentence(progress: Progress, apply_key: str | None) -> tuple[str, Tone]:
+def run_sentence(progress: Progress, now: Facts, *, read_only: bool) -> tuple[str, Tone]:
     """How a run ended, for the notice and the log.
 
     Args:
-        apply_key: the key that applies what was rehearsed; None where nothing may be applied.
+        read_only: whether nothing may be applied.
     """
     name = progress.work.capitalize()
     report = progress.report
@@ -55,7 +59,10 @@ def run_sentence(progress: Progress, apply_key: str | None) -> tuple[str, Tone]:
     spent = duration(report.seconds)
     match report.status:
         case "ok" if progress.work == "dry run":
-            then = f" Press {apply_key} to apply this plan." if apply_key is not None else ""
+            if not now.shows(progress.plan):
+                told = "The dry run of an earlier plan worked."
+                return f"{told} {now.key('dry_run')} rehearses the new one.", "warning"
+            then = "" if read_only else f" Press {now.key('apply')} to apply this plan."
             return f"Dry run worked: {changes}{rows}, {spent}.{then}", "good"
         case "ok":
             return f"Applied {changes}{rows}, {spent}.", "good"
@@ -67,6 +74,7 @@ def run_sentence(progress: Progress, apply_key: str | None) -> tuple[str, Tone]:
                 "bad",
             )
         case "failed":
-            return "A backfill failed and was rolled back; the next push retries it.", "bad"
+            rest = rest_sentence(progress).removeprefix(".")
+            return f"A backfill failed and was rolled back; the next push retries it.{rest}", "bad"
         case "rejected":
             return f"{name} rejected: nothing was done.", "bad"

@@ -140,7 +140,9 @@ def _plan_part(facts: Facts, whole: bool) -> Content:
         errors = count(len(facts.type_errors), "type error")
         parts.insert(1, Content.styled(f"✗ {errors}", "bold $error"))
     if facts.running is not None:
-        parts.append(Content.styled(f"● {facts.running}", "bold $primary"))
+        earlier = facts.running == "dry run" and facts.carried_out != plan.fingerprint
+        of = " of an earlier plan" if earlier and whole else " (earlier)" if earlier else ""
+        parts.append(Content.styled(f"● {facts.running}{of}", "bold $primary"))
     elif plan.status == "pending":
         if facts.rehearsal_holds:
             parts.append(Content.styled("✓ dry run", "$success"))
