@@ -185,7 +185,7 @@ def report_text(report: Report, *, rehearsal: bool, database: str) -> str:
                 ]
             )
         )
-    blocks += [_backfill_block(backfill) for backfill in report.backfills]
+    blocks += [_backfill_block(done, _may_lack_return(done, report)) for done in report.backfills]
     blocks += _warnings_block(report.plan.warnings)
     return "\n\n".join(blocks) + "\n"
 
@@ -323,7 +323,22 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
-def _backfill_block(backfill: BackfillReport) -> str:
+def _may_lack_return(backfill: BackfillReport, report: Report) -> bool:
+    """Whether its function has a body: `(row) => row.name` cannot forget to return."""
+    code = next(
+        (
+            change.declared.code
+            for change in report.plan.changes
+            if isinstance(change, RunBackfill)
+            and (change.table, change.declared.column) == (backfill.table, backfill.column)
+        ),
+        "",
+    )
+    head, arrow, body = code.partition("=>")
+    return not arrow or "{" in head or body.lstrip().startswith("{")
+
+
+def _backfill_block(backfill: BackfillReport, may_lack_return: bool) -> str:
     head = (
         f"Backfill {backfill.table}.{backfill.column}: "
         f"{backfill.updated:,} of {_count(backfill.rows, 'row')} updated"
@@ -347,7 +362,8 @@ def _backfill_block(backfill: BackfillReport) -> str:
             for sample in samples
         ]
     if backfill.nulls:
-        lines.append(f"  ! {_count(backfill.nulls, 'document')} got null: is a return missing?")
+        asked = ": is a return missing?" if may_lack_return else "."
+        lines.append(f"  ! {_count(backfill.nulls, 'document')} got null{asked}")
     if backfill.deterministic is False:
         named = f" It uses {', '.join(backfill.impure)}." if backfill.impure else ""
         lines.append(f"  ! A second run computed other values: it is not deterministic.{named}")

@@ -21,7 +21,7 @@ STARTER = """\
 import { defineSchema, defineTable, v } from 'valet-dev/server'
 
 export default defineSchema({
-    // Each document gets its _id by itself.
+    // Besides these fields each document has an _id, which Valet gives it, and a _version.
     todos: defineTable({
         title: v.string(),
         completed: v.boolean(),

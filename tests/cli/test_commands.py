@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -198,6 +199,38 @@ def test_a_breaking_change_exits_4_and_changes_nothing(todos: Project, command: 
     assert "todos.priority" in done.stdout
     assert todos.database.read_bytes() == before
     assert not (todos.root / "_generated").exists()
+
+
+@pytest.mark.usefixtures("todos")
+@pytest.mark.parametrize("command", ["plan", "check"])
+@pytest.mark.parametrize(
+    ("database", "told"),
+    [
+        ("other.db", "There is no other.db yet; the first apply makes it."),
+        (".valet/other.db", "There is no .valet/other.db yet; the first apply makes it."),
+        ("no/x.db", "There is no no/x.db, and no directory no to make it in."),
+    ],
+)
+def test_a_database_that_is_not_there_is_named(command: str, database: str, told: str) -> None:
+    assert told in run("--db", database, command).stdout
+    assert not Path(database).exists()
+
+
+@pytest.mark.usefixtures("todos")
+@pytest.mark.parametrize(
+    ("function", "asks"), [("row.done", False), ("{ if (row.done) return row.done }", True)]
+)
+def test_nulls_are_suspicious_only_where_a_return_can_be_missing(
+    todos: Project, function: str, asks: bool
+) -> None:
+    fields = "id: v.any(), done: v.optional(v.any()), out: v.optional(v.any())"
+    todos.write(schema_of(f"x: defineTable({{ {fields} }}),"))
+    assert run("apply", "--yes").exit_code == 0
+    todos.sql("INSERT INTO x (_id) VALUES ('a')")
+    todos.write(schema_of(f"x: defineTable({{ {fields} }}).backfill('out', (row) => {function}),"))
+    done = run("dry-run")
+    assert ("1 document got null: is a return missing?" in done.stdout) is asks
+    assert "1 document got null" in done.stdout
 
 
 @pytest.mark.usefixtures("todos")

@@ -10,7 +10,7 @@ from support import HEADER, Project, fill_todos, never, schema_of, seed_blocks
 from valet_studio import pipeline
 from valet_studio.errors import StudioError
 from valet_studio.fixes.fix import Fix
-from valet_studio.fixes.offer import fixes_for, why_none
+from valet_studio.fixes.offer import fixes_for, likely_renames, why_none
 
 BEFORE = seed_blocks()[0].replace(
     "userId: v.string(),\n", "userId: v.string(),\n        priority: v.string(),\n"
@@ -313,13 +313,37 @@ def test_a_rename_keeps_the_data(
     assert [str(value) for (value,) in project.sql("SELECT sizes FROM t")] == ["7"]
 
 
-def test_two_unlike_names_are_no_rename(project: Project) -> None:
+def test_an_unlike_name_of_the_same_type_comes_last(project: Project) -> None:
     project.push(schema_of("    t: defineTable({ k: v.any(), colour: v.string(), w: v.any() }),"))
     project.write(schema_of("    t: defineTable({ k: v.any(), length: v.string() }),"))
-    [keep] = offered(project, "remove_field", "colour")
-    assert keep.title == "Keep colour as deprecated"
+    keep, rename = offered(project, "remove_field", "colour")
+    assert (keep.title, rename.title) == ("Keep colour as deprecated", "Rename colour to length")
     assert "length: v.string(), colour: v.string().deprecated() }" in keep.after
-    assert offered(project, "add_column", "length") == ()
+    assert [fix.title for fix in offered(project, "add_column", "length")] == [rename.title]
+    state = project.look()
+    assert state.schema is not None
+    assert state.plan is not None
+    assert likely_renames(state.schema, state.plan) == ()
+
+
+@pytest.mark.parametrize("order", [("label", "name"), ("name", "label"), ("name", "subtitle")])
+def test_every_field_that_a_removed_one_may_be_now_is_offered(
+    project: Project, order: tuple[str, str]
+) -> None:
+    project.push(schema_of("    t: defineTable({ k: v.any(), title: v.string() }),"))
+    project.sql("INSERT INTO t (_id, title) VALUES ('1', 'x')")
+    first, second = order
+    fields = f"k: v.any(), {first}: v.string(), {second}: v.string()"
+    project.write(schema_of(f"    t: defineTable({{ {fields} }}),"))
+    titles = [fix.title for fix in offered(project, "remove_field", "title")]
+    assert {f"Rename title to {name}" for name in order} < set(titles)
+    for name in order:
+        assert f"Rename title to {name}" in [f.title for f in offered(project, "add_column", name)]
+    fix = next(f for f in offered(project, "remove_field", "title") if f.title.endswith(second))
+    pipeline.apply_fix(project.settings, fix)
+    assert pipeline.check_types(project.look(), never) == ()
+    assert project.apply().status == "ok"
+    assert project.sql(f"SELECT {second} FROM t") == [("x",)]
 
 
 def test_a_required_column_on_documents_becomes_optional_or_backfilled(project: Project) -> None:

@@ -439,10 +439,8 @@ def test_a_backfill_that_changed_after_it_ran_is_warned_of_and_not_run() -> None
         assert warning.message == (
             "The backfill of todos.priority changed after it ran; it will not run again."
         )
-        assert (
-            warning.hint
-            == "Run `valet-studio backfill reset todos.priority`, and the next push runs it."
-        )
+        assert warning.hint is not None
+        assert "run `valet-studio backfill reset todos.priority` and push" in warning.hint
         assert warning.location == HERE
 
 

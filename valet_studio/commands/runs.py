@@ -61,10 +61,20 @@ def plan(settings: Settings, form: str) -> int:
         case "markdown":
             say(report.plan_markdown(found, notes))
         case _:
-            if not state.database.exists:
-                say(f"There is no {state.database.label} yet; the first apply makes it.\n")
+            _tell_missing(state)
             say(report.plan_text(found, notes))
     return 0
+
+
+def _tell_missing(state: StudioState) -> None:
+    label = state.database.label
+    if state.database.exists:
+        return
+    folder = Path(label).parent
+    if "://" in label or folder.name == ".valet" or folder.exists():
+        say(f"There is no {label} yet; the first apply makes it.\n")
+    else:
+        say(f"There is no {label}, and no directory {folder} to make it in.\n")
 
 
 def _renames(state: StudioState) -> tuple[Rename, ...]:
@@ -172,6 +182,7 @@ def check(settings: Settings, *, rehearse: bool, types: bool = False) -> int:
     if found.status == "pending":
         code = PENDING
         if not rehearse:
+            _tell_missing(state)
             say(report.plan_text(found))
         else:
             done = _rehearse(state, progress=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from functools import partial
 
 from tree_sitter import Node
 
@@ -94,6 +95,9 @@ def _attempts(change: AnyChange, schema: Schema, plan: Plan) -> Iterator[_Attemp
             if came is not None and not came.backfilled:
                 yield lambda: _rename(gone, came.field, table, schema)
             yield lambda: _keep(gone, table, schema)
+            for other in _possible(gone, table, plan):
+                if other is not came:
+                    yield partial(_rename, gone, other.field, table, schema)
         case AddColumn(field=added) if table.field_named(added.name) is not None:
             removed = _renamed_from(change, table, plan)
             if removed is not None and not change.backfilled:
@@ -102,6 +106,9 @@ def _attempts(change: AnyChange, schema: Schema, plan: Plan) -> Iterator[_Attemp
                 yield lambda: _optional(added, table, schema)
                 if can_be_constant(added.validator):
                     yield lambda: _constant(added, table, schema)
+            for field in _removed(plan, table):
+                if field is not removed and change in _possible(field, table, plan):
+                    yield partial(_rename, field, added, table, schema)
         case NarrowField(before=Field() as before, field=after) if change.offending != 0:
             if before.nullable and not after.nullable:
                 yield lambda: _optional(after, table, schema)
@@ -234,6 +241,21 @@ def _renamed_to(gone: Field, table: Table, plan: Plan) -> AddColumn | None:
         and (_likeness(gone.name, c.field.name) >= _ALIKE or (alone and c in same))
     ]
     return max(fitting, key=lambda c: _likeness(gone.name, c.field.name), default=None)
+
+
+def _possible(gone: Field, table: Table, plan: Plan) -> list[AddColumn]:
+    """What a field may have been renamed to, likely or not: what has its very type and no backfill
+    yet, the most alike name first."""
+    same = [
+        c
+        for c in _of(plan, table)
+        if isinstance(c, AddColumn)
+        and table.field_named(c.field.name) is not None
+        and c.field.validator == gone.validator
+        and not c.field.deprecated
+        and not c.backfilled
+    ]
+    return sorted(same, key=lambda c: -_likeness(gone.name, c.field.name))
 
 
 def _renamed_from(change: AddColumn, table: Table, plan: Plan) -> Field | None:

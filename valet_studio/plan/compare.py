@@ -141,6 +141,7 @@ def _warnings(schema: Schema, before: Before) -> Iterator[Problem]:
             elif ran and ran != backfill.digest:
                 yield Problem(
                     f"The backfill of {target} changed after it ran; it will not run again.",
-                    f"Run `valet-studio backfill reset {target}`, and the next push runs it.",
+                    "That is as it should be where it still means the same. To fill all documents "
+                    f"anew, run `valet-studio backfill reset {target}` and push.",
                     backfill.location,
                 )
