@@ -167,3 +167,21 @@ async def test_what_was_applied_is_not_called_old_after_the_next_save(todos: Pro
         await until(pilot, lambda: "1 change" in screen_text(app).split("\n")[0])
         assert "Apply done" in app.main.dry_run_pane.text
         assert "earlier" not in app.main.dry_run_pane.text
+
+
+async def test_the_question_names_what_was_written_since_the_dry_run(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        await pilot.press("a")
+        assert "not rehearsed" not in screen_text(app)
+        await pilot.press("escape")
+        todos.sql("INSERT INTO todos (_id, title) VALUES ('late', 'x')")
+        await until(
+            pilot,
+            lambda: (
+                app.facts.plan is not None and {c.rows for c in app.facts.plan.pending} == {143}
+            ),
+        )
+        await pilot.press("a")
+        assert "! 1 document was written since, and not rehearsed." in screen_text(app)

@@ -233,7 +233,7 @@ def apply_question(
             plan.fingerprint[:8],
             (f"  {count(len(pending), 'change')}", "$muted"),
         ),
-        *_rehearsed(rehearsal),
+        *_rehearsed(plan, rehearsal),
         BLANK,
     ]
     # As pane 1 has them, but that what needs a look comes first.
@@ -260,7 +260,7 @@ def apply_question(
     return Question("Apply to the database?", lines(parts), "Apply", "Cancel", typed, why)
 
 
-def _rehearsed(rehearsal: Progress | None) -> list[Content]:
+def _rehearsed(plan: Plan, rehearsal: Progress | None) -> list[Content]:
     report = rehearsal.report if rehearsal is not None else None
     if report is None:
         return []
@@ -268,7 +268,18 @@ def _rehearsed(rehearsal: Progress | None) -> list[Content]:
     any_filled = any(item.updated for item in report.backfills)
     told = f"{filled(report.backfills)} filled, " if any_filled else ""
     told += f"all {held} kept"
-    return [Content.assemble(("Dry run   ", "$muted"), told)]
+    parts = [Content.assemble(("Dry run   ", "$muted"), told)]
+    tried = {(item.table, item.column): item.rows for item in report.backfills}
+    grown = [
+        (change.rows or 0) - tried.get((change.table, change.declared.column), 0)
+        for change in plan.pending
+        if isinstance(change, RunBackfill) and plan.measured
+    ]
+    if (more := max(grown, default=0)) > 0:
+        verb = "was" if more == 1 else "were"
+        told = f"! {count(more, 'document')} {verb} written since, and not rehearsed."
+        parts.append(Content.styled(f"          {told}", "$warning"))
+    return parts
 
 
 class QuitQuestion(Question):

@@ -167,10 +167,11 @@ def _headline(progress: Progress) -> Content:
     changes = count(len(report.plan.pending), "change")
     match report.status:
         case "ok":
+            rows = f", {filled(report.backfills)} filled" if report.backfills else ""
             done = "worked" if progress.work == "dry run" else "done"
             return Content.assemble(
                 (f"✓ {name} {done}: ", "bold $success"),
-                (f"{changes}, {filled(report.backfills)} filled, {spent}", "bold"),
+                (f"{changes}{rows}, {spent}", "bold"),
             )
         case "noop":
             return Content.assemble(("✓ ", "bold $success"), ("Nothing was left to do.", "bold"))
