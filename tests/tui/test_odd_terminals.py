@@ -37,7 +37,7 @@ def todos(project: Project) -> Project:
 @pytest.mark.parametrize(
     ("editor", "told"),
     [
-        ("nosuchprogram", "nosuchprogram could not be started: No such file or directory."),
+        ("nosuchprogram", "nosuchprogram could not be started: no such file or directory."),
         ('vi "x', "$VISUAL or $EDITOR is no command: no closing quotation."),
         ("false", "false ended with code 1."),
         ("true", "Opened valet/schema.ts:10:9."),
