@@ -289,7 +289,7 @@ def test_text_that_is_not_utf8_fails_with_the_document_named(project: Project) -
 
 
 @pytest.mark.parametrize(
-    "rows", [1, BATCH_ROWS - 1, BATCH_ROWS, BATCH_ROWS + 1, 4 * BATCH_ROWS + 5_000]
+    "rows", [1, BATCH_ROWS - 1, BATCH_ROWS, BATCH_ROWS + 1, 2 * BATCH_ROWS + 5_000]
 )
 def test_batches_cover_every_document_once(project: Project, rows: int) -> None:
     project.push(schema_of("t: defineTable({ n: v.number() }),"))
