@@ -7,11 +7,17 @@ import os
 import re
 import shlex
 import signal
+import threading
+import time
 from pathlib import Path
+from typing import IO, cast
 
 import pytest
 from support import SLOW_FOR_MANY, TODOS, Project, add_many, fill_todos
 from terminal import STUDIO, Terminal
+from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
+
+from valet_studio.tui.output import Lasting
 
 BEFORE = TODOS
 SLOW = SLOW_FOR_MANY
@@ -117,6 +123,37 @@ def test_a_signal_that_ends_the_studio_leaves_the_terminal_as_it_was(
         as_before(terminal)
         assert "Traceback" not in terminal.text
     assert slow.database.read_bytes() == before
+
+
+def test_a_terminal_that_goes_away_ends_the_studio(slow: Project) -> None:
+    with Terminal(slow.root, environment=DRAWS) as terminal:
+        rehearsing(terminal)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        os.dup2(nowhere, terminal.process.child_fd)
+        os.close(nowhere)
+        deadline = time.monotonic() + 10
+        while terminal.process.isalive() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not terminal.process.isalive()
+
+
+def test_nobody_waits_for_what_cannot_be_written() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    file = Lasting(os.fdopen(writing, "w", buffering=1, encoding="utf-8"))
+    assert file.fileno() == writing
+    writer = WriterThread(cast("IO[str]", file))
+    writer.start()
+
+    def write_and_stop() -> None:
+        for _ in range(2 * MAX_QUEUED_WRITES):
+            writer.write("frame\n")
+        writer.stop()
+
+    waiting = threading.Thread(target=write_and_stop, daemon=True)
+    waiting.start()
+    waiting.join(10)
+    assert not waiting.is_alive()
 
 
 def test_ctrl_z_goes_to_the_shell_and_fg_comes_back(slow: Project) -> None:

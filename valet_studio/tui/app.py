@@ -16,6 +16,7 @@ from typing import ClassVar
 from textual.app import SuspendNotSupported
 from textual.binding import BindingType
 from textual.command import Provider
+from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
 from textual.theme import Theme
@@ -29,6 +30,7 @@ from valet_studio.tui.background import Background
 from valet_studio.tui.commands import Commands
 from valet_studio.tui.engine import Engine, Saves
 from valet_studio.tui.job_control import stop
+from valet_studio.tui.output import lasting
 from valet_studio.tui.palette import ActionsProvider
 from valet_studio.tui.remembered import memory_path, recall, remember
 from valet_studio.tui.replica import Rehearse, rehearse
@@ -115,6 +117,10 @@ class StudioApp(Running):
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Textual's own themes borrow what only ours define."""
         return DARK.variables
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's own, which outlives its terminal."""
+        return lasting(super().get_driver_class())
 
     def get_default_screen(self) -> Screen[None]:
         """The four panes."""
