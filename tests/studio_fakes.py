@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import textwrap
 import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -169,8 +168,8 @@ class FakeEngine:
     type_errors: tuple[Problem, ...] = ()
     """What the type checker says of every schema."""
     checked: int = 0
-    checks_forever: bool = False
-    """Whether a type check goes on until it is cancelled."""
+    hold_check: threading.Event | None = None
+    """Where set, a type check waits until this is, or it is cancelled."""
     checks_stopped: int = 0
     documents: dict[str, dict[str, Json]] = field(default_factory=dict)
     """Whole documents by `_id`."""
@@ -224,11 +223,10 @@ class FakeEngine:
         cancelled: IsCancelled,
     ) -> tuple[Problem, ...]:
         self.checked += 1
-        while self.checks_forever and not cancelled():
-            time.sleep(0.005)
-        if self.checks_forever:
-            self.checks_stopped += 1
-            raise Cancelled
+        while self.hold_check is not None and not self.hold_check.wait(0.01):
+            if cancelled():
+                self.checks_stopped += 1
+                raise Cancelled
         return self.type_errors
 
     def retry_failed(

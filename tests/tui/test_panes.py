@@ -195,12 +195,12 @@ async def test_the_same_text_is_not_checked_twice(tmp_path: Path) -> None:
 
 async def test_a_save_stops_the_check_of_the_text_before(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
-        opened.engine.checks_forever = True
+        opened.engine.hold_check = threading.Event()
         await opened.until(lambda: opened.engine.checked)
         opened.engine.state = state_of(opened.engine.settings, plan_of(*changes()[:1]))
         await opened.save()
         await opened.until(lambda: opened.engine.checks_stopped)
-        opened.engine.checks_forever = False
+        opened.engine.hold_check = None
         await opened.until(lambda: opened.engine.checked == 2)
 
 

@@ -576,3 +576,13 @@ async def test_t_switches_between_dark_and_light(tmp_path: Path) -> None:
         assert opened.app.theme == "valet-light"
         await opened.press("t")
         assert opened.app.theme == "valet-dark"
+
+
+async def test_a_live_rehearsal_that_the_user_stops_says_so(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        opened.engine.hold = threading.Event()
+        await opened.press("r")
+        await opened.until(lambda: opened.engine.rehearsed)
+        await opened.press("x")
+        await opened.until(opened.idle)
+        assert "Dry run cancelled. The copy was deleted" in opened.notice

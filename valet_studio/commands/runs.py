@@ -181,8 +181,8 @@ def check(settings: Settings, *, rehearse: bool, types: bool = False) -> int:
     code = 0
     if found.status == "pending":
         code = PENDING
+        _tell_missing(state)
         if not rehearse:
-            _tell_missing(state)
             say(report.plan_text(found))
         else:
             done = _rehearse(state, progress=True)

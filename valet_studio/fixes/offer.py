@@ -229,9 +229,7 @@ def _keep(gone: Field, table: Table, schema: Schema) -> Fix:
 
 
 def _renamed_to(gone: Field, table: Table, plan: Plan) -> AddColumn | None:
-    added = [
-        c for c in _of(plan, table) if isinstance(c, AddColumn) and table.field_named(c.field.name)
-    ]
+    added = _added(plan, table)
     same = [c for c in added if c.field.validator == gone.validator]
     alone = len(same) == len(_removed(plan, table)) == 1
     fitting = [
@@ -248,12 +246,8 @@ def _possible(gone: Field, table: Table, plan: Plan) -> list[AddColumn]:
     yet, the most alike name first."""
     same = [
         c
-        for c in _of(plan, table)
-        if isinstance(c, AddColumn)
-        and table.field_named(c.field.name) is not None
-        and c.field.validator == gone.validator
-        and not c.field.deprecated
-        and not c.backfilled
+        for c in _added(plan, table)
+        if c.field.validator == gone.validator and not c.field.deprecated and not c.backfilled
     ]
     return sorted(same, key=lambda c: -_likeness(gone.name, c.field.name))
 
@@ -261,6 +255,11 @@ def _possible(gone: Field, table: Table, plan: Plan) -> list[AddColumn]:
 def _renamed_from(change: AddColumn, table: Table, plan: Plan) -> Field | None:
     found = [gone for gone in _removed(plan, table) if _renamed_to(gone, table, plan) == change]
     return max(found, key=lambda gone: _likeness(gone.name, change.field.name), default=None)
+
+
+def _added(plan: Plan, table: Table) -> list[AddColumn]:
+    found = (c for c in _of(plan, table) if isinstance(c, AddColumn))
+    return [c for c in found if table.field_named(c.field.name) is not None]
 
 
 def _removed(plan: Plan, table: Table) -> list[Field]:

@@ -9,6 +9,8 @@ FIRST_ROWS = 10
 """Documents of the first batch, of which nothing is known yet."""
 BATCH_SECONDS = 0.25
 """What one batch may take: progress is then seen four times a second."""
+_CLOCK_SECONDS = 0.001
+"""What JavaScript's clock tells apart: a batch of no time may have taken nearly this."""
 
 
 @dataclass(slots=True)
@@ -22,6 +24,6 @@ class Pace:
 
     def learn(self, rows: int, seconds: float) -> None:
         """Take in how long JavaScript worked on a batch of so many documents."""
-        fitting = rows * BATCH_SECONDS / seconds if seconds > 0 else self.most
-        self.rows = max(1, int(min(self.most, fitting)))
+        fitting = rows * BATCH_SECONDS / max(seconds, _CLOCK_SECONDS)
+        self.rows = max(1, min(self.most, int(fitting)))
         self.known = True

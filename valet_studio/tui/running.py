@@ -130,7 +130,8 @@ class Running(Looking):
             self.log_line("·", "Further failing documents are in pane 3.")
         for item in message.problems if not run_.cancelled else ():
             self.log_line("✗", problem_plain(item))
-        if not (run_.cancelled and self.background.live_run):
+        superseded = self.background.live_run and self.background.declined != fingerprint
+        if not (run_.cancelled and superseded):
             self.say(said, tone, holds=message.work == "apply")
         if isinstance(self.screen, Question):
             self.screen.dismiss(False)

@@ -33,7 +33,7 @@ def samples(report: BackfillReport, source: str) -> list[Content]:
         cells = {name: one_line(value(sample.row.get(name))) for name in names}
         before, after = one_line(value(sample.before)), one_line(value(sample.after))
         row = [
-            one_line(value(sample.id)) if sample.id is None else sample.id,
+            sample.id if sample.id is not None else "null",
             *(cells[name] for name in read),
             before,
             changes,
