@@ -75,3 +75,13 @@ def test_every_document_counts_the_same_whatever_batch_it_was_in() -> None:
     picture.add(Cells.of([1.0] * 10), 0)
     picture.add(Cells.of([9.0] * 9_990), 0)
     assert picture.histogram()[0].part == pytest.approx(0.001, rel=0.1)
+
+
+@pytest.mark.parametrize("batch", [10, 790, 3_000, 3_001, 4_999, 20_000])
+@pytest.mark.parametrize("period", [2, 3, 4, 5, 8, 10])
+def test_values_that_repeat_every_few_documents_have_their_shares(batch: int, period: int) -> None:
+    values: list[Value] = [0.0 if at % period else 80.0 for at in range(20_000)]
+    picture = Picture()
+    for start in range(0, len(values), batch):
+        picture.add(Cells.of(values[start : start + batch]), 0)
+    assert picture.histogram()[-1].part == pytest.approx(1 / period, rel=0.1)

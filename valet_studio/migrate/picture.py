@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from math import isqrt
 
 from valet_studio.migrate.events import Bin
 from valet_studio.typescript.cells import Cells, Value
 
 BINS = 8
+WHOLE = 3_000
+"""Up to so many values, a batch is counted whole."""
 BATCH_SAMPLE = 250
-"""Numbers that one batch adds: enough for a picture, too few to cost anything."""
+"""About how many values of a larger batch are drawn: too few to cost anything."""
 LEAST = 24
 """Fewer numbers than these are no spread."""
 
@@ -27,7 +31,7 @@ class Picture:
     def add(self, cells: Cells, failed: int) -> None:
         """Take in a batch; a document that failed has null as its value."""
         self.nulls += cells.nulls() - failed
-        step = max(1, len(cells) // BATCH_SAMPLE)
+        step = _stride(len(cells))
         for value in cells.every(step):
             if type(value) is int or type(value) is float:
                 self.numbers[float(value)] += step
@@ -64,3 +68,18 @@ class Picture:
             Bin(low + at * width, low + (at + 1) * width, counts[at] / total)
             for at in range(last + 1)
         )
+
+
+@cache
+def _stride(values: int) -> int:
+    """How far apart the values of a batch are drawn.
+
+    A prime, so that values which repeat every few documents are drawn in their true shares.
+    """
+    if values <= WHOLE:
+        return 1
+    return next(
+        step
+        for step in range(values // BATCH_SAMPLE, 1, -1)
+        if all(step % divisor for divisor in range(2, isqrt(step) + 1))
+    )
