@@ -199,8 +199,18 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-def test_it_tells_how_far_it_is_and_stops_within_a_tenth_of_a_second(
-    large: Path, tmp_path: Path
+@pytest.fixture(scope="module")
+def whole(large: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Seconds that the copy takes where nothing stops it."""
+    path = tmp_path_factory.mktemp("whole") / "copy.db"
+    began = time.perf_counter()
+    for _ in copy_lean(open_target(str(large)), path, wanted("a"), EVERYTHING, lambda: False):
+        pass
+    return time.perf_counter() - began
+
+
+def test_it_tells_how_far_it_is_and_stops_when_asked(
+    large: Path, whole: float, tmp_path: Path
 ) -> None:
     asked: list[float] = []
     told: list[tuple[int, int]] = []
@@ -215,18 +225,18 @@ def test_it_tells_how_far_it_is_and_stops_within_a_tenth_of_a_second(
     )
     with pytest.raises(Cancelled):
         told.extend(copying)
-    assert time.perf_counter() - asked[0] < 0.1
+    assert time.perf_counter() - asked[0] < whole / 4
     assert all(0 <= done < total for done, total in told)
 
 
-def test_closing_it_stops_it(large: Path, tmp_path: Path) -> None:
+def test_closing_it_stops_it(large: Path, whole: float, tmp_path: Path) -> None:
     copying = copy_lean(
         open_target(str(large)), tmp_path / "copy.db", wanted("a"), EVERYTHING, lambda: False
     )
     assert any(done for done, _ in copying)
     began = time.perf_counter()
     copying.close()
-    assert time.perf_counter() - began < 0.1
+    assert time.perf_counter() - began < whole / 4
     assert rows(large, "SELECT count(*) FROM a") == [(1_500_000,)]
 
 

@@ -227,7 +227,7 @@ def test_no_longer_waiting_for_a_lock(tmp_path: Path) -> None:
             pass
         with pytest.raises(Cancelled), target.writing(at_the_third_look) as connection:
             connection.execute("CREATE TABLE u (a)")
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
     with target.reading() as connection:
         assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("t",)]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from studio_drive import WIDE, digest, opened, save, screen_text, until
 from support import Project, fill_todos, schema_of, seed_blocks
@@ -93,14 +91,12 @@ async def test_saves_in_quick_succession_leave_the_newest_rehearsed(todos: Proje
         )
         await pilot.press("r")
         await until(pilot, lambda: app.facts.rehearsal_holds)
-        began = time.monotonic()
         for at in range(3):
             save(todos, slow.replace("?? 1", f"?? {at + 2}"))
             await pilot.pause(0.15)
         save(todos, SEED.replace("?? 1", "?? 8"))
         await until(pilot, lambda: app.facts.rehearsal_holds and app.facts.running is None)
         await until(pilot, lambda: "8" in app.main.dry_run_pane.text)
-        assert time.monotonic() - began < 8
         assert "Of an earlier plan" not in app.main.dry_run_pane.text
 
 

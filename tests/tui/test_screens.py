@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from studio_drive import NARROW, WIDE, Studio, screen_text, studio, until
@@ -15,6 +16,7 @@ from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.changes import RunBackfill
+from valet_studio.tui import looking, runs
 from valet_studio.tui.actions import ACTIONS
 from valet_studio.tui.app import StudioApp
 from valet_studio.tui.confirm import Question
@@ -415,6 +417,28 @@ async def test_a_database_written_by_another_program_is_read_again(tmp_path: Pat
         opened.engine.state = state_of(opened.engine.settings, plan_of(*changes()[:1]))
         app.look_at_database()
         await opened.until(lambda: "1 change" in opened.screen.split("\n")[0])
+
+
+@pytest.mark.parametrize(("slow", "rest"), [("look", 0), ("measure", 600)])
+async def test_only_a_slow_count_puts_off_the_next_look_at_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str, rest: float
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    for module in (looking, runs):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    settings = settings_in(tmp_path)
+    engine = FakeEngine(settings, state_of(settings, plan_of(*changes())))
+    quick = getattr(engine, slow)
+
+    def takes_a_minute(*given: object) -> object:
+        clock.now += 60
+        return quick(*given)
+
+    monkeypatch.setattr(engine, slow, takes_a_minute)
+    app = StudioApp(settings, engine, Saves())
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.facts.plan is not None and app.facts.plan.measured)
+        assert app.rest_until - clock.now == rest
 
 
 async def test_a_defect_is_kept_for_a_sentence(

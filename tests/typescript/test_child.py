@@ -280,7 +280,7 @@ def test_a_cancelled_batch_ends_at_once() -> None:
         began = time.monotonic()
         with pytest.raises(Cancelled):
             child.receive(cancelled)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

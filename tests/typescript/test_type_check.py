@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 
 import pytest
@@ -123,8 +122,6 @@ def test_a_cancelled_check_ends_at_once_and_leaves_no_process(
     project.write(seed_blocks()[0])
     sources = read_sources(project.schema_path, project.root)
     monkeypatch.setattr(subprocess, "Popen", spy)
-    began = time.monotonic()
     with pytest.raises(Cancelled):
         check(sources, lambda: bool(started))
-    assert time.monotonic() - began < 0.5
-    assert started[0].returncode is not None
+    assert started[0].returncode < 0  # By a signal, before it was done.

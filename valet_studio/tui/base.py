@@ -86,9 +86,8 @@ class StudioBase(App[None]):
         """What no handler expected; the app is ending."""
         self.database_seen: Stamp | None = None
         """The database's files as they were at the newest look."""
-        self.look_began = 0.0
         self.rest_until = 0.0
-        """When the database may be looked at again unasked: a slow look is not repeated at once."""
+        """When the database may be read again unasked: a slow count is not repeated at once."""
         self.fixed: list[Fix] = []
         """Quick fixes that were written, oldest first."""
         self.tour = tour

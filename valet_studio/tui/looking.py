@@ -62,7 +62,6 @@ class Looking(StudioBase):
     def look(self) -> None:
         """Read schema and database on a worker; only the newest look is shown."""
         self.generation += 1
-        self.look_began = time.monotonic()
         self._work(look, self.settings, self.generation)
 
     def _work(self, work: Callable[..., None], given: Settings | StudioState, number: int) -> None:
@@ -84,7 +83,7 @@ class Looking(StudioBase):
     def look_at_database(self) -> None:
         """Look again where another program wrote the database.
 
-        A look that takes long is followed by a rest ten times as long, so that a database that
+        A count that takes long is followed by a rest ten times as long, so that a database that
         is written all the time does not keep the studio busy.
         """
         looking = any(worker.group == "look" and worker.is_running for worker in self.workers)
@@ -176,8 +175,7 @@ class Looking(StudioBase):
     def on_measured(self, message: messages.Measured) -> None:
         """The same plan with its counts."""
         if message.generation == self.generation:
-            now = time.monotonic()
-            self.rest_until = now + 10 * (now - self.look_began)
+            self.rest_until = time.monotonic() + 10 * message.seconds
             if self.settled is not None:
                 self.settled()
                 self.settled = None

@@ -69,12 +69,13 @@ class TypesRead(Told):
 
 
 class Measured(Told):
-    """The counts of a look's plan were read."""
+    """The counts of a look's plan were read, which took `seconds`."""
 
-    def __init__(self, generation: int, state: StudioState) -> None:
+    def __init__(self, generation: int, state: StudioState, seconds: float) -> None:
         super().__init__()
         self.generation = generation
         self.state = state
+        self.seconds = seconds
 
 
 class LookFailed(Told):

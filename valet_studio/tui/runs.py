@@ -85,7 +85,9 @@ def read_more(
             return
         post(TypesRead(generation, types))
         if not state.plan.measured and not outdated():
-            post(Measured(generation, engine.measure(state, outdated)))
+            began = time.monotonic()
+            measured = engine.measure(state, outdated)
+            post(Measured(generation, measured, time.monotonic() - began))
         told = engine.structures(state) if not outdated() else None
         if told is not None:
             post(TypesRead(generation, with_structures(types, state.plan, told)))
