@@ -32,9 +32,9 @@ class Picture:
         """Take in a batch; a document that failed has null as its value."""
         self.nulls += cells.nulls() - failed
         step = _stride(len(cells))
-        for value in cells.every(step):
-            if type(value) is int or type(value) is float:
-                self.numbers[float(value)] += step
+        drawn = [v for v in cells.every(step) if type(v) is int or type(v) is float]
+        for number, times in Counter(drawn).items():
+            self.numbers[float(number)] += times * step
 
     @staticmethod
     def of(counts: Mapping[Value, int]) -> Picture:
