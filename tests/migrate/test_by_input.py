@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from support import Project, last, never, schema_of
 
 from valet_studio import pipeline
 from valet_studio.migrate import backfill as backfill_module
-from valet_studio.migrate import by_input
+from valet_studio.migrate import by_input, migration
 from valet_studio.migrate.by_input import ByInput
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, Event, Report
 from valet_studio.migrate.pace import FIRST_ROWS
@@ -41,6 +42,7 @@ FUNCTIONS = {
         "(row) => (row.s ?? '').toUpperCase() || undefined",
         "(row) => ({ a: 1, b: 2 } as any)[row.s]",
         "(row: any) => Object.is(row.raw, -0)",
+        "(row) => (row.s === 'a' || row.s == null ? 'x' : 'y')",
         "() => 'all'",
     )
 }
@@ -355,6 +357,35 @@ def test_inputs_that_cannot_be_counted_beside_are_counted_afterwards(
     assert {(v.value, v.count) for v in told.distribution} == set(
         documents.sql("SELECT out, count(*) FROM t GROUP BY out")
     )
+
+
+def test_nobody_waits_for_what_counts_where_the_cache_is_full(
+    documents: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = threading.Event()
+    in_time: list[bool] = []
+
+    def count_late(found: ByInput, connection: apsw.Connection) -> Counter[Value] | None:
+        if connection is not found._connection:
+            connection.execute(f"SELECT count(*) FROM {found._table}").fetchall()
+            in_time.append(filled.wait(5))
+        return count(found, connection)
+
+    def fill_and_tell(found: ByInput, total: int) -> Iterator[int]:
+        yield from fill_all(found, total)
+        filled.set()
+
+    count, fill_all = ByInput.count_on, ByInput.fill
+    monkeypatch.setattr(migration, "CACHE_KIB", 64)
+    monkeypatch.setattr(ByInput, "count_on", count_late)
+    monkeypatch.setattr(ByInput, "fill", fill_and_tell)
+    report = interrupted(
+        pipeline.apply(documents.look(), never),
+        lambda: documents.sql("UPDATE t SET s = 'even' WHERE n = 30000"),
+    )
+    assert report.status == "ok"
+    assert in_time == [True]
+    assert documents.sql(WRONG) == [(0,)]
 
 
 def test_an_input_that_fails_meanwhile_fails_the_backfill(documents: Project) -> None:

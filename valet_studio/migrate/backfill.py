@@ -203,10 +203,11 @@ class BackfillRun:
         """Set the column and count the inputs at the same time, so that others wait a shorter time;
         how many documents were set. None, and none is set, where there are other inputs."""
         way_back = way_to_take_back(ColumnWriter(self.documents, self.backfill.column))
-        with Counting(by_input, self._cancelled) as counting:
+        connection = self.documents.connection
+        with Counting(by_input, connection, self._cancelled) as counting:
             for progress in self._filled(by_input):
                 yield progress
-                if counting.sees_others:
+                if counting.sees_others():
                     break
             counts = counting.result()
         if counts is None:

@@ -114,7 +114,7 @@ class ByInput:
         return int(str(found[0])) if found is not None else None
 
     def holding(self) -> int:
-        """How many documents hold their value already."""
+        """How many documents hold their value already, where there are no other inputs."""
         sql = f"SELECT count(*) FROM {self._table} WHERE {self._column} IS {self._decided()}"
         return int(self._connection.execute(sql, self._bound()).get)
 
@@ -122,7 +122,7 @@ class ByInput:
         """Set the column of every document, of which there are `total`, span by span; how many are
         set so far.
 
-        There must be no other inputs: their documents would get null.
+        There must be no other inputs: their documents would get some value or other.
         """
         update = f"UPDATE {self._table} SET {self._column} = {self._decided()}"
         done = 0
@@ -152,12 +152,18 @@ class ByInput:
         ]
 
     def _decided(self) -> str:
-        """A document's value."""
-        numbered = list(enumerate(self.inputs))
-        branches = "".join(f" WHEN :k{at} THEN :v{at}" for at, cell in numbered if cell is not None)
-        told = f"CASE {self._cell} COLLATE BINARY{branches} END" if branches else "NULL"
-        for at, cell in numbered:
-            if cell is None:
+        """A document's value: what most inputs give is told last, so that it takes no test."""
+        stored = [_as_stored(value) for value in self.inputs.values()]
+        # Of two that as many give, the one that was met later most likely comes less often.
+        rest = max(range(len(stored)), key=lambda at: (stored.count(stored[at]), at))
+        told = f":v{rest}"
+        tested = [at for at, value in enumerate(stored) if value != stored[rest]]
+        cells = list(self.inputs)
+        branches = "".join(f" WHEN :k{at} THEN :v{at}" for at in tested if cells[at] is not None)
+        if branches:
+            told = f"CASE {self._cell} COLLATE BINARY{branches} ELSE {told} END"
+        for at in tested:
+            if cells[at] is None:
                 told = f"CASE WHEN {self._cell} IS NULL THEN :v{at} ELSE {told} END"
         return told
 
@@ -253,6 +259,11 @@ def foreign_triggers(documents: Documents) -> tuple[str, ...]:
     """The triggers of the documents' table that are not Valet's own."""
     table = documents.state
     return tuple(t.name for t in table.triggers if not writes_no_document(t.name, table.name))
+
+
+def _as_stored(value: Value) -> tuple[type, Value]:
+    """What is equal where values are stored alike: 1 and 1.0 are not, nor 0.0 and -0.0."""
+    return type(value), repr(value) if isinstance(value, float) else value
 
 
 def _before(key: int) -> int | None:

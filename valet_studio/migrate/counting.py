@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from types import TracebackType
 
 import apsw
@@ -12,6 +12,10 @@ import apsw
 from valet_studio.migrate.by_input import ByInput
 from valet_studio.migrate.events import IsCancelled
 from valet_studio.typescript.cells import Value
+
+ROOM_KIB = 128 * 1024
+"""Memory for the writer's pages meanwhile: in rollback mode what no longer finds room waits until
+nobody reads the file (https://www.sqlite.org/lockingv3.html)."""
 
 
 class Counting:
@@ -21,10 +25,17 @@ class Counting:
     connection sees the state before it, in which the column is the same
     (https://www.sqlite.org/isolation.html). What keeps it from reading, such as a cache that was
     written out early in rollback mode, is no harm: then the count is made afterwards.
+
+    Args:
+        by_input: what is counted.
+        writer: the connection of the transaction.
+        cancelled: polled.
     """
 
-    def __init__(self, by_input: ByInput, cancelled: IsCancelled) -> None:
+    def __init__(self, by_input: ByInput, writer: apsw.Connection, cancelled: IsCancelled) -> None:
         self._by_input = by_input
+        self._writer = writer
+        self._room: int | None = None
         self._cancelled = cancelled
         self._is_over = False
         self._found: Counter[Value] | None = None
@@ -35,6 +46,8 @@ class Counting:
     def __enter__(self) -> Counting:
         self._thread.start()
         self._reads.wait()
+        self._room = int(self._writer.execute("PRAGMA cache_size").get)
+        self._writer.execute(f"PRAGMA cache_size = -{ROOM_KIB}")
         return self
 
     def __exit__(
@@ -45,16 +58,25 @@ class Counting:
     ) -> None:
         self._is_over = True
         self._thread.join()
+        with suppress(apsw.Error):
+            self._give_room_back()
 
-    @property
     def sees_others(self) -> bool:
         """Whether it is known already that there are other inputs."""
-        return not self._thread.is_alive() and not self._failed and self._found is None
+        if self._thread.is_alive():
+            return False
+        self._give_room_back()
+        return not self._failed and self._found is None
 
     def result(self) -> Counter[Value] | None:
         """How many documents get each value; None where there are other inputs."""
         self._thread.join()
         return self._by_input.counted() if self._failed else self._found
+
+    def _give_room_back(self) -> None:
+        if self._room is not None:
+            self._writer.execute(f"PRAGMA cache_size = {self._room}")
+            self._room = None
 
     def _run(self) -> None:
         try:

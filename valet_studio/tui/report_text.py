@@ -41,7 +41,11 @@ def run_lines(
 
     `key` names the key of an action.
     """
-    parts = wrapped(_headline(progress), width)
+    retried = _retried(progress, width, key("dry_run"))
+    headline = _headline(progress)
+    if retried:
+        headline = Content.styled(headline.plain, "$muted")
+    parts = [*retried, *wrapped(headline, width)]
     if earlier is not None:
         parts += wrapped(Content.styled(f"! {earlier}", "$warning"), width)
     parts += _phases(progress, width)
@@ -51,7 +55,6 @@ def run_lines(
         parts += [BLANK, *wrapped(problem(item, width), width)]
     kept = receipt(progress, width, key("undo"))
     parts += [BLANK, *kept] if kept else []
-    parts += _retried(progress, width, key("dry_run"))
     if progress.replica is not None:
         parts += replica_outcome(progress.replica, width)
     failing = [report for report in progress.backfills if report.failed]
@@ -214,7 +217,12 @@ def _phases(progress: Progress, width: int) -> list[Content]:
     lean = copied is not None and copied.kind == "lean"
     # A report comes once the last phase is over, also where a backfill failed.
     passed = progress.report is not None and progress.report.status != "rejected"
+    backfills = bool(progress.running or progress.backfills) or any(
+        isinstance(change, RunBackfill) for change in progress.plan.pending
+    )
     for phase in PHASES[progress.work]:
+        if phase == "backfill" and not backfills:
+            continue
         name = "lean copy" if lean and phase == "copy" else phase
         spent = progress.seconds.get(phase)
         time = f" {short_duration(spent)}" if spent is not None and spent >= 0.001 else ""
@@ -267,7 +275,7 @@ def _live_backfill(live: BackfillProgress, width: int) -> list[Content]:
 
 
 def _retried(progress: Progress, width: int, dry_run_key: str) -> list[Content]:
-    """What became of the failed documents when they were tried again."""
+    """What became of the failed documents when they were tried again: newer than the headline."""
     if progress.retried is None:
         return []
     tried = len(progress.failures)
@@ -275,10 +283,10 @@ def _retried(progress: Progress, width: int, dry_run_key: str) -> list[Content]:
     if left:
         verb = "fails" if left == 1 else "fail"
         told = f"✗ Tried {count(tried, 'failed document')} again: {left:,} still {verb}."
-        return [BLANK, *wrapped(Content.styled(told, "bold $error"), width)]
+        return [*wrapped(Content.styled(told, "bold $error"), width), BLANK]
     told = f"✓ Tried {count(tried, 'failed document')} again: all work. "
     told += f"{dry_run_key} rehearses the plan."
-    return [BLANK, *wrapped(Content.styled(told, "bold $success"), width)]
+    return [*wrapped(Content.styled(told, "bold $success"), width), BLANK]
 
 
 def _tables(tables: Sequence[TableRows], width: int) -> list[Content]:
