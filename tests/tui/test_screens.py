@@ -424,8 +424,8 @@ async def test_only_a_slow_count_puts_off_the_next_look_at_the_database(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str, rest: float
 ) -> None:
     clock = SimpleNamespace(now=0.0)
-    for module in (looking, runs):
-        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(looking, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(runs, "time", SimpleNamespace(perf_counter=lambda: clock.now))
     settings = settings_in(tmp_path)
     engine = FakeEngine(settings, state_of(settings, plan_of(*changes())))
     quick = getattr(engine, slow)

@@ -96,6 +96,9 @@ async def test_a_type_change_is_fixed_rehearsed_and_applied(todos: Project) -> N
         await until(pilot, lambda: app.facts.rehearsal_holds)
         await pilot.press("a", "y")
         await until(pilot, lambda: "in sync" in screen_text(app).split("\n")[0])
+        await pilot.press("F")
+        await until(pilot, lambda: shows(app, "No quick fix was written"))
+    assert "completedFlag" in todos.schema_path.read_text(encoding="utf-8")
     assert todos.sql("SELECT DISTINCT completedFlag FROM todos ORDER BY 1") == [(0,), (1,)]
 
 

@@ -74,6 +74,8 @@ async def test_an_atomic_save_changes_the_plan_and_a_second_plans_nothing(todos:
             await until(pilot, partial(shows, app, f"Add column {field}"))
         await pilot.press("d")
         await until(pilot, lambda: app.facts.rehearsal_holds)
+        assert "✓ structure" in app.main.dry_run_pane.text
+        assert "backfill" not in app.main.dry_run_pane.text
         await pilot.press("a", "y")
         await until(pilot, lambda: "in sync" in screen_text(app).split("\n")[0])
         looks = app.generation

@@ -85,9 +85,9 @@ def read_more(
             return
         post(TypesRead(generation, types))
         if not state.plan.measured and not outdated():
-            began = time.monotonic()
+            began = time.perf_counter()
             measured = engine.measure(state, outdated)
-            post(Measured(generation, measured, time.monotonic() - began))
+            post(Measured(generation, measured, time.perf_counter() - began))
         told = engine.structures(state) if not outdated() else None
         if told is not None:
             post(TypesRead(generation, with_structures(types, state.plan, told)))
