@@ -311,7 +311,7 @@ async def test_shift_d_tries_the_failed_documents_again(tmp_path: Path) -> None:
         await opened.press("D")
         await opened.until(lambda: "all work now" in opened.notice)
         assert "✓ t0000  works now" in opened.screen
-        newest, _, before, *_ = opened.app.main.dry_run_pane.text.split("\n")
+        newest, before, *_ = opened.app.main.dry_run_pane.text.split("\n\n")
         assert newest.startswith("✓ Tried 3 failed documents again: all work.")
         assert before.startswith("✗ Dry run failed: 3 documents")
         await opened.press("a", "y")
