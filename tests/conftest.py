@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import textual._wait
 from libsql_servers import sqld
 from support import Project
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 # A shell that runs the tests in the background has Ctrl-C ignored, by them and by all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Pilot looks this often whether the app is idle after a key; at its own 20 ms, half of the time of
+# the studio's tests is waiting.
+textual._wait.SLEEP_GRANULARITY = 1 / 200
+textual._wait.SLEEP_IDLE = textual._wait.SLEEP_GRANULARITY / 10
 
 
 @pytest.fixture

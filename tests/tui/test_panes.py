@@ -11,6 +11,7 @@ import pytest
 from studio_drive import NARROW, WIDE, Studio, studio
 from studio_fakes import (
     FILE,
+    SOURCE,
     FakeEngine,
     Saves,
     breaking,
@@ -27,7 +28,7 @@ from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillReport, Bin, Report
 from valet_studio.migrate.touched import Touched
 from valet_studio.plan.changes import NarrowField, Risk
-from valet_studio.schema.model import Field, Json, Storage, Validator
+from valet_studio.schema.model import Field, Json, Schema, Sources, Storage, Table, Validator
 from valet_studio.tui.app import StudioApp
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.plan_tree import PlanTree, row_content
@@ -195,13 +196,18 @@ async def test_the_same_text_is_not_checked_twice(tmp_path: Path) -> None:
 
 async def test_a_save_stops_the_check_of_the_text_before(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
-        opened.engine.hold_check = threading.Event()
-        await opened.until(lambda: opened.engine.checked)
-        opened.engine.state = state_of(opened.engine.settings, plan_of(*changes()[:1]))
+        engine = opened.engine
+        await opened.until(lambda: engine.checked == 1)
+        engine.hold_check = threading.Event()
+        other = Sources("schema.ts", {"schema.ts": SOURCE + "\n"}, "valet")
+        engine.state = replace(engine.state, schema=Schema((Table("todos"),), other))
         await opened.save()
-        await opened.until(lambda: opened.engine.checks_stopped)
-        opened.engine.hold_check = None
-        await opened.until(lambda: opened.engine.checked == 2)
+        await opened.until(lambda: engine.checked == 2)
+        engine.state = state_of(engine.settings, plan_of(*changes()[:1]))
+        await opened.save()
+        await opened.until(lambda: engine.checks_stopped)
+        engine.hold_check = None
+        await opened.until(lambda: engine.checked == 3)
 
 
 async def test_arrows_go_through_typescript_python_sql_and_schema_json(tmp_path: Path) -> None:

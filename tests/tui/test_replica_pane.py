@@ -72,13 +72,11 @@ async def test_the_dry_run_tells_what_happens_on_the_client(
         assert "2 queued mutations: 1 no longer fits" in told
         assert "! update of todos b: " in told
         await pilot.press("3", "end")
-        await pilot.pause()
-        assert "update of todos b" in screen_text(app)
+        await until(pilot, lambda: "update of todos b" in screen_text(app))
         log = [entry.text for entry in app.main.log_pane.entries]
         assert any("client.db will follow through 1 schema version." in text for text in log)
         await pilot.press("a")
-        await pilot.pause()
-        assert "Apply to the database?" in screen_text(app)
+        await until(pilot, lambda: "Apply to the database?" in screen_text(app))
     assert (digest(client), digest(todos.database)) == before
 
 
