@@ -55,11 +55,26 @@ def test_a_likely_rename_is_noted_and_changes_no_status(todos: Project) -> None:
     assert run("check").exit_code == 3
 
 
+def test_a_table_that_looks_renamed_is_noted_with_what_stays_behind(todos: Project) -> None:
+    todos.write(BEFORE.replace("todos:", "tasks:"))
+    told = "Note: tasks looks like a rename of todos, whose 142 documents would not come along."
+    done = run("plan")
+    assert done.exit_code == 0
+    assert told in " ".join(done.stdout.split())
+    assert json.loads(run("plan", "--json").stdout)["table_renames"] == [
+        {"from": "todos", "to": "tasks"}
+    ]
+    todos.sql("DELETE FROM todos")
+    assert "Note:" not in run("plan").stdout
+    assert json.loads(run("plan", "--json").stdout)["table_renames"] == []
+
+
 @pytest.mark.parametrize("text", [BEFORE, CARRIED, UNLIKE])
 def test_no_rename_is_noted_where_none_is_likely(todos: Project, text: str) -> None:
     todos.write(text)
     assert "Note:" not in run("plan").stdout
-    assert json.loads(run("plan", "--json").stdout)["renames"] == []
+    told = json.loads(run("plan", "--json").stdout)
+    assert (told["renames"], told["table_renames"]) == ([], [])
 
 
 def test_a_replica_is_named_where_it_is_rehearsed(todos: Project) -> None:

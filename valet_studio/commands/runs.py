@@ -21,11 +21,13 @@ from valet_studio.config import Settings
 from valet_studio.errors import Problem
 from valet_studio.migrate.events import Report
 from valet_studio.pipeline import StudioState
-from valet_studio.plan.changes import Plan, RemoveField
+from valet_studio.plan.changes import Plan, RemoveField, RemoveTable
+from valet_studio.plan.sentences import count
 from valet_studio.schema.model import Json
 
 if TYPE_CHECKING:
     from valet_studio.fixes.offer import Rename
+    from valet_studio.fixes.tables import TableRename
 
 REJECTED = 4
 PENDING = 3
@@ -51,8 +53,8 @@ def planned(settings: Settings) -> tuple[StudioState, Plan]:
 def plan(settings: Settings, form: str) -> int:
     """Print the plan as `text`, `json`, `sql` or `markdown`; a likely rename is noted."""
     state, found = planned(settings)
-    renames = _renames(state)
-    notes = [_renamed(rename) for rename in renames]
+    notes = [_renamed(rename) for rename in _renames(state)]
+    notes += [_table_renamed(rename) for rename in _table_renames(state)]
     match form:
         case "json":
             say_json(_plan_json(found, state))
@@ -87,9 +89,18 @@ def _renames(state: StudioState) -> tuple[Rename, ...]:
     return likely_renames(state.schema, state.plan)
 
 
+def _table_renames(state: StudioState) -> tuple[TableRename, ...]:
+    if state.plan is None or not any(isinstance(c, RemoveTable) for c in state.plan.changes):
+        return ()
+    from valet_studio.fixes.tables import likely_table_renames
+
+    return likely_table_renames(state.plan)
+
+
 def _plan_json(found: Plan, state: StudioState) -> dict[str, Json]:
     told: list[Json] = [{"table": r.table, "from": r.gone, "to": r.came} for r in _renames(state)]
-    return {**report.plan_json(found), "renames": told}
+    tables: list[Json] = [{"from": r.gone, "to": r.came} for r in _table_renames(state)]
+    return {**report.plan_json(found), "renames": told, "table_renames": tables}
 
 
 def _report_json(done: Report, state: StudioState) -> dict[str, Json]:
@@ -103,6 +114,16 @@ def _renamed(rename: Rename) -> Problem:
         "whose values would not come along.",
         f"Keep {rename.gone} with .deprecated() and add "
         f".backfill({rename.came!r}, (row) => {read}); the studio writes it as a quick fix.",
+    )
+
+
+def _table_renamed(rename: TableRename) -> Problem:
+    documents = "documents" if rename.documents is None else count(rename.documents)
+    return Problem(
+        f"{rename.came} looks like a rename of {rename.gone}, whose {documents} would not come "
+        "along.",
+        f"A table cannot be renamed. Keep the name {rename.gone}, which the studio writes as a "
+        f"quick fix; or declare both, and let your app copy the documents.",
     )
 
 

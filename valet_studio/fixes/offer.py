@@ -12,13 +12,16 @@ from tree_sitter import Node
 from valet_studio.fixes.conversion import Function, can_be_constant, constant, conversion
 from valet_studio.fixes.fix import CannotEdit, Fix
 from valet_studio.fixes.page import TablePlace, table_place
+from valet_studio.fixes.tables import former_name
 from valet_studio.plan.changes import (
     AddColumn,
     AnyChange,
     ChangeType,
+    CreateTable,
     NarrowField,
     Plan,
     RemoveField,
+    RemoveTable,
     Risk,
     RunBackfill,
 )
@@ -31,7 +34,8 @@ from valet_studio.schema.syntax import string_value, text_of, walk
 _ALIKE = 0.6
 """Above this likeness, two names may be one field before and after a rename."""
 
-_Attempt = Callable[[], Fix]
+_Attempt = Callable[[], Fix | None]
+"""None where nothing is wrong."""
 
 
 def fixes_for(change: AnyChange, schema: Schema, plan: Plan) -> tuple[Fix, ...]:
@@ -43,7 +47,7 @@ def fixes_for(change: AnyChange, schema: Schema, plan: Plan) -> tuple[Fix, ...]:
             fix = attempt()
         except CannotEdit:
             continue
-        if fix.before != fix.after:
+        if fix is not None and fix.before != fix.after:
             fixes.append(fix)
     return tuple(fixes)
 
@@ -83,6 +87,9 @@ def likely_renames(schema: Schema, plan: Plan) -> tuple[Rename, ...]:
 
 
 def _attempts(change: AnyChange, schema: Schema, plan: Plan) -> Iterator[_Attempt]:
+    if isinstance(change, CreateTable | RemoveTable):
+        yield lambda: former_name(change, schema, plan)
+        return
     table = schema.table_named(change.table)
     if table is None:
         return

@@ -31,6 +31,8 @@ class Page:
     style: Style
     define_table: str
     """What the file calls `defineTable`."""
+    define_schema: str = "defineSchema"
+    """What it calls `defineSchema`."""
     _edits: list[tuple[int, int, str]] = field(default_factory=list)
 
     def replace(self, node: Node, text: str) -> None:
@@ -186,6 +188,16 @@ def table_place(schema: Schema, table: Table) -> TablePlace:
     return TablePlace(page, fields, chained[-1] if chained else calls[0], chained)
 
 
+def schema_page(schema: Schema) -> Page:
+    """schema.ts itself, where the tables get their names."""
+    sources = schema.sources
+    text = sources.files[sources.entry]
+    root = parse(text)
+    names = {name: name for name in ("v", "defineTable", "defineSchema")} | _imported(root)
+    file, style = shown_path(sources.folder, sources.entry), _style(text, names["v"])
+    return Page(file, text, root, style, names["defineTable"], names["defineSchema"])
+
+
 def _page(schema: Schema, location: Location) -> Page:
     sources = schema.sources
     for file, text in sources.files.items():
@@ -211,7 +223,7 @@ def _imported(root: Node) -> dict[str, str]:
         for node in walk(statement):
             if node.type == "namespace_import":
                 space = text_of(node.named_children[0])
-                names |= {"v": f"{space}.v", "defineTable": f"{space}.defineTable"}
+                names |= {n: f"{space}.{n}" for n in ("v", "defineTable", "defineSchema")}
             elif node.type == "import_specifier":
                 name = node.child_by_field_name("name")
                 alias = node.child_by_field_name("alias") or name

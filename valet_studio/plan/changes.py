@@ -101,6 +101,8 @@ class RemoveField(Change):
 class RemoveTable(Change):
     kind = "remove_table"
     sign = "-"
+    fields: tuple[Field, ...] = ()
+    """What the table was declared with, as far as the columns still stand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,6 +121,7 @@ def _removed_tables(schema: Schema, before: Before) -> Iterator[AnyChange]:
                 risk=Risk.WARNING,
                 summary=f"Remove table {past.name} from the types; its documents are kept.",
                 rule="Tables are never dropped. Declare it again to get it back.",
+                fields=past.fields,
             )
 
 
