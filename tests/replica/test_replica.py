@@ -361,7 +361,10 @@ EXPRESSIONS = (
 @given(
     cells=st.lists(
         st.tuples(
-            st.none() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, width=32),
+            # Infinity is no JSON: its backfill fails, and clients get no new schema.
+            st.none()
+            | st.integers(-(2**53), 2**53)
+            | st.floats(allow_nan=False, allow_infinity=False, width=32),
             st.none() | st.text(st.characters(codec="utf-8"), max_size=6),
         ),
         max_size=12,
@@ -387,12 +390,13 @@ def test_server_and_client_end_with_equal_values(
         for number, expression in enumerate(steps):
             # Each schema drops the backfill before it, so that none can be skipped.
             fields = f"{head}, c{number}: v.any()"
-            project.push(
+            done = project.push(
                 schema_of(
                     f"t: defineTable({{ {fields} }}).sync({{ mode: 'full' }})"
                     f".backfill('c{number}', (row) => {expression}),"
                 )
             )
+            assert done.status == "ok"
             if number in connects:
                 client.connect()
         client.connect()
