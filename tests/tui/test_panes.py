@@ -154,6 +154,7 @@ async def test_the_detail_shows_the_data_and_whole_offending_documents(
         assert "and 1 more document" in opened.screen
 
 
+@pytest.mark.type_check
 @SIZES
 async def test_type_errors_are_counted_listed_and_shown_at_their_line(
     tmp_path: Path, size: tuple[int, int]
@@ -185,6 +186,7 @@ async def test_type_errors_are_counted_listed_and_shown_at_their_line(
         assert "type error" not in opened.screen.split("\n")[0]
 
 
+@pytest.mark.type_check
 async def test_the_same_text_is_not_checked_twice(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
         await opened.until(lambda: opened.engine.checked and not opened.app.background.checking)
@@ -194,6 +196,7 @@ async def test_the_same_text_is_not_checked_twice(tmp_path: Path) -> None:
         assert opened.engine.checked == 1
 
 
+@pytest.mark.type_check
 async def test_a_save_stops_the_check_of_the_text_before(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
         engine = opened.engine

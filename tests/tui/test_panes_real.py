@@ -56,6 +56,7 @@ async def test_find_why_a_backfill_fails_mend_it_and_try_again(todos: Project) -
         await until(pilot, lambda: app.facts.rehearsal_holds)
 
 
+@pytest.mark.type_check
 async def test_a_wrong_field_name_is_shown_a_moment_after_the_save(todos: Project) -> None:
     async with opened(todos) as (app, pilot):
         save(todos, SEED.replace("row.priority as", "row.prioriti as"))
