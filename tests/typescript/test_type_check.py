@@ -12,6 +12,7 @@ from valet_studio import pipeline
 from valet_studio.errors import Cancelled, Location, Problem
 from valet_studio.schema.sources import read_sources
 from valet_studio.typescript.check import check
+from valet_studio.typescript.deno import Workspace, start_check
 
 Check = Callable[[str], tuple[Problem, ...]]
 
@@ -125,3 +126,37 @@ def test_a_cancelled_check_ends_at_once_and_leaves_no_process(
     with pytest.raises(Cancelled):
         check(sources, lambda: bool(started))
     assert started[0].returncode < 0  # By a signal, before it was done.
+
+
+NAMES = {
+    "none": ("1", 1),
+    "console": ("{ console.log(row.a); return 1 }", 2),
+    "a class of the web": ("new URL('http://a.b').host.length", 2),
+    "globalThis": ("globalThis.structuredClone(1)", 2),
+    "what V8 adds to Error": ("{ Error.captureStackTrace({}); return 1 }", 1),
+    "import.meta": ("import.meta.main ? 1 : 2", 2),
+}
+
+
+@pytest.mark.parametrize(("body", "runs"), NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("wrong", [False, True], ids=["right", "wrong"])
+def test_names_of_the_web_are_known_and_looked_up_only_where_they_are_used(
+    checked: Check, monkeypatch: pytest.MonkeyPatch, body: str, runs: int, wrong: bool
+) -> None:
+    started = []
+
+    def spy(workspace: Workspace, *, language_alone: bool) -> subprocess.Popen[bytes]:
+        started.append(language_alone)
+        return start_check(workspace, language_alone=language_alone)
+
+    monkeypatch.setattr("valet_studio.typescript.check.start_check", spy)
+    field = "row.gone" if wrong else "row.a"
+    problems = checked(
+        schema_of(
+            "    t: defineTable({ a: v.number(), b: v.number(), c: v.number() })\n"
+            f"        .backfill('b', (row) => {body})\n"
+            f"        .backfill('c', (row) => {field}),"
+        )
+    )
+    assert [p.location for p in problems] == [Location("valet/schema.ts", 5, 37)] * wrong
+    assert len(started) == runs

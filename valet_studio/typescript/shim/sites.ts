@@ -5,6 +5,14 @@ export interface Site {
   stack?: string;
 }
 
+// V8's own, which a check with the names of the language alone does not know.
+declare global {
+  interface ErrorConstructor {
+    captureStackTrace(holder: object, below?: (...args: never[]) => unknown): void;
+    stackTraceLimit: number;
+  }
+}
+
 const capture = Error.captureStackTrace;
 const nowhere: Site = Object.freeze({});
 let noting = true;
