@@ -14,6 +14,8 @@ from valet_studio.migrate.ahead import ByColumn
 
 @dataclass(frozen=True, slots=True)
 class _Rehearsal:
+    """What one dry run left for the apply after it."""
+
     database: Path
     fingerprint: str
     values: ByColumn

@@ -206,6 +206,8 @@ def _compared(
 
 @dataclass(slots=True)
 class _Counting:
+    """What was found of one table so far."""
+
     table: str
     untold: tuple[str, ...] = ()
     counts: Counter[str] = field(default_factory=Counter)

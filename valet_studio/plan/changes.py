@@ -69,6 +69,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTable(Change):
+    """A table that the database does not have."""
+
     kind = "create_table"
     sign = "+"
     declared: Table
@@ -76,6 +78,8 @@ class CreateTable(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddColumn(Change):
+    """A field whose column the database does not have; documents hold null there at first."""
+
     kind = "add_column"
     sign = "+"
     field: Field
@@ -85,12 +89,16 @@ class AddColumn(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeprecateField(Change):
+    """A field that keeps its column and leaves the generated types."""
+
     kind = "deprecate_field"
     sign = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveField(Change):
+    """A field that the schema does not declare any more; its column is kept."""
+
     kind = "remove_field"
     sign = "-"
     field: Field | None = None
@@ -99,6 +107,8 @@ class RemoveField(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveTable(Change):
+    """A table that the schema does not declare any more; its documents are kept."""
+
     kind = "remove_table"
     sign = "-"
     fields: tuple[Field, ...] = ()
@@ -107,6 +117,8 @@ class RemoveTable(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreField(Change):
+    """A field that was removed or deprecated, and is declared again."""
+
     kind = "restore_field"
     sign = "+"
     field: Field
@@ -114,12 +126,16 @@ class RestoreField(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreTable(Change):
+    """A table that was removed, and is declared again."""
+
     kind = "restore_table"
     sign = "+"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeType(Change):
+    """A field whose values another type of column would hold: always rejected."""
+
     kind = "change_type"
     sign = "✗"
     before: Validator | None
@@ -132,12 +148,16 @@ class ChangeType(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WidenField(Change):
+    """A field that allows more than before; the stored values keep every promise."""
+
     kind = "widen_field"
     sign = "~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NarrowField(Change):
+    """A field that allows less than before; stored values may break the new promise."""
+
     kind = "narrow_field"
     sign = "~"
     field: Field
@@ -153,6 +173,8 @@ class NarrowField(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateIndex(Change):
+    """An index that the database does not have."""
+
     kind = "create_index"
     sign = "+"
     declared: Index
@@ -160,12 +182,16 @@ class CreateIndex(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropIndex(Change):
+    """An index that Valet made and that the schema does not declare any more."""
+
     kind = "drop_index"
     sign = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateSearchIndex(Change):
+    """A full-text index that the database does not have."""
+
     kind = "create_search_index"
     sign = "+"
     declared: SearchIndex
@@ -173,12 +199,16 @@ class CreateSearchIndex(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropSearchIndex(Change):
+    """A full-text index that the schema does not declare any more."""
+
     kind = "drop_search_index"
     sign = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSync(Change):
+    """Another way of syncing a table, which may add or take away change tracking."""
+
     kind = "change_sync"
     sign = "~"
     before: Sync
@@ -187,6 +217,8 @@ class ChangeSync(Change):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunBackfill(Change):
+    """A backfill that has not run on this database yet."""
+
     kind = "run_backfill"
     sign = "~"
     declared: Backfill

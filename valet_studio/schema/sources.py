@@ -19,6 +19,8 @@ from valet_studio.typescript.modules import EXTENSIONS, SERVER_MODULE, resolve, 
 
 @dataclass(frozen=True, slots=True)
 class _Import:
+    """One import, as the module writes it."""
+
     specifier: str
     place: Location
 
