@@ -123,7 +123,7 @@ def _table_renamed(rename: TableRename) -> Problem:
         f"{rename.came} looks like a rename of {rename.gone}, whose {documents} would not come "
         "along.",
         f"A table cannot be renamed. Keep the name {rename.gone}, which the studio writes as a "
-        f"quick fix; or declare both, and let your app copy the documents.",
+        "quick fix; or declare both, and let your app copy the documents.",
     )
 
 
