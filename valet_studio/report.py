@@ -5,13 +5,12 @@ The text carries its meaning in words and in the signs `+ - ~ ! ✗`, never in c
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from valet_studio.errors import Location, Problem
-from valet_studio.migrate.events import BackfillReport, Copied, Failure, Report
 from valet_studio.plan.changes import (
     AddColumn,
     AnyChange,
@@ -32,6 +31,10 @@ from valet_studio.plan.changes import (
 )
 from valet_studio.report_json import plan_json, problems_json, report_json
 from valet_studio.schema.model import Json
+
+# A plan is told before what runs it is loaded.
+if TYPE_CHECKING:
+    from valet_studio.migrate.events import BackfillReport, Failure, Report
 
 __all__ = [
     "plan_json",
@@ -309,14 +312,13 @@ def _outcome(report: Report, rehearsal: bool, database: str) -> str:
 
 def _copy(report: Report) -> str:
     """What was rehearsed on; of a lean copy also what it holds, for that is not all."""
-    match report.copied:
-        case None:
-            return "a copy"
-        case Copied("full"):
-            return "a full copy"
-        case copied:
-            held = f"{_megabytes(copied.bytes)} of {_megabytes(copied.of)}"
-            return f"a lean copy ({', '.join(copied.tables) or 'no table'}: {held})"
+    copied = report.copied
+    if copied is None:
+        return "a copy"
+    if copied.kind == "full":
+        return "a full copy"
+    held = f"{_megabytes(copied.bytes)} of {_megabytes(copied.of)}"
+    return f"a lean copy ({', '.join(copied.tables) or 'no table'}: {held})"
 
 
 def _megabytes(size: int) -> str:
@@ -412,6 +414,8 @@ def _count(number: int, noun: str) -> str:
 
 def _markdown(text: str) -> str:
     """Text that means itself in a table's cell."""
+    import html
+
     escaped = html.escape(_one_line(text), quote=False)
     return re.sub(r"([\\`*_\[\]|#])", r"\\\1", escaped)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from valet_studio.errors import Location, Problem
-from valet_studio.migrate.events import BackfillReport, Failure, Report
 from valet_studio.plan.changes import AnyChange, Plan
 from valet_studio.schema.model import Json
+
+if TYPE_CHECKING:
+    from valet_studio.migrate.events import BackfillReport, Failure, Report
 
 
 def plan_json(plan: Plan) -> dict[str, Json]:

@@ -19,7 +19,6 @@ from valet_studio.commands.console import (
 )
 from valet_studio.config import Settings
 from valet_studio.errors import Problem
-from valet_studio.migrate.events import Report
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan, RemoveField, RemoveTable
 from valet_studio.plan.sentences import count
@@ -28,6 +27,7 @@ from valet_studio.schema.model import Json
 if TYPE_CHECKING:
     from valet_studio.fixes.offer import Rename
     from valet_studio.fixes.tables import TableRename
+    from valet_studio.migrate.events import Report
 
 REJECTED = 4
 PENDING = 3

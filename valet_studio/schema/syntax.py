@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import tree_sitter_typescript
 from tree_sitter import Language, Node, Parser, Query, QueryCursor
@@ -104,15 +104,12 @@ def _lines(root: Node) -> list[bytes]:
     return text.split(b"\n")
 
 
-_IMPORTS = Query(
-    _LANGUAGE,
-    """
+_IMPORTS = """
     (import_statement source: (string) @source)
     (export_statement source: (string) @source)
     (import_require_clause source: (string) @source)
     (call_expression function: (import) arguments: (arguments . (string) @source))
-    """,
-)
+"""
 
 
 _MAY_BE_DEEP = re.compile(rb"import\s*[(/]|\b(namespace|module|declare)\b")
@@ -122,18 +119,24 @@ _STATEMENT_DEPTH = 2
 
 def import_sources(root: Node) -> list[Node]:
     """The string of every import, export … from and import(…), in the order of the text."""
-    cursor = QueryCursor(_IMPORTS)
+    cursor = QueryCursor(_query(_IMPORTS))
     if not _MAY_BE_DEEP.search(root.text or b""):
         cursor.set_max_start_depth(_STATEMENT_DEPTH)
     found = cursor.captures(root).get("source", [])
     return sorted(found, key=lambda node: node.start_byte)
 
 
-_CALLS = Query(_LANGUAGE, "(call_expression function: [(identifier) (member_expression)] @name)")
+_CALLS = "(call_expression function: [(identifier) (member_expression)] @name)"
 
 
 def calls_of(node: Node, *names: str) -> list[Node]:
     """The calls of functions at or below a node, by the texts that name them."""
-    found = QueryCursor(_CALLS).captures(node).get("name", [])
+    found = QueryCursor(_query(_CALLS)).captures(node).get("name", [])
     named = sorted((n for n in found if text_of(n) in names), key=lambda n: n.start_byte)
     return [call for call in (n.parent for n in named) if call is not None]
+
+
+@cache
+def _query(text: str) -> Query:
+    """A query, compiled when it is first asked: that takes longer than to parse a schema."""
+    return Query(_LANGUAGE, text)

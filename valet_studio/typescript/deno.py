@@ -44,6 +44,12 @@ def find_deno() -> str:
                 f"Let {DENO_VARIABLE} name a Deno of version 2.9 or later, or unset it.",
             )
         return found
+    if sys.prefix != sys.base_prefix:
+        # A virtual environment has it beside Python, where the package finds it too, but only
+        # after it has read how Python was built.
+        beside = Path(sys.executable).with_name("deno.exe" if os.name == "nt" else "deno")
+        if beside.is_file():
+            return str(beside)
     try:
         import deno  # type: ignore[import-untyped]
 

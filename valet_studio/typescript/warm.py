@@ -74,14 +74,6 @@ def take(sources: Modules, limits: Limits) -> Child:
     return child
 
 
-def give_back(child: Child) -> None:
-    """End a process that was taken; where others are kept waiting, nobody waits for its end."""
-    if _kept:
-        child.close_beside()
-    else:
-        child.close()
-
-
 def _prepare_soon(sources: Modules, limits: Limits) -> None:
     global _next
     soon = threading.Timer(REST_SECONDS, _prepare, (sources, limits))
