@@ -154,6 +154,8 @@ class FakeEngine:
 
     settings: Settings
     state: StudioState
+    files: tuple[GeneratedFile, ...] | None = None
+    """What is generated; where None, a file that is stale where there is something to do."""
     rows: int = 142
     failing: int = 0
     hold: threading.Event | None = None
@@ -186,6 +188,11 @@ class FakeEngine:
 
     def look(self, settings: Settings, cancelled: IsCancelled) -> StudioState:  # noqa: ARG002
         return self.state
+
+    def generated(self, state: StudioState) -> tuple[GeneratedFile, ...]:
+        if state.plan is None:
+            return ()
+        return self.files if self.files is not None else files_of(state.plan)
 
     def structures(self, state: StudioState) -> Structures | None:
         return self.told_structures if state.plan is not None else None
@@ -257,10 +264,9 @@ class FakeEngine:
 
     def write_files(self, state: StudioState) -> tuple[Path, ...]:
         self.written += 1
-        stale = tuple(file.path for file in state.files if file.stale)
-        files = tuple(replace(file, before=file.after) for file in self.state.files)
-        self.state = replace(self.state, files=files)
-        return stale
+        files = self.generated(state)
+        self.files = tuple(replace(file, before=file.after) for file in files)
+        return tuple(file.path for file in files if file.stale)
 
     def apply_fix(self, settings: Settings, fix: Fix) -> Path:
         path = settings.schema_path
@@ -384,19 +390,22 @@ def settings_in(folder: Path) -> Settings:
 
 
 def state_of(settings: Settings, plan: Plan | None, *problems: Problem) -> StudioState:
-    """A state around a plan; stale types where there is something to do."""
-    stale = plan is not None and bool(plan.changes)
-    files = (GeneratedFile(Path("types.ts"), TYPES_BEFORE if stale else TYPES_AFTER, TYPES_AFTER),)
+    """A state around a plan."""
     schema = Schema((Table("todos"),), Sources("schema.ts", {"schema.ts": SOURCE}, "valet"))
     return StudioState(
         settings,
         DatabaseInfo(".valet/dev.db", True, 45_056),
         schema if plan is not None else None,
         plan,
-        files if plan is not None else (),
         problems,
         0.04,
     )
+
+
+def files_of(plan: Plan) -> tuple[GeneratedFile, ...]:
+    """The types, stale where there is something to do."""
+    before = TYPES_BEFORE if plan.changes else TYPES_AFTER
+    return (GeneratedFile(Path("types.ts"), before, TYPES_AFTER),)
 
 
 def broken_state(settings: Settings, message: str = "'}' expected.") -> StudioState:

@@ -29,7 +29,7 @@ from valet_studio.errors import (
     reason_of,
 )
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
-from valet_studio.migrate.target import LocalTarget, Target
+from valet_studio.migrate.target import LocalTarget, Planner, Target
 from valet_studio.plan.changes import AnyChange, Plan
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Json, Schema, Table
@@ -71,15 +71,15 @@ class StudioState:
     """None where schema.ts is missing or broken; `problems` says why."""
     plan: Plan | None = None
     """None where the schema or the database could not be read."""
-    files: tuple[GeneratedFile, ...] = ()
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
     """Wall time of the pass."""
 
 
 def look(settings: Settings, cancelled: IsCancelled = lambda: False) -> StudioState:
-    """Evaluate, inspect and compare. Reads only; counts are left out (see `measure`).
+    """Evaluate, inspect and compare. Reads only.
 
+    Counts are left out, and the files to generate: see `measure` and `generated`.
     What went wrong is in `problems`.
 
     Raises:
@@ -95,11 +95,24 @@ def look(settings: Settings, cancelled: IsCancelled = lambda: False) -> StudioSt
         state = replace(state, database=info)
     except StudioError as error:
         target, state = None, replace(state, problems=error.problems)
+    plan_of: Planner | None = None
+    unread: StudioError | None = None
+
+    def read_database() -> None:
+        nonlocal plan_of, unread
+        try:
+            plan_of = target.planner(strict=settings.strict) if target is not None else None
+        except StudioError as error:
+            unread = error
+
     try:
-        schema = evaluate(read_sources(settings.schema_path), settings.limits, cancelled)
-        state = replace(state, schema=schema, files=_files(settings, schema))
-        if target is not None:
-            state = replace(state, plan=target.plan(schema, strict=settings.strict))
+        sources = read_sources(settings.schema_path)
+        schema = evaluate(sources, settings.limits, cancelled, read_database)
+        state = replace(state, schema=schema)
+        if unread is not None:
+            raise unread
+        if plan_of is not None:
+            state = replace(state, plan=plan_of(schema))
     except Cancelled:
         raise
     except StudioError as error:
@@ -231,9 +244,24 @@ def document(
     return found[0] if found else None
 
 
+def generated(state: StudioState) -> tuple[GeneratedFile, ...]:
+    """The files of the state's schema, and what stands in them now; none without a schema."""
+    if state.schema is None:
+        return ()
+    files = []
+    for name, text in render(state.schema, state.settings.languages).items():
+        path = state.settings.output_dir / name
+        try:
+            before = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            before = None
+        files.append(GeneratedFile(path, before, text))
+    return tuple(files)
+
+
 def write_files(state: StudioState) -> tuple[Path, ...]:
     """Write the generated files that are stale, each atomically; returns what was written."""
-    stale = [file for file in state.files if file.stale]
+    stale = [file for file in generated(state) if file.stale]
     for file in stale:
         write_atomically(file.path, file.after)
     return tuple(file.path for file in stale)
@@ -382,18 +410,6 @@ def _ready(state: StudioState) -> tuple[Schema, Plan]:
         first = state.problems[0] if state.problems else Problem("There is no plan yet.")
         raise StudioError(first.message, first.hint, first.location)
     return state.schema, state.plan
-
-
-def _files(settings: Settings, schema: Schema) -> tuple[GeneratedFile, ...]:
-    files = []
-    for name, text in render(schema, settings.languages).items():
-        path = settings.output_dir / name
-        try:
-            before = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            before = None
-        files.append(GeneratedFile(path, before, text))
-    return tuple(files)
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:

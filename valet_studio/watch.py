@@ -14,7 +14,7 @@ SUFFIXES = (".ts", ".mts", ".js", ".json")
 
 DEBOUNCE_MS = 50
 """After which a row of changes is looked at even if it goes on."""
-QUIET_MS = 10
+QUIET_MS = 5
 """Without a change, after which a save is taken to be complete. What follows even later is another
 save, whose look supersedes the first one's."""
 CHECK_MS = 500

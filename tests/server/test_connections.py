@@ -305,7 +305,7 @@ def test_network_trouble_leaves_schema_and_types(todos: Project) -> None:
     gone = pipeline.look(project.settings)
     assert gone.plan is None
     assert gone.schema is not None
-    assert [file.path.name for file in gone.files] == ["schema.json", "types.ts"]
+    assert [file.path.name for file in pipeline.generated(gone)] == ["schema.json", "types.ts"]
     (problem,) = gone.problems
     assert served.url in problem.message
     assert "cannot be reached" in problem.message

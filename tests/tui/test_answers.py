@@ -15,6 +15,7 @@ from studio_fakes import (
     Saves,
     breaking,
     changes,
+    files_of,
     plan_of,
     report_of,
     settings_in,
@@ -105,11 +106,11 @@ async def test_sentences_of_a_failed_run_name_the_users_own_keys(tmp_path: Path)
 
 async def test_sentences_of_watching_name_the_users_own_keys(tmp_path: Path) -> None:
     async with rebound(tmp_path, plan_of()) as opened:
-        state = opened.engine.state
-        stale = replace(state.files[0], before="old")
-        opened.engine.state = replace(state, files=(stale,))
+        (file,) = files_of(plan_of())
+        opened.engine.files = (replace(file, before="old"),)
+        opened.engine.state = replace(opened.engine.state)
         await opened.save()
-        assert shows(opened, "W writes them.")
+        await opened.until(lambda: shows(opened, "W writes them."))
         await opened.press("P")
         assert shows(opened, "P resumes it.")
         opened.saves.save()

@@ -16,6 +16,7 @@ from studio_fakes import (
     Saves,
     breaking,
     changes,
+    files_of,
     plan_of,
     report_of,
     settings_in,
@@ -269,9 +270,10 @@ async def test_brackets_jump_between_differences(tmp_path: Path) -> None:
         before = [f"line {at}" for at in range(300)]
         after = before.copy()
         after[50], after[150], after[250] = "fifty", "hundred", "two hundred"
-        state = opened.engine.state
-        file = replace(state.files[0], before="\n".join(before), after="\n".join(after))
-        opened.engine.state = replace(state, files=(file,))
+        (file,) = files_of(plan_of())
+        file = replace(file, before="\n".join(before), after="\n".join(after))
+        opened.engine.files = (file,)
+        opened.engine.state = replace(opened.engine.state)
         await opened.save()
         await opened.press("2", "right_square_bracket")
         assert "+ hundred" in opened.screen

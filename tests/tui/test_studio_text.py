@@ -105,8 +105,8 @@ def view_of(before: str | None, after: str, name: str = "types.ts") -> TypesView
     settings = Settings()
     schema = Schema((Table("todos", (Field("tags", Validator("string")),)),))
     files = (GeneratedFile(Path(name), before, after),)
-    state = StudioState(settings, DatabaseInfo("dev.db", True), schema, plan_of(*changes()), files)
-    view = types_view(state)
+    state = StudioState(settings, DatabaseInfo("dev.db", True), schema, plan_of(*changes()))
+    view = types_view(state, files)
     assert view is not None
     return view
 
@@ -161,7 +161,7 @@ def test_a_text_that_no_file_holds_is_compared_with_the_applied_schemas() -> Non
         Schema((Table("todos", (Field("tags", Validator("string")),)),)),
         plan_of(*changes()),
     )
-    view = types_view(state, before)
+    view = types_view(state, (), before)
     assert view is not None
     for tab in view.tabs:
         if tab.title == "SQL":
@@ -174,7 +174,7 @@ def test_a_text_that_no_file_holds_is_compared_with_the_applied_schemas() -> Non
         sides, _ = side_by_side(tab, 100)
         paired = [line.plain for line in sides if line.plain.startswith("- ")]
         assert any("│+ " in line for line in paired), tab.title
-    same = types_view(state, state.schema)
+    same = types_view(state, (), state.schema)
     assert same is not None
     assert all(not tab.hunks for tab in same.tabs)
 

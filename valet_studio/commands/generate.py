@@ -59,7 +59,7 @@ def schema(settings: Settings) -> int:
     state = pipeline.look(settings)
     if state.schema is None:
         raise failing(state.problems)
-    text = next(file.after for file in state.files if file.path.name == "schema.json")
+    text = next(file.after for file in pipeline.generated(state) if file.path.name == "schema.json")
     say(text)
     return 0
 

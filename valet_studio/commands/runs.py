@@ -179,7 +179,7 @@ def _applied(done: Report, state: StudioState, as_json: bool) -> int:
         after = pipeline.look(state.settings)
         if after.plan is not None:
             say(f"\nPlanned again: {report.plan_text(after.plan)}")
-        stale = [file for file in after.files if file.stale]
+        stale = [file for file in pipeline.generated(after) if file.stale]
         if stale:
             missing = all(file.before is None for file in stale)
             what = "were not generated yet" if missing else "are out of date"
@@ -210,7 +210,7 @@ def check(settings: Settings, *, rehearse: bool, types: bool = False) -> int:
             _tell(done, state, False, rehearsal=True)
             if EXIT_CODES[done.status]:
                 return EXIT_CODES[done.status]
-    stale = [file for file in state.files if file.stale]
+    stale = [file for file in pipeline.generated(state) if file.stale]
     for file in stale:
         what = "is out of date" if file.before is not None else "does not exist"
         say(f"! Generated file {file.path} {what}; `valet-studio codegen` writes it.\n")

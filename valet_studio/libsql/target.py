@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import apsw
 
@@ -22,7 +23,7 @@ from valet_studio.libsql.session import as_connection, reading
 from valet_studio.migrate import versions
 from valet_studio.migrate.events import Event, IsCancelled
 from valet_studio.migrate.history import HistoryEntry, entries, schema_at
-from valet_studio.migrate.target import DatabaseInfo, Documents
+from valet_studio.migrate.target import DatabaseInfo, Documents, Planner
 from valet_studio.migrate.touched import Touched, Wanted, documents, touched
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Position, Versions
@@ -73,10 +74,10 @@ class LibsqlTarget:
             keeps_snapshots=False,
         )
 
-    def plan(self, schema: Schema, *, strict: bool) -> Plan:
-        """What a push would do, without counts. Reads only."""
+    def planner(self, *, strict: bool) -> Planner:
+        """What tells what the push of a schema would do to the database as it is now."""
         with self._reading(_never) as connection:
-            return compare(schema, inspect(connection), strict=strict)
+            return partial(compare, state=inspect(connection), strict=strict)
 
     def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
         """What a push would do, counts and data checks included. Reads only."""

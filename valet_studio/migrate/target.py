@@ -7,8 +7,9 @@ a file behind a push server.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from valet_studio.database.ask import ask
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from valet_studio.migrate.versions import Position, Versions
     from valet_studio.migrate.written import TableWrites
 
+Planner: TypeAlias = Callable[[Schema], Plan]
+"""Makes the plan of one schema."""
 Documents: TypeAlias = Mapping[str, Sequence[str]]
 """Some documents: `_id`s by table."""
 
@@ -59,8 +62,10 @@ class Target(Protocol):
     def info(self) -> DatabaseInfo:
         """Name, size and whether it can be written."""
 
-    def plan(self, schema: Schema, *, strict: bool) -> Plan:
-        """What a push would do, without counts. Reads only."""
+    def planner(self, *, strict: bool) -> Planner:
+        """What tells what the push of a schema would do, without counts. Reads only.
+
+        What it needs of the database is read now, where that can be told before the schema."""
 
     def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
         """What a push would do, counts and data checks included. Reads only."""
@@ -129,10 +134,10 @@ class LocalTarget:
         read_only = exists and not os.access(self.file.path, os.W_OK)
         return DatabaseInfo(self.file.label, exists, self.file.size(), read_only)
 
-    def plan(self, schema: Schema, *, strict: bool) -> Plan:
-        """What a push would do, without counts. Reads only."""
+    def planner(self, *, strict: bool) -> Planner:
+        """What tells what the push of a schema would do to the database as it is now."""
         with self.file.reading() as connection:
-            return compare(schema, inspect(connection), strict=strict)
+            return partial(compare, state=inspect(connection), strict=strict)
 
     def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
         """What a push would do, counts and data checks included. Reads only."""

@@ -16,7 +16,7 @@ from valet_studio.errors import Cancelled, ServerError, StudioError
 from valet_studio.migrate.events import Event, IsCancelled, Outcome, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.reruns import BackfillReset
-from valet_studio.migrate.target import DatabaseInfo, Documents
+from valet_studio.migrate.target import DatabaseInfo, Documents, Planner
 from valet_studio.migrate.touched import Touched, Wanted
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Position, Version, Versions
@@ -79,9 +79,9 @@ class ServerTarget:
         told = self._mapping(self.server.get("/api/schema", _never, brief="1"))
         return replace(self._decoded(DatabaseInfo, told.get("database")), label=self.label)
 
-    def plan(self, schema: Schema, *, strict: bool) -> Plan:
-        """What a push would do, without counts."""
-        return self._plan(schema, _never, measured="0", strict=_flag(strict))
+    def planner(self, *, strict: bool) -> Planner:
+        """What asks the server what the push of a schema would do, without counts."""
+        return lambda schema: self._plan(schema, _never, measured="0", strict=_flag(strict))
 
     def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
         """What a push would do, counts and data checks included."""

@@ -87,7 +87,7 @@ def rehearse_replica(
         return ReplicaReport(
             file.label, "ahead", mutations=len(mutations or ()), problems=error.problems
         )
-    after = _with_push(versions, schema, target.plan(schema, strict=False))
+    after = _with_push(versions, schema, target.planner(strict=False)(schema))
     reports, problems = _followed(file, after, cancelled, limits)
     status: ReplicaStatus = "noop"
     if reports:

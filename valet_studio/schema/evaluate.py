@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -29,12 +29,23 @@ _NAMES = [
 _VALIDATORS = f"v has {', '.join(_NAMES[:-1])} and {_NAMES[-1]}."
 
 
+def _nothing() -> None:
+    pass
+
+
 def evaluate(
     sources: Sources,
     limits: Limits = _DEFAULT_LIMITS,
     cancelled: IsCancelled = lambda: False,
+    meanwhile: Callable[[], None] = _nothing,
 ) -> Schema:
     """Run the modules and read off their schema.
+
+    Args:
+        sources: the modules.
+        limits: what they may use up.
+        cancelled: polled while they run.
+        meanwhile: called once, while they run.
 
     Raises:
         Cancelled: `cancelled` answered True.
@@ -44,8 +55,9 @@ def evaluate(
     global _asks_places
     if not _asks_places:
         with suppress(_PlaceNeeded):
-            return _evaluated(sources, limits, cancelled, with_places=False)[0]
-    schema, _asks_places = _evaluated(sources, limits, cancelled, with_places=True)
+            return _evaluated(sources, limits, cancelled, meanwhile, with_places=False)[0]
+        meanwhile = _nothing
+    schema, _asks_places = _evaluated(sources, limits, cancelled, meanwhile, with_places=True)
     return schema
 
 
@@ -59,7 +71,12 @@ class _PlaceNeeded(Exception):
 
 
 def _evaluated(
-    sources: Sources, limits: Limits, cancelled: IsCancelled, *, with_places: bool
+    sources: Sources,
+    limits: Limits,
+    cancelled: IsCancelled,
+    meanwhile: Callable[[], None],
+    *,
+    with_places: bool,
 ) -> tuple[Schema, bool]:
     """The schema, and whether JavaScript was asked for places.
 
@@ -75,6 +92,7 @@ def _evaluated(
     def read_text() -> None:
         literal.update(literal_tables(sources))
         twice.extend(duplicate_keys(sources))
+        meanwhile()
 
     def places(sites: Sequence[int]) -> list[Location | None]:
         nonlocal asked

@@ -154,7 +154,7 @@ class PushServer:
         strict = flag(request, "strict")
         target = self.service.target
         if not flag(request, "measured", default=True):
-            plan = await asyncio.to_thread(target.plan, schema, strict=strict)
+            plan = await asyncio.to_thread(lambda: target.planner(strict=strict)(schema))
         else:
             plan = await self._while_there(
                 request, lambda gone: target.measure(schema, gone, strict=strict)

@@ -325,7 +325,7 @@ class Service:
         return None
 
     async def _reviewed(self, schema: Schema, order: Order) -> Plan:
-        plan = await asyncio.to_thread(self.target.plan, schema, strict=order.strict)
+        plan = await asyncio.to_thread(lambda: self.target.planner(strict=order.strict)(schema))
         if order.fingerprint not in (None, plan.fingerprint):
             raise PlanIsStale(
                 "The database or the schema changed after this plan was made. Nothing was done.",

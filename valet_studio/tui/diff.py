@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from textual.content import Content
 from valet_studio.codegen.files import render
 from valet_studio.config import Language
 from valet_studio.database.structure import Structures
-from valet_studio.pipeline import StudioState
+from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.plan.changes import Plan
 from valet_studio.report import plan_sql
 from valet_studio.schema.model import Schema
@@ -65,22 +65,25 @@ TITLES = (
 )
 
 
-def all_written(state: StudioState) -> bool:
+def all_written(files: Sequence[GeneratedFile]) -> bool:
     """Whether the settings ask for a file of every kind, so that each has a text on disk."""
-    names = {file.path.name for file in state.files}
+    names = {file.path.name for file in files}
     return all(name in names for _, name, _ in TITLES)
 
 
-def types_view(state: StudioState, applied: Schema | None = None) -> TypesView | None:
+def types_view(
+    state: StudioState, files: Sequence[GeneratedFile], applied: Schema | None = None
+) -> TypesView | None:
     """Tabs for TypeScript, Python, SQL and schema.json; None where there is no schema.
 
-    A text that no file holds is compared with the one that the `applied` schema would give.
+    `files` are what is generated of it. A text that no file holds is compared with the one that
+    the `applied` schema would give.
     """
     if state.schema is None:
         return None
     wanted = render(state.schema, LANGUAGES)
     before = render(applied, LANGUAGES) if applied is not None else {}
-    held = {file.path.name: file for file in state.files}
+    held = {file.path.name: file for file in files}
     tabs = []
     for title, name, language in TITLES:
         file = held.get(name)
@@ -94,7 +97,7 @@ def types_view(state: StudioState, applied: Schema | None = None) -> TypesView |
             tabs.append(Tab(title, head, body=_whole(file.after, language)))
     if state.plan is not None:
         tabs.insert(2, _statements(state.plan))
-    return TypesView(tuple(tabs), sum(file.stale for file in state.files))
+    return TypesView(tuple(tabs), sum(file.stale for file in files))
 
 
 def with_structures(view: TypesView, plan: Plan, told: Structures) -> TypesView:

@@ -15,7 +15,7 @@ from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.touched import Touched
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
-from valet_studio.pipeline import StudioState
+from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.plan.changes import AnyChange
 from valet_studio.plan.diff import SchemaChange
 from valet_studio.schema.model import Json, Schema
@@ -33,6 +33,8 @@ class Engine(Protocol):
     def look(self, settings: Settings, cancelled: IsCancelled) -> StudioState: ...
 
     def measure(self, state: StudioState, cancelled: IsCancelled) -> StudioState: ...
+
+    def generated(self, state: StudioState) -> tuple[GeneratedFile, ...]: ...
 
     def structures(self, state: StudioState) -> Structures | None: ...
 

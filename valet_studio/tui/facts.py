@@ -47,6 +47,8 @@ class Facts:
     """The newest look that has a plan: what stays on screen while schema.ts is broken."""
     missing: bool = False
     """Whether there is no schema file at all."""
+    files: tuple[GeneratedFile, ...] = ()
+    """What is generated of the newest schema of which it is known; a look tells the plan first."""
     watching: bool = True
     running: Work | None = None
     carried_out: str | None = None
@@ -109,8 +111,9 @@ class Facts:
     @property
     def stale_files(self) -> tuple[GeneratedFile, ...]:
         """Generated files that no longer say what the schema says."""
-        files = self.state.files if self.state is not None else ()
-        return tuple(file for file in files if file.stale)
+        if self.state is None or self.state.schema is None:
+            return ()
+        return tuple(file for file in self.files if file.stale)
 
     @property
     def rehearsal_holds(self) -> bool:

@@ -170,7 +170,11 @@ class Looking(StudioBase):
         """Show what follows from the schema."""
         if message.generation == self.generation:
             self.types = message.types
-            self.main.types_pane.show(self.facts, self.types)
+            stale, self.facts = self.facts.stale_files, replace(self.facts, files=message.files)
+            if self.facts.stale_files != stale:
+                self.draw()
+            else:
+                self.main.types_pane.show(self.facts, self.types)
 
     def on_measured(self, message: messages.Measured) -> None:
         """The same plan with its counts."""

@@ -11,7 +11,7 @@ from textual.message import Message
 from valet_studio.errors import Problem
 from valet_studio.migrate.events import Report
 from valet_studio.migrate.touched import Touched
-from valet_studio.pipeline import StudioState
+from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.plan.changes import AnyChange
 from valet_studio.schema.model import Json
 from valet_studio.tui.diff import TypesView
@@ -62,10 +62,11 @@ class TypesRead(Told):
     """What follows from a look's schema: generated files, and how the structure changes once that
     is known."""
 
-    def __init__(self, generation: int, types: TypesView) -> None:
+    def __init__(self, generation: int, types: TypesView, files: tuple[GeneratedFile, ...]) -> None:
         super().__init__()
         self.generation = generation
         self.types = types
+        self.files = files
 
 
 class Measured(Told):

@@ -77,20 +77,24 @@ def read_more(
 
     Stops in between where a newer look began.
     """
-    if state.plan is None or outdated():
+    if outdated():
         return
     try:
-        types = types_view(state, _applied(engine, state))
+        files = engine.generated(state)
+        applied = None if all_written(files) else _applied(engine, state)
+        types = types_view(state, files, applied)
         if types is None:
             return
-        post(TypesRead(generation, types))
+        post(TypesRead(generation, types, files))
+        if state.plan is None:
+            return
         if not state.plan.measured and not outdated():
             began = time.perf_counter()
             measured = engine.measure(state, outdated)
             post(Measured(generation, measured, time.perf_counter() - began))
         told = engine.structures(state) if not outdated() else None
         if told is not None:
-            post(TypesRead(generation, with_structures(types, state.plan, told)))
+            post(TypesRead(generation, with_structures(types, state.plan, told), files))
     except Cancelled:
         return
     except StudioError as error:
@@ -101,8 +105,6 @@ def read_more(
 
 def _applied(engine: Engine, state: StudioState) -> Schema | None:
     """The schema before, for the texts that no file on disk holds; None where it is not known."""
-    if all_written(state):
-        return None
     try:
         return engine.applied_schema(state)
     except StudioError:
