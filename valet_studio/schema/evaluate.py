@@ -18,7 +18,7 @@ from valet_studio.schema.model import Schema, Sources
 from valet_studio.typescript.child import ChildStopped
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import shown_path
-from valet_studio.typescript.warm import take
+from valet_studio.typescript.warm import give_back, take
 
 _DEFAULT_LIMITS = Limits()
 
@@ -103,7 +103,7 @@ def _evaluated(
 
     with ExitStack() as ending:
         child = take(sources, limits)
-        ending.callback(child.close_beside)
+        ending.callback(give_back, child)
         try:
             raw = child.evaluate(cancelled, read_text, with_places=with_places)
         except ChildStopped as stopped:

@@ -74,6 +74,18 @@ def take(sources: Modules, limits: Limits) -> Child:
     return child
 
 
+def give_back(child: Child) -> None:
+    """End a process that was taken; where others are kept waiting, nobody waits for its end.
+
+    Elsewhere nothing may go on beside a question: a thread that runs when Ctrl-C comes can keep
+    it from whoever waits for the answer.
+    """
+    if _kept:
+        child.close_beside()
+    else:
+        child.close()
+
+
 def _prepare_soon(sources: Modules, limits: Limits) -> None:
     global _next
     soon = threading.Timer(REST_SECONDS, _prepare, (sources, limits))
