@@ -109,6 +109,16 @@ def test_what_is_written_out_and_what_is_not(text: str, is_literal: bool) -> Non
     assert agree(HEADER + text) is is_literal
 
 
+@pytest.mark.parametrize(
+    "before",
+    ["", "\n\n  ", "'é😀': defineTable({}), ", "/* é😀 */ ", "b: defineTable({ y: v.int() }), "],
+)
+def test_a_table_that_moved_is_found_where_it_is_now(before: str) -> None:
+    table = "defineTable({ é: v.string(), x: v.int(),\n y: v.int() }) // é\n  .index('i', ['x'])"
+    text = f"export default defineSchema({{ {before}a: {table}.sync({{}}) }})"
+    assert agree(HEADER + text)
+
+
 def test_a_name_that_means_something_else_is_not_taken_at_its_word() -> None:
     text = (
         "import { defineSchema, defineTable, v as real } from 'valet-dev/server'\n"

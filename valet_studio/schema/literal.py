@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TypeAlias
 
 from tree_sitter import Node
 
 from valet_studio.errors import Location
 from valet_studio.schema.model import Sources
-from valet_studio.schema.syntax import locator, name_of, parse, string_value, text_of
+from valet_studio.schema.syntax import locator, name_of, parse, parse_part, string_value, text_of
 from valet_studio.typescript.modules import SERVER_MODULE, shown_path
 
 
@@ -31,6 +33,10 @@ class LiteralTable:
     """Places of `sync`, `index`, … in the order of the calls, by method."""
 
 
+_Written: TypeAlias = tuple[dict[str, Location], dict[str, list[Location]]]
+"""Fields and calls of a table, with their places in its text."""
+
+
 def literal_tables(sources: Sources) -> dict[str, LiteralTable]:
     """The tables that are written out in the default export of the entry module."""
     text = sources.files[sources.entry]
@@ -43,11 +49,35 @@ def literal_tables(sources: Sources) -> dict[str, LiteralTable]:
     locate = locator(root, shown_path(sources.folder, sources.entry))
     tables = {}
     for key, value in _pairs(given):
-        found = _table(value, locate, "v" in names)
-        if found is not None:
-            fields, calls = found
-            tables[name_of(key)] = LiteralTable(locate(key), fields, calls)
+        written = _written(text_of(value), "v" in names)
+        if written is not None:
+            tables[name_of(key)] = _placed(written, locate(key), locate(value))
     return tables
+
+
+@lru_cache(maxsize=4096)
+def _written(text: str, has_v: bool) -> _Written | None:
+    """What the text of one table says. Most saves leave most tables as they are."""
+    if not text.startswith("defineTable"):
+        return None
+    root = parse_part(text)
+    parts = [part for statement in root.named_children for part in statement.named_children]
+    return _table(parts[0], locator(root, ""), has_v) if len(parts) == 1 else None
+
+
+def _placed(written: _Written, place: Location, begin: Location) -> LiteralTable:
+    """The same where the table's text begins at a place."""
+    fields, calls = written
+
+    def placed(within: Location) -> Location:
+        before = begin.column - 1 if within.line == 1 else 0
+        return Location(begin.file, begin.line + within.line - 1, before + within.column)
+
+    return LiteralTable(
+        place,
+        {name: placed(within) for name, within in fields.items()},
+        {method: [placed(within) for within in places] for method, places in calls.items()},
+    )
 
 
 def _imported(root: Node) -> Iterator[str]:
@@ -101,9 +131,7 @@ def _pairs(node: Node) -> list[tuple[Node, Node]]:
     return pairs
 
 
-def _table(
-    node: Node, locate: Callable[[Node], Location], has_v: bool
-) -> tuple[dict[str, Location], dict[str, list[Location]]] | None:
+def _table(node: Node, locate: Callable[[Node], Location], has_v: bool) -> _Written | None:
     """Fields and calls of a chain that begins with `defineTable({ … })`."""
     calls: dict[str, list[Location]] = {}
     while (given := _object_given(node, "defineTable")) is None:

@@ -16,7 +16,12 @@ _LANGUAGE = Language(tree_sitter_typescript.language_typescript())
 
 @lru_cache(maxsize=16)
 def parse(text: str) -> Node:
-    """The root of the tree; wrong syntax gives ERROR nodes, never an exception."""
+    """The root of a module's tree; wrong syntax gives ERROR nodes, never an exception."""
+    return parse_part(text)
+
+
+def parse_part(text: str) -> Node:
+    """The same of what is no whole module; it keeps no module's tree from being kept."""
     return Parser(_LANGUAGE).parse(text.encode()).root_node
 
 
@@ -62,13 +67,15 @@ def inside(node: Node, outer: Node) -> bool:
 
 def location_of(node: Node, file: str) -> Location:
     """Where a node begins, as editors count."""
-    return locator(_root(node), file)(node)
+    return _locator(_lines(_root(node)), file)(node)
 
 
 def locator(root: Node, file: str) -> Callable[[Node], Location]:
     """A `location_of` for many nodes of one tree."""
-    lines = _lines(root)
+    return _locator(_split(root), file)
 
+
+def _locator(lines: list[bytes], file: str) -> Callable[[Node], Location]:
     def locate(node: Node) -> Location:
         row, column = node.start_point
         before = lines[row][:column]
@@ -98,6 +105,10 @@ def _root(node: Node) -> Node:
 
 @lru_cache(maxsize=16)
 def _lines(root: Node) -> list[bytes]:
+    return _split(root)
+
+
+def _split(root: Node) -> list[bytes]:
     """The lines of a file; a tree begins only where its first token does."""
     start = root.start_point
     text = b"\n" * start.row + b" " * start.column + (root.text or b"")
