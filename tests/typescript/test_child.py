@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -281,6 +282,19 @@ def test_a_cancelled_batch_ends_at_once() -> None:
         with pytest.raises(Cancelled):
             child.receive(cancelled)
         assert time.monotonic() - began < 4
+
+
+def test_a_key_comes_before_it_and_ctrl_c_does_not_reach_it() -> None:
+    with Child(sources("x: v.number()", "() => 1")) as child:
+        child.evaluate()  # All its threads run by now.
+        pid = child._process.pid
+        threads = Path(f"/proc/{pid}/task")
+        tasks = [int(task.name) for task in threads.iterdir()] if threads.exists() else [pid]
+        mine = os.getpriority(os.PRIO_PROCESS, 0)
+        assert {os.getpriority(os.PRIO_PROCESS, task) for task in tasks} == {mine + 5}
+        assert os.getpgid(pid) != os.getpgid(0)
+        # Another session would be given as much of the processors as this one is.
+        assert os.getsid(pid) == os.getsid(0)
 
 
 def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 
@@ -123,9 +124,16 @@ def test_a_cancelled_check_ends_at_once_and_leaves_no_process(
     project.write(seed_blocks()[0])
     sources = read_sources(project.schema_path, project.root)
     monkeypatch.setattr(subprocess, "Popen", spy)
+    gave_way: list[int] = []
+
+    def cancelled() -> bool:
+        gave_way.extend(os.getpriority(os.PRIO_PROCESS, each.pid) for each in started)
+        return bool(started)
+
     with pytest.raises(Cancelled):
-        check(sources, lambda: bool(started))
+        check(sources, cancelled)
     assert started[0].returncode < 0  # By a signal, before it was done.
+    assert gave_way == [os.getpriority(os.PRIO_PROCESS, 0) + 15]
 
 
 NAMES = {

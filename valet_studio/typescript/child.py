@@ -313,7 +313,7 @@ class Child:
             said = self._workspace.errors.read_text("utf-8", "replace")[-8192:]
             self.close()
         if self._process.returncode == -signal.SIGINT:
-            # Ctrl-C came in the moment before the process had a session of its own.
+            # Ctrl-C came in the moment before the process had a group of its own.
             return Cancelled()
         if self._process.returncode in _KILLED:
             return ChildKilled()
