@@ -15,10 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from valet_studio.codegen.files import render
 from valet_studio.config import Settings
 from valet_studio.config_file import CONFIG_FILE
-from valet_studio.database.structure import Structures
 from valet_studio.database.target import open_target
 from valet_studio.errors import (
     Cancelled,
@@ -37,6 +35,7 @@ from valet_studio.schema.sources import read_sources
 
 # A plan is shown before what only later steps need is loaded.
 if TYPE_CHECKING:
+    from valet_studio.database.structure import Structures
     from valet_studio.fixes.fix import Fix
     from valet_studio.migrate.events import Event, IsCancelled, Report
     from valet_studio.migrate.history import HistoryEntry, MigrationId
@@ -248,6 +247,8 @@ def generated(state: StudioState) -> tuple[GeneratedFile, ...]:
     """The files of the state's schema, and what stands in them now; none without a schema."""
     if state.schema is None:
         return ()
+    from valet_studio.codegen.files import render
+
     files = []
     for name, text in render(state.schema, state.settings.languages).items():
         path = state.settings.output_dir / name
