@@ -32,6 +32,8 @@ from valet_studio.plan.changes import NarrowField, Risk
 from valet_studio.schema.model import Field, Json, Schema, Sources, Storage, Table, Validator
 from valet_studio.tui.app import StudioApp
 from valet_studio.tui.facts import Facts
+from valet_studio.tui.looking import Looking
+from valet_studio.tui.messages import TypesRead
 from valet_studio.tui.plan_tree import PlanTree, row_content
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.remembered import memory_path, recall
@@ -251,6 +253,29 @@ async def test_sql_shows_the_structure_before_and_after(tmp_path: Path) -> None:
         await opened.save()
         await opened.until(lambda: pane.text.startswith("✓ The structure stays as it is."))
         assert 'ALTER TABLE "todos" ADD COLUMN "priorityNum" INTEGER;' in pane.text
+
+
+async def test_types_stay_with_the_last_plan_while_the_database_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[TypesRead] = []
+    read = Looking.on_types_read
+
+    def on_types_read(app: Looking, message: TypesRead) -> None:
+        read(app, message)
+        drawn.append(message)
+
+    monkeypatch.setattr(Looking, "on_types_read", on_types_read)
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        statement = "ALTER TABLE"
+        await opened.press("2", "right", "right")
+        await opened.until(lambda: statement in opened.app.main.types_pane.entry.text)
+        good, problem = opened.engine.state, Problem("The database is locked.", "Try again.")
+        opened.engine.state = replace(good, plan=None, problems=(problem,))
+        drawn.clear()
+        await opened.save()
+        await opened.until(lambda: drawn)
+        assert statement in opened.app.main.types_pane.entry.text
 
 
 async def test_sides_stand_beside_each_other_only_where_there_is_room(tmp_path: Path) -> None:

@@ -169,7 +169,8 @@ class Looking(StudioBase):
     def on_types_read(self, message: messages.TypesRead) -> None:
         """Show what follows from the schema."""
         if message.generation == self.generation:
-            self.types = message.types
+            if self.types is None or not self.facts.broken:
+                self.types = message.types  # Else what belongs to the last plan stays, as it does.
             stale, self.facts = self.facts.stale_files, replace(self.facts, files=message.files)
             if self.facts.stale_files != stale:
                 self.draw()

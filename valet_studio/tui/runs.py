@@ -81,7 +81,9 @@ def read_more(
         return
     try:
         files = engine.generated(state)
-        applied = None if all_written(files) else _applied(engine, state)
+        # Without a plan the database could not be read a moment ago.
+        asked = state.plan is not None and not all_written(files)
+        applied = _applied(engine, state) if asked else None
         types = types_view(state, files, applied)
         if types is None:
             return
