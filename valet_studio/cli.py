@@ -284,16 +284,17 @@ def init(folder: Path, debug: bool) -> int:  # noqa: ARG001
 def demo(folder: Path, no_open: bool, tour: bool, debug: bool) -> int:  # noqa: ARG001
     """Make a demo project with 142 documents and a pending migration, and open it."""
     from valet_studio import scaffold
-    from valet_studio.commands import console
+    from valet_studio.commands.console import say
+    from valet_studio.commands.question import has_terminal
     from valet_studio.commands.scaffold import demo_made, demo_shown
 
     made = scaffold.demo(folder)
     settings = scaffold.demo_settings(folder)
-    if not no_open and console.has_terminal():
+    if not no_open and has_terminal():
         open_studio(settings, begin_tour(settings) if tour else None)
     elif not no_open:
         demo_shown(settings)
-        console.say("\n")
+        say("\n")
     demo_made(folder, made)
     return 0
 

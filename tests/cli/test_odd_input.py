@@ -157,7 +157,7 @@ def test_ctrl_c_after_the_commit_does_not_say_that_nothing_was_done(
 
     def interrupted(*given: object, **named: object) -> object:
         assert pending.plan().status == "in_sync"
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         return tell(*given, **named)
 
     monkeypatch.setattr(*telling, interrupted)

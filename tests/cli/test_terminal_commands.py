@@ -13,6 +13,15 @@ from valet_studio import scaffold
 BACKFILL = seed_blocks()[4]
 ENDLESS = BACKFILL.replace("return mapping", "while (true) {}\n            return mapping")
 
+ELSEWHERE = """
+import signal, threading
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+from valet_studio.cli import main
+main()
+"""
+"""The command, with Ctrl-C told to a thread beside it."""
+
 
 @pytest.fixture
 def todos(project: Project) -> Project:
@@ -67,6 +76,42 @@ def test_ctrl_c_at_the_question_changes_nothing(todos: Project) -> None:
     command = run("apply")
     command.expect(r"\[y/N\]")
     command.sendintr()
+    printed, code = end(command)
+    assert "Cancelled. Nothing was changed." in printed
+    assert code == 130
+    assert todos.database.read_bytes() == before
+
+
+def test_ctrl_c_is_heard_at_the_question_whichever_thread_it_is_told_to(todos: Project) -> None:
+    before = todos.database.read_bytes()
+    command = pexpect.spawn(
+        sys.executable, ["-c", ELSEWHERE, "apply"], encoding="utf-8", timeout=20
+    )
+    command.expect(r"\[y/N\]")
+    command.sendintr()
+    printed, code = end(command)
+    assert "Cancelled. Nothing was changed." in printed
+    assert code == 130
+    assert todos.database.read_bytes() == before
+
+
+def test_what_is_neither_yes_nor_no_is_asked_again(todos: Project) -> None:
+    command = run("apply")
+    command.expect(r"\[y/N\]: ")
+    command.sendline("maybe")
+    command.expect(r"Answer y or n\.\s+Apply this to \.valet/dev\.db\? \[y/N\]: ")
+    command.sendline(" YES ")
+    printed, code = end(command)
+    assert "142 of 142 rows updated" in printed
+    assert code == 0
+    assert todos.sql("SELECT count(priorityNum) FROM todos") == [(142,)]
+
+
+def test_the_end_of_the_input_means_no(todos: Project) -> None:
+    before = todos.database.read_bytes()
+    command = run("apply")
+    command.expect(r"\[y/N\]: ")
+    command.sendeof()
     printed, code = end(command)
     assert "Cancelled. Nothing was changed." in printed
     assert code == 130

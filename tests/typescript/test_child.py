@@ -310,13 +310,13 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_nothing_is_left_behind_by_an_interrupt(tmp_path: Path) -> None:
     script = textwrap.dedent(
         """
-        import os, signal
+        import signal
         from valet_studio.schema.model import Sources
         from valet_studio.typescript.child import Child
         child = Child(Sources("schema.ts", {"schema.ts": "for (;;) {}"}))
         print(child._process.pid, flush=True)
         child._outgoing.put((b"E", b""))
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         child.evaluate()
         """
     )

@@ -17,7 +17,6 @@ import click
 from valet_studio.errors import Problem, StudioError
 
 if TYPE_CHECKING:
-    from valet_studio.config import Settings
     from valet_studio.migrate.events import Event, IsCancelled, Report
     from valet_studio.schema.model import Json
 
@@ -39,62 +38,6 @@ def complain(text: str) -> None:
 def say_json(value: Mapping[str, Json]) -> None:
     """Print one JSON document, in ASCII so that every terminal and reader takes it."""
     click.echo(json.dumps(value, indent=2))
-
-
-def has_terminal() -> bool:
-    """Whether there is a person to ask."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def must_ask(command: str, *, as_json: bool = False) -> None:
-    """Refuse a command that has to ask, where it cannot: a script must not hang on a question.
-
-    Raises:
-        StudioError: there is no terminal to ask at, or only JSON may be printed.
-    """
-    if as_json or not has_terminal():
-        why = "with --json it cannot ask" if as_json else "there is no terminal to ask at"
-        raise StudioError(
-            f"{command} asks before it changes the database, and {why}.",
-            f"Add --yes to go ahead without being asked: valet-studio {command} --yes",
-        )
-
-
-def must_be_named(
-    settings: Settings, command: str, name: str | None, *, asked: bool, flags: str = " --yes"
-) -> None:
-    """Refuse to change a production database that was not named, where nobody will be asked.
-
-    Args:
-        settings: what to work on.
-        command: the one that was given.
-        name: the name that was given.
-        asked: whether a person will be asked for it.
-        flags: what the command needs besides in order not to ask.
-
-    Raises:
-        StudioError: the name is missing, or is that of another database.
-    """
-    wanted = settings.database_name
-    if name is None and settings.production and not asked:
-        raise StudioError(
-            f"{settings.database} is marked as a production database: {command} needs its name.",
-            f"Add --confirm {wanted} to go ahead: valet-studio {command}{flags} --confirm {wanted}",
-        )
-    if name is not None and name != wanted:
-        raise StudioError(
-            f"--confirm names {name}, but the database is {wanted}. Nothing was changed.",
-            "Name the right database with --db, or mend the name.",
-        )
-
-
-def agreed(settings: Settings, question: str, name: str | None) -> bool:
-    """Ask a person: yes or no, and for a production database its name."""
-    if settings.production and name is None:
-        prompt = f"{question} Type {settings.database_name} to go ahead"
-        typed = click.prompt(prompt, default="", show_default=False)
-        return bool(typed == settings.database_name)
-    return click.confirm(question, default=False)
 
 
 def failing(problems: tuple[Problem, ...]) -> StudioError:
@@ -160,7 +103,7 @@ def _progress_line(event: Event) -> str:
         case BackfillProgress(table, column, done, total, failed, seconds):
             rate = f", {done / seconds:,.0f} rows/s" if seconds > 0.1 else ""
             wrong = f", {failed:,} failed" if failed else ""
-            return _printable(f"Backfill {table}.{column}: {done:,} of {total:,}{rate}{wrong}")
+            return printable(f"Backfill {table}.{column}: {done:,} of {total:,}{rate}{wrong}")
         case PhaseStarted("lock"):
             return "Waiting until no other process writes …"
         case PhaseStarted(phase):
@@ -170,7 +113,7 @@ def _progress_line(event: Event) -> str:
 
 
 def _shown(text: str, terminal: bool) -> str:
-    text = _printable(text)
+    text = printable(text)
     if not terminal or os.environ.get("NO_COLOR"):
         return text
     return _SIGNED.sub(
@@ -178,6 +121,6 @@ def _shown(text: str, terminal: bool) -> str:
     )
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Names and values may hold anything; what would steer the terminal is shown as an escape."""
     return _CONTROL.sub(lambda m: m[0].encode("unicode_escape").decode("ascii"), text)

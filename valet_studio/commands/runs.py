@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 from valet_studio import pipeline, report
 from valet_studio.commands.console import (
-    agreed,
     complain,
     failing,
     interruptible,
-    must_ask,
-    must_be_named,
     run_to_report,
     say,
     say_json,
 )
+from valet_studio.commands.question import agreed, must_ask, must_be_named
 from valet_studio.config import Settings
 from valet_studio.errors import Problem
 from valet_studio.pipeline import StudioState

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 
 from valet_studio import pipeline
 from valet_studio.commands.console import (
-    agreed,
     complain,
-    has_terminal,
     interruptible,
-    must_ask,
-    must_be_named,
     say,
     say_json,
 )
+from valet_studio.commands.question import agreed, has_terminal, must_ask, must_be_named
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
 from valet_studio.migrate.history import HistoryEntry

@@ -1,0 +1,112 @@
+"""Questions that a command asks a person before it changes a database."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from valet_studio.commands.console import complain, printable
+from valet_studio.errors import StudioError
+
+if TYPE_CHECKING:
+    from valet_studio.config import Settings
+
+LONGEST_LINE = 4096
+"""Bytes of a line that a terminal hands over at once; it cuts what is longer."""
+
+
+def has_terminal() -> bool:
+    """Whether there is a person to ask."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def must_ask(command: str, *, as_json: bool = False) -> None:
+    """Refuse a command that has to ask, where it cannot: a script must not hang on a question.
+
+    Raises:
+        StudioError: there is no terminal to ask at, or only JSON may be printed.
+    """
+    if as_json or not has_terminal():
+        why = "with --json it cannot ask" if as_json else "there is no terminal to ask at"
+        raise StudioError(
+            f"{command} asks before it changes the database, and {why}.",
+            f"Add --yes to go ahead without being asked: valet-studio {command} --yes",
+        )
+
+
+def must_be_named(
+    settings: Settings, command: str, name: str | None, *, asked: bool, flags: str = " --yes"
+) -> None:
+    """Refuse to change a production database that was not named, where nobody will be asked.
+
+    Args:
+        settings: what to work on.
+        command: the one that was given.
+        name: the name that was given.
+        asked: whether a person will be asked for it.
+        flags: what the command needs besides in order not to ask.
+
+    Raises:
+        StudioError: the name is missing, or is that of another database.
+    """
+    wanted = settings.database_name
+    if name is None and settings.production and not asked:
+        raise StudioError(
+            f"{settings.database} is marked as a production database: {command} needs its name.",
+            f"Add --confirm {wanted} to go ahead: valet-studio {command}{flags} --confirm {wanted}",
+        )
+    if name is not None and name != wanted:
+        raise StudioError(
+            f"--confirm names {name}, but the database is {wanted}. Nothing was changed.",
+            "Name the right database with --db, or mend the name.",
+        )
+
+
+def agreed(settings: Settings, question: str, name: str | None) -> bool:
+    """Ask a person: yes or no, and for a production database its name.
+
+    Raises:
+        click.Abort: the person pressed Ctrl-C, or the terminal has nothing more to say.
+    """
+    if settings.production and name is None:
+        typed = _answer(f"{question} Type {settings.database_name} to go ahead: ")
+        return typed == settings.database_name
+    while True:
+        match _answer(f"{question} [y/N]: ").lower():
+            case "y" | "yes":
+                return True
+            case "" | "n" | "no":
+                return False
+            case _:
+                complain("Answer y or n.\n")
+
+
+def _answer(prompt: str) -> str:
+    """The line that a person types.
+
+    Ctrl-C ends it whenever it comes. To `input` one is lost that comes just before it begins to
+    read, or that the system tells to another thread: Python notes it, and reads on.
+    """
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    before = signal.set_wakeup_fd(waker)
+    terminal = sys.stdin.fileno()
+    try:
+        click.echo(printable(prompt), nl=False)
+        while terminal not in select.select([terminal, woken], [], [])[0]:
+            os.read(woken, LONGEST_LINE)
+        typed = os.read(terminal, LONGEST_LINE)
+    except KeyboardInterrupt:
+        raise click.Abort from None
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(woken)
+        os.close(waker)
+    if not typed:
+        raise click.Abort
+    return typed.decode(errors="replace").strip()
