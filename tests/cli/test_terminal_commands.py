@@ -77,7 +77,7 @@ def test_ctrl_c_at_the_question_changes_nothing(todos: Project) -> None:
     command.expect(r"\[y/N\]")
     command.sendintr()
     printed, code = end(command)
-    assert "Cancelled. Nothing was changed." in printed
+    assert "\r\nCancelled. Nothing was changed." in printed
     assert code == 130
     assert todos.database.read_bytes() == before
 
@@ -90,7 +90,7 @@ def test_ctrl_c_is_heard_at_the_question_whichever_thread_it_is_told_to(todos: P
     command.expect(r"\[y/N\]")
     command.sendintr()
     printed, code = end(command)
-    assert "Cancelled. Nothing was changed." in printed
+    assert "\r\nCancelled. Nothing was changed." in printed
     assert code == 130
     assert todos.database.read_bytes() == before
 
@@ -113,7 +113,7 @@ def test_the_end_of_the_input_means_no(todos: Project) -> None:
     command.expect(r"\[y/N\]: ")
     command.sendeof()
     printed, code = end(command)
-    assert "Cancelled. Nothing was changed." in printed
+    assert "\r\nCancelled. Nothing was changed." in printed
     assert code == 130
     assert todos.database.read_bytes() == before
 

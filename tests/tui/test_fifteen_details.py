@@ -328,13 +328,15 @@ async def test_9_signs_carry_the_meaning_and_colour_repeats_it(
             ground = app.screen.background_colors[1]
             strips = [strip.apply_filter(drawn, ground) for strip in strips]
         colours = {
-            style.color.get_truecolor()
+            colour
             for strip in strips
             for _, style, _ in strip
-            if style is not None and style.color is not None
+            if style is not None
+            for colour in (style.color, style.bgcolor)
+            if colour is not None
         }
-        grey = all(red == green == blue for red, green, blue in colours)
-        assert grey is no_color
+        assert colours
+        assert all(colour.is_default for colour in colours) is no_color
         await pilot.press("question_mark")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -54,13 +55,43 @@ def test_whatever_the_editor_does_the_studio_stays(todos: Project, editor: str, 
         assert terminal.wait_for_end() == 0
 
 
+CTRL_P, ESCAPE = "\x10", "\x1b"
+DIM_SENTENCE = re.compile(rb"\x1b\[2;[0-9;]*mDeprecate priority")
+COLOUR = re.compile(rb"\x1b\[(?:[0-9]+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])(?:;[0-9]+)*m")
+
+
 @pytest.mark.parametrize(("value", "coloured"), [("", True), ("1", False)])
-def test_an_empty_no_color_is_none(todos: Project, value: str, coloured: bool) -> None:
+def test_no_color_leaves_colours_to_the_terminal(
+    todos: Project, value: str, coloured: bool
+) -> None:
     with Terminal(todos.root, environment={"NO_COLOR": value}) as terminal:
         terminal.wait_for("3 changes")
+        terminal.press("d")
+        terminal.wait_for("✓ dry run")
+        terminal.press("a")
+        terminal.wait_for("Apply to the database?")
+        terminal.press("n", "h")
+        terminal.wait_for("Applied migrations")
+        terminal.press("q", CTRL_P)
+        terminal.wait_for("Search for commands")
+        terminal.press(ESCAPE)
+        terminal.wait_for("1 Plan", without="Search for commands")
+        todos.write("export default defineSchema({")
+        terminal.wait_for("✗ broken")
         terminal.press("q")
         assert terminal.wait_for_end() == 0
-        assert (b"38;2;140;196;138" in terminal.said) is coloured
+        assert bool(COLOUR.search(terminal.said)) is coloured
+
+
+def test_without_colours_the_last_good_plan_is_dimmed_all_the_same(todos: Project) -> None:
+    with Terminal(todos.root, environment={"NO_COLOR": "1"}) as terminal:
+        terminal.wait_for("3 changes")
+        assert DIM_SENTENCE.search(terminal.said) is None
+        todos.write("export default defineSchema({")
+        terminal.wait_for("last good plan, dimmed")
+        assert DIM_SENTENCE.search(terminal.said) is not None
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
 
 
 def test_sixteen_colours_keep_their_hues(todos: Project) -> None:

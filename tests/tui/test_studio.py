@@ -518,27 +518,6 @@ def contrast(first: tuple[int, int, int], second: tuple[int, int, int]) -> float
     return (lighter + 0.05) / (darker + 0.05)
 
 
-async def test_no_color_draws_in_greys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    async with studio(tmp_path, plan_of(*changes())) as opened:
-        await opened.rehearse()
-        assert "+ Add column" in opened.screen
-        assert "✓ dry run" in opened.screen.split("\n")[0]
-        filters = opened.app._filters
-        ground = opened.app.screen.background_colors[1]
-        strips = opened.app.screen._compositor.render_strips()
-        for filter_ in filters:
-            strips = [strip.apply_filter(filter_, ground) for strip in strips]
-        colours = {
-            style.color.get_truecolor()
-            for strip in strips
-            for _, style, _ in strip
-            if style is not None and style.color is not None
-        }
-        assert colours
-        assert all(red == green == blue for red, green, blue in colours)
-
-
 async def test_ctrl_r_reads_again_and_says_what_it_found(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
         before = opened.app.generation

@@ -102,11 +102,12 @@ def _answer(prompt: str) -> str:
             os.read(woken, LONGEST_LINE)
         typed = os.read(terminal, LONGEST_LINE)
     except KeyboardInterrupt:
-        raise click.Abort from None
+        typed = b""
     finally:
         signal.set_wakeup_fd(before)
         os.close(woken)
         os.close(waker)
     if not typed:
+        click.echo()  # What was typed last stands on the question's line.
         raise click.Abort
     return typed.decode(errors="replace").strip()

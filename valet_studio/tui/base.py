@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -52,7 +53,8 @@ class StudioBase(App[None]):
         replica: Path | None = None,
         rehearse_replica: Rehearse = rehearse,
     ) -> None:
-        super().__init__()
+        # Without colours Textual draws in greys, but where it leaves colours to the terminal.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.settings = settings
         self.engine = engine
         self.saves = saves
