@@ -94,3 +94,13 @@ def test_it_is_started_once_the_studio_rests(monkeypatch: pytest.MonkeyPatch) ->
     assert warm._next is not None
     warm._next.join()
     assert started == ["schema.ts"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_fails_beforehand_is_told_by_whoever_needs_it() -> None:
+    def fails() -> Sources:
+        raise RecursionError
+
+    warm.begin(fails, LIMITS)
+    with warm.take(sources("a"), LIMITS) as child:
+        assert child.evaluate()["tables"][0]["name"] == "t"

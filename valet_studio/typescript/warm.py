@@ -11,7 +11,7 @@ import contextlib
 import threading
 from collections.abc import Callable
 
-from valet_studio.errors import SandboxError, StudioError
+from valet_studio.errors import SandboxError
 from valet_studio.typescript.child import Child
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import Modules
@@ -43,7 +43,7 @@ def begin(read: Callable[[], Modules], limits: Limits) -> None:
     global _begun
 
     def prepare() -> None:
-        with contextlib.suppress(StudioError):
+        with contextlib.suppress(Exception):
             _prepare(read(), limits)
 
     _begun = threading.Thread(target=prepare)
