@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import pexpect
 import pytest
@@ -13,6 +14,7 @@ from valet_studio import scaffold
 BACKFILL = seed_blocks()[4]
 ENDLESS = BACKFILL.replace("return mapping", "while (true) {}\n            return mapping")
 
+PROGRAM = ("-m", "valet_studio")
 ELSEWHERE = """
 import signal, threading
 threading.Thread(target=threading.Event().wait, daemon=True).start()
@@ -32,10 +34,10 @@ def todos(project: Project) -> Project:
     return project
 
 
-def run(*arguments: str) -> pexpect.spawn[str]:
+def run(*arguments: str, program: Sequence[str] = PROGRAM) -> pexpect.spawn[str]:
     return pexpect.spawn(
         sys.executable,
-        ["-m", "valet_studio", *arguments],
+        [*program, *arguments],
         encoding="utf-8",
         timeout=20,
         dimensions=(40, 120),
@@ -71,24 +73,16 @@ def test_yes_applies_what_was_shown(todos: Project) -> None:
     assert todos.sql("SELECT count(priorityNum) FROM todos") == [(142,)]
 
 
-def test_ctrl_c_at_the_question_changes_nothing(todos: Project) -> None:
+@pytest.mark.parametrize("leaves", ["ctrl-c", "ctrl-c to another thread", "ctrl-d"])
+def test_who_leaves_at_the_question_changes_nothing(todos: Project, leaves: str) -> None:
     before = todos.database.read_bytes()
-    command = run("apply")
-    command.expect(r"\[y/N\]")
-    command.sendintr()
-    printed, code = end(command)
-    assert "\r\nCancelled. Nothing was changed." in printed
-    assert code == 130
-    assert todos.database.read_bytes() == before
-
-
-def test_ctrl_c_is_heard_at_the_question_whichever_thread_it_is_told_to(todos: Project) -> None:
-    before = todos.database.read_bytes()
-    command = pexpect.spawn(
-        sys.executable, ["-c", ELSEWHERE, "apply"], encoding="utf-8", timeout=20
-    )
-    command.expect(r"\[y/N\]")
-    command.sendintr()
+    program = ["-c", ELSEWHERE] if leaves == "ctrl-c to another thread" else PROGRAM
+    command = run("apply", program=program)
+    command.expect(r"\[y/N\]: ")
+    if leaves == "ctrl-d":
+        command.sendeof()
+    else:
+        command.sendintr()
     printed, code = end(command)
     assert "\r\nCancelled. Nothing was changed." in printed
     assert code == 130
@@ -105,17 +99,6 @@ def test_what_is_neither_yes_nor_no_is_asked_again(todos: Project) -> None:
     assert "142 of 142 rows updated" in printed
     assert code == 0
     assert todos.sql("SELECT count(priorityNum) FROM todos") == [(142,)]
-
-
-def test_the_end_of_the_input_means_no(todos: Project) -> None:
-    before = todos.database.read_bytes()
-    command = run("apply")
-    command.expect(r"\[y/N\]: ")
-    command.sendeof()
-    printed, code = end(command)
-    assert "\r\nCancelled. Nothing was changed." in printed
-    assert code == 130
-    assert todos.database.read_bytes() == before
 
 
 @pytest.mark.parametrize("arguments", [["dry-run"], ["apply", "--yes"]])
