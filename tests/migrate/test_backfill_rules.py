@@ -133,6 +133,32 @@ def test_a_failed_backfill_is_retried_even_unchanged(todos: Project) -> None:
     assert todos.apply().status == "ok"
 
 
+NARROWED = BEFORE.replace(
+    "priority: v.string()",
+    "priority: v.union(v.literal('high'), v.literal('medium'), v.literal('low'))",
+)
+UNMENDED = NARROWED.replace(
+    ".sync({ mode: 'full' })",
+    ".sync({ mode: 'full' }).backfill('priority', (row) => row.priority as string)",
+)
+
+
+@EVERYWHERE
+def test_a_promise_that_a_failed_backfill_did_not_make_true_is_not_made(todos: Project) -> None:
+    report = todos.push(UNMENDED)
+    assert (report.status, report.backfills[0].failed) == ("failed", 35)
+    assert [c.kind for c in todos.plan().pending] == ["narrow_field", "run_backfill"]
+
+    todos.write(NARROWED)
+    plan = todos.plan()
+    assert plan.status == "blocked"
+    assert [(c.kind, c.offending) for c in plan.pending] == [("narrow_field", 35)]
+
+    assert todos.push(UNMENDED.replace("row.priority as string", "'low' as const")).status == "ok"
+    todos.write(NARROWED)
+    assert todos.plan().pending == ()
+
+
 @EVERYWHERE
 @pytest.mark.parametrize(
     ("before", "after"),

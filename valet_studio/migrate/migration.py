@@ -39,10 +39,11 @@ from valet_studio.migrate.reruns import armed_again, note_runs
 from valet_studio.plan.changes import (
     AddColumn,
     AnyChange,
+    NarrowField,
     Plan,
     RunBackfill,
 )
-from valet_studio.plan.compare import compare, kept_after
+from valet_studio.plan.compare import compare, kept_after, promised_after
 from valet_studio.plan.measure import answered, deciding, questions
 from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
 from valet_studio.schema.document import schema_hash, table_to_document, to_document
@@ -69,6 +70,11 @@ class _Run:
     @property
     def failed(self) -> bool:
         return any(report.failed for report in self.backfills)
+
+    @property
+    def undone(self) -> set[tuple[str, str]]:
+        """Table and column of the backfills that failed."""
+        return {(report.table, report.column) for report in self.backfills if report.failed}
 
     @property
     def filled(self) -> set[str]:
@@ -294,7 +300,8 @@ def _restore_triggers(run: _Run, schema: Schema) -> Iterator[Event]:
 def _write_bookkeeping(run: _Run, schema: Schema, state: DatabaseState, plan: Plan) -> None:
     """Store what was applied; the hash only where every backfill is done, so that a failed one
     is tried again by the next push (the seed's "Backfill rules")."""
-    document = json.dumps(to_document(schema), ensure_ascii=False)
+    promised = promised_after(schema, plan, run.undone)
+    document = json.dumps(to_document(promised), ensure_ascii=False)
     write_meta(run.connection, "schema_json", document)
     kept = [table_to_document(table) for table in kept_after(schema, state)]
     write_meta(run.connection, "kept_json", json.dumps(kept, ensure_ascii=False))
@@ -335,10 +342,10 @@ def _verify(
     if _foreign_key_violations(run.connection) > violations_before:
         raise _unexpected("A foreign key points to nothing that pointed to something before.")
     left = compare(schema, state, strict=strict)
-    undone = {(r.table, r.column) for r in run.backfills if r.failed}
     after = answered(left, ask(run.connection, questions(left, schema, state)))
     for change in after.pending:
-        if not isinstance(change, RunBackfill) or (change.table, change.column) not in undone:
+        tried = isinstance(change, RunBackfill | NarrowField)
+        if not tried or (change.table, change.column) not in run.undone:
             raise _unexpected(f"Planning again still finds something to do: {change.summary}")
     return tuple(
         TableRows(name, rows_before.get(name, 0), count) for name, count in rows_after.items()

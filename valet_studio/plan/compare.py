@@ -7,12 +7,13 @@ else by fields that earlier schemas declared (`DatabaseState.kept`), else by SQL
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from valet_studio.errors import Problem
 from valet_studio.plan import sentences as say
 from valet_studio.plan.before import Before
-from valet_studio.plan.changes import AnyChange, Plan, RemoveTable, Risk
+from valet_studio.plan.changes import AnyChange, NarrowField, Plan, RemoveTable, Risk
 from valet_studio.plan.columns import additions, alterations, creation
 from valet_studio.plan.drift import drift
 from valet_studio.plan.indexes import index_changes, search_changes
@@ -106,6 +107,30 @@ def kept_after(schema: Schema, state: DatabaseState) -> tuple[Table, ...]:
         if here is None or fields:
             kept.append(Table(past.name, fields, sync=past.sync or Sync()))
     return tuple(kept)
+
+
+def promised_after(schema: Schema, plan: Plan, failed: Collection[tuple[str, str]]) -> Schema:
+    """The schema whose promises the documents keep once this plan was carried out.
+
+    A field whose backfill failed holds the values that it held, and promises what it did before.
+
+    Args:
+        schema: the one that was pushed.
+        plan: what was carried out.
+        failed: table and column of each backfill that failed.
+    """
+    before = {
+        (change.table, change.field.name): change.before
+        for change in plan.pending
+        if isinstance(change, NarrowField)
+        and change.before is not None
+        and (change.table, change.field.name) in failed
+    }
+    tables = tuple(
+        replace(table, fields=tuple(before.get((table.name, f.name), f) for f in table.fields))
+        for table in schema.tables
+    )
+    return replace(schema, tables=tables) if before else schema
 
 
 def _fingerprint(digest: str, state: DatabaseState) -> str:
