@@ -301,7 +301,7 @@ async def tour_field(shot: Shot) -> None:
 
 async def tour_backfill(shot: Shot) -> None:
     for _ in range(3):
-        shot.app.insisted = True
+        shot.app.insisted = "asked"
         await tour_field(shot)
     await shot.press("d", "3") if shot.app.main.single else await shot.press("end", "d")
 
@@ -309,7 +309,7 @@ async def tour_backfill(shot: Shot) -> None:
 async def tour_refused(shot: Shot) -> None:
     await tour_backfill(shot)
     await shot.press("a", "y")
-    shot.app.insisted = True
+    shot.app.insisted = "asked"
     await tour_field(shot)
     await shot.press("1")
 

@@ -9,6 +9,7 @@ import pytest
 from support import DOCUMENT, last, never, seed_blocks
 
 from valet_studio import pipeline, scaffold
+from valet_studio.cli import begin_tour
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
 from valet_studio.fixes.offer import fixes_for
@@ -89,6 +90,14 @@ def test_the_steps_follow_the_seeds_sections_and_blocks() -> None:
     _, _, _, deprecated, backfilled, _ = seed_blocks()
     assert lines(deprecated) <= texts["Replace a field"]
     assert lines(backfilled) <= texts["Backfill it"]
+
+
+def test_it_does_not_begin_over_somebodys_own_work(demo: Settings) -> None:
+    mine = scaffold.DEMO_AFTER + "// mine\n"
+    demo.schema_path.write_text(mine, encoding="utf-8")
+    with pytest.raises(StudioError, match="holds changes of yours"):
+        begin_tour(demo)
+    assert demo.schema_path.read_text(encoding="utf-8") == mine
 
 
 def test_each_step_saves_the_whole_file_at_once(demo: Settings) -> None:

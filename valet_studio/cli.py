@@ -171,10 +171,20 @@ def settings_of(context: click.Context, *, project: bool = False) -> Settings:
 
 
 def begin_tour(settings: Settings) -> Tour:
-    """The demo's tour, at its first step."""
+    """The demo's tour, at its first step.
+
+    Raises:
+        StudioError: the step would replace what somebody wrote.
+    """
     from valet_studio.tour import Tour
 
     tour = Tour(settings)
+    if tour.edits is not None:
+        raise StudioError(
+            f"{settings.schema_path} holds changes of yours, which the tour would replace. "
+            "Nothing was changed.",
+            "Name another directory for the tour: `valet-studio demo DIR --tour`.",
+        )
     tour.next()
     return tour
 

@@ -159,6 +159,16 @@ class Tour:
         """How many steps are still to come."""
         return len(STEPS) - self._taken
 
+    @property
+    def edits(self) -> str | None:
+        """What schema.ts holds where neither the tour nor the demo wrote it: somebody's work."""
+        try:
+            held = self.settings.schema_path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+        ours = {DEMO_BEFORE, DEMO_AFTER, *(step.schema_text for step in STEPS)}
+        return None if held in ours else held
+
     def back(self) -> Step | None:
         """Save the schema of the step before; None where there is none. The database stays.
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import apsw
 import pytest
@@ -13,6 +16,8 @@ from support import ON_FILES, Project, last, never, schema_of
 from valet_studio import pipeline
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
+from valet_studio.migrate.events import Event, PhaseStarted
+from valet_studio.migrate.snapshot import KEPT_SNAPSHOTS
 
 pytestmark = ON_FILES
 
@@ -27,6 +32,11 @@ def rows(database: Path) -> list[tuple[object, ...]]:
         return connection.execute("SELECT a FROM t ORDER BY _id").fetchall()
     finally:
         connection.close()
+
+
+def with_fields(*names: str) -> str:
+    fields = "".join(f", {name}: v.optional(v.string())" for name in names)
+    return schema_of(f"    t: defineTable({{ a: v.string(){fields} }}),")
 
 
 def add(database: Path, *texts: str) -> None:
@@ -76,6 +86,37 @@ def test_a_snapshot_of_another_database_is_not_put_back(project: Project, tmp_pa
         with pytest.raises(StudioError, match="it holds another history"):
             way(project.settings, never)
     assert project.database.read_bytes() == before
+
+
+def test_a_new_database_leaves_the_snapshots_of_the_one_before(project: Project) -> None:
+    for text in ("one", "two", "three"):
+        project.push(with_fields(text))
+        add(project.database, text)
+    project.database.unlink()
+    for at in range(KEPT_SNAPSHOTS + 2):
+        project.push(with_fields(*(f"f{n}" for n in range(at + 1))))
+    folder = project.database.parent / "snapshots"
+    earlier = {
+        path.name: rows(path) for path in folder.glob("*.earlier-*") if "0001" not in path.name
+    }
+    assert earlier == {
+        "dev.earlier-0002.db": [("one",)],
+        "dev.earlier-0003.db": [("one",), ("two",)],
+    }
+    assert len(list(folder.glob("dev.before-*"))) == KEPT_SNAPSHOTS
+    pipeline.undo(project.settings, never)
+
+
+def test_a_push_that_fails_leaves_the_snapshots_of_another_database(project: Project) -> None:
+    project.push(ONE)
+    kept = project.database.parent / "snapshots" / "dev.before-0001.db"
+    before = kept.read_bytes()
+    project.database.unlink()
+    project.write(ONE)
+    with closing(cast("Generator[Event]", pipeline.apply(project.look(), never))) as events:
+        while next(events) != PhaseStarted("verify"):
+            pass
+    assert kept.read_bytes() == before
 
 
 def test_what_undos_keep_is_kept_for_good(project: Project) -> None:

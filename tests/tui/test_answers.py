@@ -388,6 +388,27 @@ async def test_the_tour_goes_back_and_its_bar_says_how(tmp_path: Path) -> None:
         assert settings.schema_path.read_text(encoding="utf-8") == STEPS[1].schema_text
 
 
+async def test_the_tour_replaces_nobodys_own_work_unasked(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    tour = Tour(settings)
+    tour.next()
+    engine, saves = FakeEngine(settings, state_of(settings, plan_of())), Saves()
+    app = StudioApp(settings, engine, saves, tour=tour)
+    async with app.run_test(size=WIDE) as pilot:
+        opened = Studio(app, pilot, engine, saves)
+        await opened.until(lambda: app.facts.state is not None)
+        await opened.press("n")
+        for key, shown in (("n", "3/7"), ("p", "2/7")):
+            for work in ("// mine\n", "// mine, longer\n"):
+                settings.schema_path.write_text(work, encoding="utf-8")
+                await opened.press(key)
+                said = f"schema.ts holds changes of yours. {key} again replaces them."
+                assert said in opened.notice
+                assert settings.schema_path.read_text(encoding="utf-8") == work
+            await opened.press(key)
+            assert shown in opened.screen
+
+
 def test_a_key_is_named_for_every_action() -> None:
     facts = Facts(Settings())
     assert all(facts.key(action.id) for action in ACTIONS)

@@ -176,6 +176,8 @@ async def test_an_unreadable_database_has_no_size_and_is_not_to_be_made(todos: P
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "is gone" in app.main.notice)
         assert "an apply will make a new, empty one" in app.main.notice
+        assert "Its last snapshot is " in app.main.notice
+        assert "dev.before-0001.db" in app.main.notice
         assert "(not made yet)" in screen_text(app)
         todos.database.write_text("garbage " * 100)
         await pilot.press("ctrl+r")

@@ -1,12 +1,14 @@
 """Snapshots of a local database, kept before each apply: where they stand, and how one is taken.
 
 They stand in `.valet/snapshots` beside the database, named for the migration that they precede
-(`dev.before-0003.db`). What an undo replaces is kept there too (`dev.undone-0003.db`).
+(`dev.before-0003.db`). What an undo replaces is kept there too (`dev.undone-0003.db`), and so are
+the snapshots of another database that had the same name before (`dev.earlier-0003.db`).
 """
 
 from __future__ import annotations
 
 import glob
+import re
 import shutil
 import subprocess
 import sys
@@ -19,12 +21,14 @@ import apsw
 
 from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget
+from valet_studio.errors import StudioError
 from valet_studio.migrate.events import IsCancelled
-from valet_studio.migrate.history import next_id
+from valet_studio.migrate.history import entries, next_id
 
 KEPT_SNAPSHOTS = 5
 LARGE = 256 * 1024 * 1024
 """Bytes of a database in rollback mode whose copy takes long enough for readers to notice."""
+_NAMED = re.compile(r"-([0-9]{4,})(?:-[0-9]+)?\.db$")
 
 
 def snapshot_folder(target: FileTarget) -> Path:
@@ -34,7 +38,7 @@ def snapshot_folder(target: FileTarget) -> Path:
 
 
 def snapshot_path(target: FileTarget, kind: str, migration: int) -> Path:
-    """The file of a snapshot; `kind` is `before` or `undone`."""
+    """The file of a snapshot; `kind` is `before`, `undone` or `earlier`."""
     return snapshot_folder(target) / f"{_called(target)}.{kind}-{migration:04d}.db"
 
 
@@ -52,7 +56,16 @@ def _called(target: FileTarget) -> str:
 def snapshots(target: FileTarget, kind: str, of: str = "*") -> list[Path]:
     """The snapshots of a kind, oldest first."""
     found = snapshot_folder(target).glob(f"{glob.escape(_called(target))}.{kind}-{of}.db")
+    found = (path for path in found if _NAMED.search(path.name))
     return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def free(path: Path) -> Path:
+    """The path, or one with a number where something stands there."""
+    tried, number = path, 2
+    while tried.exists():
+        tried, number = path.with_stem(f"{path.stem}-{number}"), number + 1
+    return tried
 
 
 def under_its_final_name(path: Path, write: Callable[[Path], object]) -> None:
@@ -65,6 +78,12 @@ def under_its_final_name(path: Path, write: Callable[[Path], object]) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _number(snapshot: Path) -> int:
+    """The migration that it precedes."""
+    found = _NAMED.search(snapshot.name)
+    return int(found[1]) if found else 0
 
 
 class Snapshot:
@@ -86,11 +105,13 @@ class Snapshot:
             Cancelled, DatabaseError: it could not be taken; nothing of it is left.
         """
         self.migration = next_id(connection)
+        self._history = entries(connection)
         self.path = snapshot_path(target, "before", self.migration)
         self._target = target
         self._partial = self.path.with_suffix(".partial")
         self._cancelled = cancelled
         self._is_abandoned = False
+        self._is_whole = False
         self._error: BaseException | None = None
         self._reader: threading.Thread | None = None
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,13 +146,34 @@ class Snapshot:
             self._reader.join()
         try:
             self._raise()
+            if self.path.exists():
+                self._set_aside(self.path)
             self._partial.replace(self.path)
+            self._is_whole = True
         finally:
             self._partial.unlink(missing_ok=True)
-        # Never those of the kind "undone": one may be all that is left of somebody's documents.
+        # Only what this database can do without: any other may be all that is left of somebody's
+        # documents.
         for old in snapshots(self._target, "before")[:-KEPT_SNAPSHOTS]:
-            old.unlink(missing_ok=True)
+            if self._is_of_this_database(old):
+                old.unlink(missing_ok=True)
+            else:
+                self._set_aside(old)
         return self.path
+
+    def _is_of_this_database(self, snapshot: Path) -> bool:
+        """Whether a snapshot holds this database's history up to the migration that it precedes."""
+        number = _number(snapshot)
+        earlier = tuple(entry for entry in self._history if entry.id < number)
+        try:
+            with FileTarget(str(snapshot), snapshot).reading() as reader:
+                return self.migration > number and entries(reader) == earlier
+        except StudioError:
+            return False
+
+    def _set_aside(self, snapshot: Path) -> None:
+        """Keep a snapshot of another database, which had this one's name before."""
+        snapshot.rename(free(snapshot_path(self._target, "earlier", _number(snapshot))))
 
     def abandon(self) -> None:
         """Leave nothing of it, whether it is whole or not."""
@@ -139,7 +181,8 @@ class Snapshot:
         if self._reader is not None:
             self._reader.join()
         self._partial.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        if self._is_whole:
+            self.path.unlink(missing_ok=True)
 
     def _is_over(self) -> bool:
         return self._is_abandoned or self._cancelled()

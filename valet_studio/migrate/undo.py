@@ -15,6 +15,7 @@ from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.history import HistoryEntry, MigrationId, entries
 from valet_studio.migrate.snapshot import (
     KEPT_SNAPSHOTS,
+    free,
     snapshot_folder,
     snapshot_path,
     snapshots,
@@ -97,7 +98,7 @@ def undo(
     last, snapshot = last_snapshot(target)
     if migration is not None and not last.is_it(migration):
         raise _not_the_last(target, migration)
-    kept = _free(snapshot_path(target, "undone", last.id))
+    kept = free(snapshot_path(target, "undone", last.id))
     with database_errors(target.label), target.writing(cancelled) as connection:
         # Exclusive mode keeps the lock after COMMIT: nobody writes between the two copies.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -155,11 +156,3 @@ def _copy(connection: apsw.Connection, path: Path, cancelled: IsCancelled) -> No
             if cancelled():
                 raise Cancelled
             backup.step(_PAGES_A_STEP)
-
-
-def _free(path: Path) -> Path:
-    """The path, or one with a number where a migration of that number was undone before."""
-    tried, number = path, 2
-    while tried.exists():
-        tried, number = path.with_stem(f"{path.stem}-{number}"), number + 1
-    return tried

@@ -94,8 +94,8 @@ class StudioBase(App[None]):
         """Quick fixes that were written, oldest first."""
         self.tour = tour
         self.rehearse_replica = rehearse_replica
-        self.insisted = False
-        """Whether the tour's next step was asked for once, before this one was applied."""
+        self.insisted: str | None = None
+        """What the tour's next step was put off for when it was asked for first."""
         keys, self.key_problems = bound(settings.keys)
         self.facts = replace(self.facts, keys=keys, tour=self.tour_place(), replica=replica)
         self.set_keymap({name: ",".join(chosen) for name, chosen in keys.items()})

@@ -11,7 +11,10 @@ from textual.content import Content
 
 from valet_studio import pipeline, watch
 from valet_studio.config import Settings
+from valet_studio.database.target import open_target
+from valet_studio.errors import StudioError
 from valet_studio.fixes.fix import Fix
+from valet_studio.migrate.snapshot import snapshots
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan, Risk
 from valet_studio.schema.model import Schema
@@ -153,9 +156,17 @@ class Looking(StudioBase):
             self.hush()
         was = before.good.database if before.good is not None else None
         if was is not None and was.exists and not state.database.exists:
-            gone = f"{was.label} is gone; an apply will make a new, empty one."
+            gone = f"{was.label} is gone; an apply will make a new, empty one.{self._kept()}"
             self.log_line("!", gone)
             self.say(gone, "warning")
+
+    def _kept(self) -> str:
+        """Where what is left of a database that is gone is to be found."""
+        try:
+            kept = snapshots(open_target(self.settings.database), "before")
+        except StudioError:
+            return ""  # It is no file, or its directory is gone too.
+        return f" Its last snapshot is {kept[-1]}." if kept else ""
 
     def _withdraw_question(self, before: Facts) -> None:
         """A question about a plan that is no longer the one on screen must not be answered."""

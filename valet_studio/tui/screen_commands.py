@@ -275,20 +275,21 @@ class ScreenCommands:
         self.app.search_themes()
 
     def do_next_step(self) -> None:
-        """The tour's next step; where this one is to be applied first, a second press insists."""
+        """The tour's next step; where this one is to be applied first, or somebody's own work would
+        be replaced, a second press insists."""
         app = self.app
         tour = app.tour
-        if tour is None:
+        if tour is None or self._keeps_edits("next_step"):
             return
         plan, step = app.facts.plan, tour.step
         pending = plan is not None and plan.status == "pending" and not app.facts.broken
-        if step is not None and step.then == "apply" and pending and not app.insisted:
-            app.insisted = True
+        if step is not None and step.then == "apply" and pending and app.insisted is None:
+            app.insisted = step.title
             keys = ", ".join((app.facts.key("dry_run"), app.facts.key("apply"), "y"))
             again = app.facts.key("next_step")
             app.say(f"This step is meant to be applied first: {keys}. {again} again goes on.")
             return
-        app.insisted = False
+        app.insisted = None
         try:
             step = tour.next()
         except StudioError as error:
@@ -303,7 +304,9 @@ class ScreenCommands:
     def do_last_step(self) -> None:
         """The tour's step before this one. What was applied stays applied."""
         app = self.app
-        app.insisted = False
+        if self._keeps_edits("last_step"):
+            return
+        app.insisted = None
         try:
             step = app.tour.back() if app.tour is not None else None
         except StudioError as error:
@@ -313,6 +316,17 @@ class ScreenCommands:
             self._stepped(step)
             key = app.facts.key("undo")
             app.say(f"One step back. The database stays; {key} undoes the last apply.", holds=True)
+
+    def _keeps_edits(self, action: str) -> bool:
+        """Whether a step waits, since it would replace somebody's own work."""
+        app = self.app
+        edits = app.tour.edits if app.tour is not None else None
+        if edits is None or app.insisted == edits:
+            return False
+        app.insisted = edits
+        key = app.facts.key(action)
+        app.say(f"schema.ts holds changes of yours. {key} again replaces them.", "warning")
+        return True
 
     def _stepped(self, step: Step) -> None:
         app = self.app
