@@ -9,6 +9,7 @@ import pytest
 from support import Project, last, never, schema_of
 
 from valet_studio import pipeline
+from valet_studio.errors import PlanIsStale
 from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, Report
 from valet_studio.typescript.child import Child
 from valet_studio.typescript.limits import Limits
@@ -86,6 +87,28 @@ def test_a_document_that_now_fails_fails_the_backfill(project: Project) -> None:
     )
     assert report.status == "failed"
     assert [failure.id for failure in report.backfills[0].errors] == ["d30000"]
+    assert project.sql("SELECT count(*) FROM t WHERE out IS NOT NULL") == [(0,)]
+
+
+@pytest.mark.parametrize("meanwhile", [False, True], ids=["before the apply", "meanwhile"])
+def test_nothing_is_applied_where_a_document_fails_that_did_not_in_the_dry_run(
+    project: Project, meanwhile: bool
+) -> None:
+    fill(project)
+    project.write(backfilled("(row) => { if (row.n < 0) throw new Error('no'); return row.s }"))
+    state = project.look()
+    assert last(pipeline.dry_run(state, never)).status == "ok"
+    meta = project.meta()
+
+    def breaking() -> None:
+        project.sql("UPDATE t SET n = -1 WHERE _id = 'd30000'")
+
+    if not meanwhile:
+        breaking()
+    told = r"1 document fails the backfill of t\.out, and none did in the dry run: d30000: .*no"
+    with pytest.raises(PlanIsStale, match=told):
+        interrupted(pipeline.apply(state, never), breaking)
+    assert project.meta() == meta
     assert project.sql("SELECT count(*) FROM t WHERE out IS NOT NULL") == [(0,)]
 
 

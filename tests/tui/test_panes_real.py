@@ -6,6 +6,7 @@ import pytest
 from studio_drive import WIDE, digest, opened, save, screen_text, until
 from support import Project, fill_todos, schema_of, seed_blocks
 
+from valet_studio.migrate import rehearsal
 from valet_studio.tui.app import StudioApp
 
 SEED = seed_blocks()[4]
@@ -115,12 +116,34 @@ async def test_a_narrowing_shows_the_documents_that_break_it(todos: Project) -> 
         assert "▶ priority" in text
 
 
+async def test_what_fails_since_the_dry_run_is_rehearsed_anew_before_an_apply(
+    todos: Project,
+) -> None:
+    todos.sql("UPDATE todos SET priority = 'low' WHERE priority IS NULL")
+    todos.write(LOUD)
+    async with opened(todos) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        before = todos.meta()
+        await pilot.press("a")
+        todos.sql("UPDATE todos SET priority = NULL WHERE _id = 't0007'")
+        await pilot.press("y")
+        await until(pilot, lambda: "none did in the dry run: t0007:" in screen_text(app))
+        assert "Nothing was applied." in " ".join(app.main.dry_run_pane.text.split())
+        assert not app.facts.rehearsal_holds
+        assert todos.meta() == before
+        assert "priorityNum" not in [name for _, name, *_ in todos.sql("PRAGMA table_info(todos)")]
+
+
 async def test_an_apply_whose_backfill_fails_says_what_was_applied(todos: Project) -> None:
     todos.sql("UPDATE todos SET priority = 'low' WHERE priority IS NULL")
     todos.write(LOUD)
     async with opened(todos) as (app, pilot):
         await pilot.press("d")
         await until(pilot, lambda: app.facts.rehearsal_holds)
+        assert app.facts.plan is not None
+        # As where a server rehearsed it: nobody knows the values any more.
+        rehearsal.close(rehearsal.take(todos.database, app.facts.plan.fingerprint))
         todos.sql("UPDATE todos SET priority = NULL WHERE _id = 't0007'")
         await pilot.press("a", "y")
         await until(pilot, lambda: "rolled back" in app.main.notice)

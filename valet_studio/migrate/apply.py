@@ -52,7 +52,8 @@ def apply(
         again: keys of backfills that are run although they ran before.
 
     Raises:
-        PlanIsStale: the database is not in the state for which the plan was made.
+        PlanIsStale: the database is not in the state for which the plan was made, or a document
+            fails that did not when it was rehearsed.
         Cancelled: stopped; rolled back.
         DatabaseBusy: another process holds the write lock.
         DatabaseError, MigrationFailed: rolled back.
@@ -99,6 +100,7 @@ def apply(
             completed=completed,
             again=again,
             ahead=ahead,
+            rehearsed=tuple(rehearsed or ()),
         )
         try:
             with closing(migrating):

@@ -45,6 +45,7 @@ from valet_studio.plan.changes import (
 )
 from valet_studio.plan.compare import compare, kept_after, promised_after
 from valet_studio.plan.measure import answered, deciding, questions
+from valet_studio.plan.sentences import count
 from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
 from valet_studio.schema.document import schema_hash, table_to_document, to_document
 from valet_studio.schema.model import Schema
@@ -101,6 +102,7 @@ def migrate(
     again: Collection[str] = (),
     ahead: Ahead | None = None,
     kept: ByColumn | None = None,
+    rehearsed: Collection[tuple[str, str]] = (),
 ) -> Generator[Event, None, None]:
     """Carry out `plan`; the last event is its `Report`.
 
@@ -111,9 +113,11 @@ def migrate(
         again: keys of backfills that are run although they ran before.
         ahead: what was computed before the lock was taken.
         kept: gets the values of every backfill that succeeds.
+        rehearsed: table and column of each backfill that succeeded when it was rehearsed.
 
     Raises:
-        PlanIsStale: the database is not in the state for which the plan was made.
+        PlanIsStale: the database is not in the state for which the plan was made, or a document
+            fails that came after the rehearsal.
         Cancelled: stopped; rolled back.
         MigrationFailed: a check before COMMIT did not hold, or `strict` and a backfill varies;
             rolled back.
@@ -151,6 +155,7 @@ def migrate(
             run, schema, evaluators, cancelled, ahead.values, settled, kept, rows_before
         )
         yield from filled.all(measured.pending)
+        _refuse_unreviewed(run, rehearsed)
         if strict:
             _refuse_varying(run)
         yield from _restore_triggers(run, schema)
@@ -331,9 +336,9 @@ def _verify(
     """
     state = inspect(run.connection)
     rows_after = _row_counts(run.connection, state)
-    for name, count in rows_before.items():
-        if rows_after.get(name) != count:
-            raise _other_count(run, state, f'"{name}" held {count} documents', rows_after.get(name))
+    for name, rows in rows_before.items():
+        if rows_after.get(name) != rows:
+            raise _other_count(run, state, f'"{name}" held {rows} documents', rows_after.get(name))
     for table in schema.tables:
         held = state.table_named(table.name)
         names = {trigger.name.lower() for trigger in held.triggers} if held else set()
@@ -347,9 +352,26 @@ def _verify(
         tried = isinstance(change, RunBackfill | NarrowField)
         if not tried or (change.table, change.column) not in run.undone:
             raise _unexpected(f"Planning again still finds something to do: {change.summary}")
-    return tuple(
-        TableRows(name, rows_before.get(name, 0), count) for name, count in rows_after.items()
-    )
+    return tuple(TableRows(name, rows_before.get(name, 0), now) for name, now in rows_after.items())
+
+
+def _refuse_unreviewed(run: _Run, rehearsed: Collection[tuple[str, str]]) -> None:
+    """Refuse an outcome that differs from what was reviewed: there, every document got its value.
+
+    Raises:
+        PlanIsStale: a document fails.
+    """
+    for report in run.backfills:
+        if report.failed and (report.table, report.column) in rehearsed:
+            verb = "fails" if report.failed == 1 else "fail"
+            first = report.errors[0]
+            who = f" {first.id}:" if first.id else ""
+            raise PlanIsStale(
+                f"{count(report.failed)} {verb} the backfill of {report.table}.{report.column}, "
+                f"and none did in the dry run:{who} {first.message.rstrip('.')}. "
+                "Nothing was applied.",
+                "Another program wrote the database meanwhile. Rehearse the plan again.",
+            )
 
 
 def _refuse_varying(run: _Run) -> None:

@@ -104,11 +104,14 @@ class RunEnded(Told):
         problems: tuple[Problem, ...] = (),
         cancelled: bool = False,
         replica: ReplicaReport | None = None,
+        stale: bool = False,
     ) -> None:
         super().__init__()
         self.work = work
         self.problems = problems
         self.cancelled = cancelled
+        self.stale = stale
+        """Whether schema, database or documents are no longer what was planned or rehearsed."""
         self.replica = replica
         """What will happen on a client; None where none was named."""
 

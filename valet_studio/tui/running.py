@@ -109,10 +109,12 @@ class Running(Looking):
             if facts.rehearsed == fingerprint:
                 facts = replace(facts, rehearsed=None)
         elif message.work == "apply":
-            if run_.report is not None:  # Else nothing was changed, and the rehearsal holds.
+            if run_.report is not None:  # Else nothing was changed.
                 # Taking a quick fix back would now be a new change, and no way back.
                 self.fixed.clear()
                 facts = replace(facts, rehearsed=None, fixed=0)
+            elif message.stale:
+                facts = replace(facts, rehearsed=None)
             self.database_seen = watch.database_stamp(self.settings.database)
         self.learn(facts)
         read_only = run_.work == "dry run" and self._read_only

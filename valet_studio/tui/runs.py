@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from textual.message import Message
 
 from valet_studio.config import Settings
-from valet_studio.errors import Cancelled, Problem, StudioError
+from valet_studio.errors import Cancelled, PlanIsStale, Problem, StudioError
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import AnyChange
@@ -237,7 +237,7 @@ def run(
     except Cancelled as error:
         ended = RunEnded(work, error.problems, cancelled=True)
     except StudioError as error:
-        ended = RunEnded(work, error.problems)
+        ended = RunEnded(work, error.problems, stale=isinstance(error, PlanIsStale))
     except Exception as error:
         ended = RunEnded(work, (unexpected(error),), cancelled=cancelled())
     finally:
