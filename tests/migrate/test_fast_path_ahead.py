@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import apsw
@@ -10,7 +11,13 @@ from support import Project, last, never, schema_of
 
 from valet_studio import pipeline
 from valet_studio.errors import PlanIsStale
-from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, Report
+from valet_studio.migrate.events import (
+    BackfillProgress,
+    Event,
+    IsCancelled,
+    PhaseStarted,
+    Report,
+)
 from valet_studio.typescript.child import Child
 from valet_studio.typescript.limits import Limits
 
@@ -160,6 +167,31 @@ def test_what_changed_since_the_dry_run_is_computed_again(documents: Project) ->
     documents.sql("INSERT INTO t (_id, n, s) VALUES ('late', 0, '')")
     assert last(pipeline.apply(state, never)).backfills[0].updated == COUNT + 1
     assert documents.sql("SELECT count(*) FROM t WHERE out IS NOT n || '/' || s") == [(0,)]
+
+
+@pytest.mark.parametrize("run", [pipeline.apply, pipeline.dry_run])
+def test_the_time_told_is_all_that_it_took(
+    project: Project, run: Callable[[pipeline.StudioState, IsCancelled], Iterator[Event]]
+) -> None:
+    project.push(BEFORE)
+    project.sql("INSERT INTO t (_id, n, s) VALUES ('a', 1, 'x')")
+    project.write(backfilled("(row) => row.s"))
+    events = run(project.look(), never)
+    first = next(event for event in events if isinstance(event, PhaseStarted | BackfillProgress))
+    time.sleep(0.2)  # As if it had taken that long to begin with.
+    report = last(events)
+    assert isinstance(first, PhaseStarted)
+    assert report.seconds >= 0.2
+    if first == PhaseStarted("backfill"):
+        assert pipeline.history(project.settings)[0].seconds >= 0.2
+
+
+def test_what_is_computed_ahead_counts_as_the_backfills_time(project: Project) -> None:
+    project.push(BEFORE)
+    project.sql("INSERT INTO t (_id, n, s) VALUES ('a', 1, 'x')")
+    project.write(backfilled("(row) => row.s"))
+    report = interrupted(pipeline.apply(project.look(), never), lambda: time.sleep(0.2))
+    assert report.backfills[0].seconds >= 0.2
 
 
 def test_a_dry_run_of_another_plan_is_not_used(documents: Project) -> None:

@@ -7,6 +7,7 @@ since; only then every batch is compared with what it was, and computed again wh
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -42,6 +43,8 @@ class Ahead:
     version: int | None = None
     """`data_version` of the connection when the first document was read."""
     values: ByColumn = field(default_factory=dict)
+    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Table and column → how long it took to compute."""
     answers: dict[str, Answer] = field(default_factory=dict)
     """What the data said to the plan's questions."""
     intact: bool = False
@@ -119,7 +122,9 @@ def look_ahead(
             )
             kept = Computed(change.declared)
             ahead.values[key] = kept
+            began = time.perf_counter()
             yield from run.compute(kept)
+            ahead.seconds[key] = time.perf_counter() - began
     finally:
         connection.set_progress_handler(None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -59,6 +60,7 @@ def apply(
         DatabaseError, MigrationFailed: rolled back.
     """
 
+    began = time.perf_counter()
     kept: Snapshot | None = None
 
     def before_changes(connection: apsw.Connection) -> None:
@@ -101,6 +103,7 @@ def apply(
             again=again,
             ahead=ahead,
             rehearsed=tuple(rehearsed or ()),
+            began=began,
         )
         try:
             with closing(migrating):

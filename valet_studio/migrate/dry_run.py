@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -66,6 +67,7 @@ def dry_run(
         Cancelled: stopped; the copy is deleted.
         DatabaseError: the database cannot be read, or the copy cannot be written.
     """
+    began = time.perf_counter()
     with _temporary_folder(target.label) as folder:
         copy = folder / "copy.db"
         size = target.size() or 0
@@ -79,6 +81,7 @@ def dry_run(
             limits=limits,
             strict=strict,
             kept=kept,
+            began=began,
         )
         yield PhaseStarted("copy")
         part = None
@@ -141,6 +144,7 @@ def _rehearsal(
     limits: Limits,
     strict: bool,
     kept: ByColumn | None,
+    began: float,
 ) -> Iterator[Event]:
     with database_errors(label):
         connection = apsw.Connection(str(copy))
@@ -151,7 +155,14 @@ def _rehearsal(
             connection.execute("PRAGMA synchronous = OFF")
             with Evaluators(schema.sources, limits, twice=True) as evaluators:
                 yield from migrate(
-                    connection, schema, plan, evaluators, cancelled, strict=strict, kept=kept
+                    connection,
+                    schema,
+                    plan,
+                    evaluators,
+                    cancelled,
+                    strict=strict,
+                    kept=kept,
+                    began=began,
                 )
         finally:
             connection.close()

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import apsw
 
@@ -60,7 +60,7 @@ class _Run:
     """What one migration has done so far."""
 
     connection: apsw.Connection
-    began: float = field(default_factory=time.perf_counter)
+    began: float
     statements: list[str] = field(default_factory=list)
     backfills: list[BackfillReport] = field(default_factory=list)
 
@@ -103,6 +103,7 @@ def migrate(
     ahead: Ahead | None = None,
     kept: ByColumn | None = None,
     rehearsed: Collection[tuple[str, str]] = (),
+    began: float | None = None,
 ) -> Generator[Event, None, None]:
     """Carry out `plan`; the last event is its `Report`.
 
@@ -114,6 +115,7 @@ def migrate(
         ahead: what was computed before the lock was taken.
         kept: gets the values of every backfill that succeeds.
         rehearsed: table and column of each backfill that succeeded when it was rehearsed.
+        began: when the work of which this is a part began, by `time.perf_counter`.
 
     Raises:
         PlanIsStale: the database is not in the state for which the plan was made, or a document
@@ -123,7 +125,7 @@ def migrate(
             rolled back.
         apsw.Error: SQLite refused a statement; rolled back.
     """
-    run = _Run(connection)
+    run = _Run(connection, time.perf_counter() if began is None else began)
     ahead = ahead or Ahead()
     with _transaction(connection, cancelled):
         state = armed_again(inspect(connection), again)
@@ -151,9 +153,7 @@ def migrate(
 
         yield PhaseStarted("structure")
         yield from _structure(run, state, measured.pending)
-        filled = _Filling(
-            run, schema, evaluators, cancelled, ahead.values, settled, kept, rows_before
-        )
+        filled = _Filling(run, schema, evaluators, cancelled, ahead, settled, kept, rows_before)
         yield from filled.all(measured.pending)
         _refuse_unreviewed(run, rehearsed)
         if strict:
@@ -240,7 +240,7 @@ class _Filling:
     schema: Schema
     evaluators: Evaluators
     cancelled: IsCancelled
-    known: ByColumn
+    ahead: Ahead
     settled: bool
     kept: ByColumn | None
     rows: Mapping[str, int]
@@ -266,7 +266,7 @@ class _Filling:
         if table is None or held is None:
             raise MigrationFailed(f'Table "{change.table}" is not there to be backfilled.')
         column = change.declared.column
-        known = self.known.get((change.table, column))
+        known = self.ahead.values.get((change.table, column))
         reads = known.reads if known is not None else None
         # A column that another backfill has just filled was still empty when values were computed.
         stale = any(t == change.table and (reads is None or c in reads) for t, c in filled)
@@ -283,6 +283,8 @@ class _Filling:
         kept = Computed(change.declared) if self.kept is not None else None
         for event in run.write(kept):
             if isinstance(event, BackfillReport):
+                before = self.ahead.seconds.get((change.table, column), 0.0)
+                event = replace(event, seconds=before + event.seconds)
                 self.run.backfills.append(event)
                 if self.kept is not None and kept is not None and not event.failed:
                     self.kept[change.table, column] = kept
