@@ -133,6 +133,16 @@ def test_what_undos_keep_is_kept_for_good(project: Project) -> None:
         assert rows(path) == held
 
 
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_an_undo_leaves_nothing_but_what_it_keeps(project: Project, mode: str) -> None:
+    project.push(ONE)
+    project.sql(f"PRAGMA journal_mode = {mode}")
+    project.push(TWO)
+    kept = pipeline.undo(project.settings, never).kept
+    folder = project.database.parent / "snapshots"
+    assert {path.name for path in folder.iterdir()} == {"dev.before-0001.db", kept.name}
+
+
 def test_a_failed_undo_leaves_no_copy(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.push(ONE)
     add(project.database, "ours")

@@ -140,7 +140,7 @@ def _not_the_last(target: FileTarget, migration: MigrationId) -> PlanIsStale:
 def _restore(snapshot: Path, connection: apsw.Connection) -> None:
     """Overwrite the live database with a snapshot, in one transaction of SQLite's backup."""
     with (
-        closing(apsw.Connection(str(snapshot), flags=apsw.SQLITE_OPEN_READONLY)) as source,
+        FileTarget(str(snapshot), snapshot).reading() as source,
         connection.backup("main", source, "main") as backup,
     ):
         backup.step(-1)
