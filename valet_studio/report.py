@@ -368,9 +368,11 @@ def _backfill_block(backfill: BackfillReport, may_lack_return: bool) -> str:
         lines.append(f"  ! {_count(backfill.nulls, 'document')} got null{asked}")
     if backfill.deterministic is False:
         named = f" It uses {', '.join(backfill.impure)}." if backfill.impure else ""
-        lines.append(f"  ! A second run computed other values: it is not deterministic.{named}")
+        lines.append(
+            f"  ! A second run, backwards, computed other values: it is not deterministic.{named}"
+        )
     elif backfill.deterministic:
-        lines.append("  A second process computed the same values.")
+        lines.append("  A second process, which went backwards, computed the same values.")
     return "\n".join(lines)
 
 

@@ -23,7 +23,7 @@ from support import (
 )
 
 from valet_studio import pipeline
-from valet_studio.errors import Cancelled, DatabaseError
+from valet_studio.errors import Cancelled, DatabaseError, MigrationFailed
 from valet_studio.migrate.events import BackfillProgress, CopyProgress, ValueCount
 
 BEFORE = TRACKED_TODOS
@@ -144,6 +144,37 @@ def test_a_backfill_that_differs_from_run_to_run_is_found(
     assert any(named in name for name in backfill.impure)
     warnings = [warning.message for warning in todos.plan().warnings]
     assert any(named in message for message in warnings), warnings
+
+
+@pytest.mark.parametrize(
+    ("before", "value"),
+    [
+        ("let counter = 0", "++counter"),
+        ("const seen = new Set<unknown>()", "seen.add(row.priority).size"),
+        ("", "((globalThis as any).k = ((globalThis as any).k ?? 0) + 1)"),
+    ],
+)
+def test_a_value_that_depends_on_the_documents_before_it_is_found_out(
+    todos: Project, before: str, value: str
+) -> None:
+    text = BACKFILL.replace("return mapping[row.priority as string] ?? 1", f"return {value}")
+    todos.write(text.replace("export default", f"{before}\nexport default"))
+    (backfill,) = todos.dry_run().backfills
+    assert backfill.deterministic is False
+    with pytest.raises(MigrationFailed, match="strict refuses"):
+        todos.with_(strict=True).dry_run()
+
+
+def test_failures_are_told_from_the_first_document_on(todos: Project) -> None:
+    failing = BACKFILL.replace(
+        "return mapping[", "if (row.priority === 'urgent') throw new Error('no')\nreturn mapping["
+    )
+    todos.write(failing)
+    (backfill,) = todos.dry_run().backfills
+    told = [failure.id for failure in backfill.errors]
+    assert len(told) > 10
+    assert told == sorted(told, key=str)
+    assert backfill.deterministic is True
 
 
 @EVERYWHERE

@@ -110,7 +110,8 @@ class BackfillReport:
     distribution: tuple[ValueCount, ...] = ()
     """The most frequent new values, most frequent first; empty where nearly all differ."""
     deterministic: bool | None = None
-    """Whether a second process computed the same values; None where that was not tried."""
+    """Whether a second process, which took each batch from its end, computed the same values; None
+    where that was not tried."""
     impure: tuple[str, ...] = ()
     """What made it differ, as far as known: `Date.now`, `Math.random`, …"""
     nulls: int = 0

@@ -19,6 +19,7 @@ import {
   messageOf,
   parseJson,
   restoreStacks,
+  reverse,
   setBytes,
   show,
   stackOf,
@@ -142,7 +143,12 @@ function run(payload: Uint8Array, traced: boolean): void {
   let last = began;
   writeJson("H", 0);
   watch(true);
-  for (let i = 0; i < count; i++) {
+  // Whose values are only compared goes from the last document to the first: a value that depends
+  // on the documents before it differs.
+  const backwards = skewed === "skewed";
+  for (let i = 0; backwards && i < count; i++) values[i] = null;
+  for (let at = 0; at < count; at++) {
+    const i = backwards ? count - 1 - at : at;
     if (traced) writeJson("H", i);
     else {
       // Asked for every document, because each may take nearly all of its time.
@@ -168,6 +174,7 @@ function run(payload: Uint8Array, traced: boolean): void {
     values[i] = value;
   }
   watch(false);
+  if (backwards) reverse(failures);
   const only = rows.only;
   const told = only === null || failures.length > 0 ? null : outcomes(only, values);
   const { form, bytes } = pack(values);

@@ -32,6 +32,7 @@ export const isWellFormed: Uncurried = uncurry(String.prototype.isWellFormed);
 export const slice: Uncurried = uncurry(String.prototype.slice);
 export const repeat: Uncurried = uncurry(String.prototype.repeat);
 export const join: Uncurried = uncurry(Array.prototype.join);
+export const reverse: Uncurried = uncurry(Array.prototype.reverse);
 export const numberToText: Uncurried = uncurry(Number.prototype.toString);
 export const functionText: Uncurried = uncurry(Function.prototype.toString);
 export const setBytes: Uncurried = uncurry(Uint8Array.prototype.set);
