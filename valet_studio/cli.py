@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from valet_studio import __version__
-from valet_studio.config import Flags, Settings, environment_with, parse_languages, resolve
-from valet_studio.config_file import CONFIG_FILE, read_config
+from valet_studio.config import (
+    Flags,
+    Settings,
+    environment_with,
+    marked,
+    parse_languages,
+    resolve,
+)
+from valet_studio.config_file import CONFIG_FILE, configs_above, read_config
 from valet_studio.errors import Problem, StudioError
 
 if TYPE_CHECKING:
@@ -43,11 +50,8 @@ class Studio(click.Group):
         extra.pop("standalone_mode", None)
         try:
             code = super().main(arguments, prog_name, standalone_mode=False, **extra)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # What is still buffered must go nowhere, or Python complains of it at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = 1
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except BaseException as error:
             named = next((each for each in arguments if each in self.commands), None)
             code = _tell(error, arguments, named)
@@ -56,9 +60,15 @@ class Studio(click.Group):
 
 def _tell(error: BaseException, arguments: Sequence[str], command: str | None) -> int:
     """Show an error as sentences, or as JSON where that was asked for; returns the exit code."""
-    from valet_studio.commands.console import complain, say_json
+    from valet_studio.commands.console import OutputLost, complain, say_json
     from valet_studio.report import problems_json, problems_text
 
+    if isinstance(error, OutputLost | BrokenPipeError):
+        # What is still buffered must go nowhere, or Python complains of it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, OutputLost) and not isinstance(error.__cause__, BrokenPipeError):
+            complain(problems_text(error.problems))
+        return 1
     match error:
         case SystemExit():
             raise error
@@ -73,17 +83,22 @@ def _tell(error: BaseException, arguments: Sequence[str], command: str | None) -
             return error.exit_code
         case click.ClickException():
             code = 1 if command == "check" else error.exit_code
+            context = error.ctx if isinstance(error, click.UsageError) else None
             path = f"valet-studio {command}" if command else "valet-studio"
+            path = context.command_path if context is not None else path
             hint = f"`{path} --help` lists what can be given."
             problems = (Problem(error.format_message(), hint),)
         case _:
             if "--debug" in arguments:
                 raise error
             problems, code = (_unexpected(error),), 1
-    if "--json" in arguments:
-        say_json(problems_json(problems))
-    else:
-        complain(problems_text(problems))
+    try:
+        if "--json" in arguments:
+            say_json(problems_json(problems))
+        else:
+            complain(problems_text(problems))
+    except OutputLost as lost:
+        return _tell(lost, arguments, command)
     return code
 
 
@@ -167,7 +182,9 @@ def settings_of(context: click.Context, *, project: bool = False) -> Settings:
         deploy_key=given.get("deploy_key"),
         project=project,
     )
-    return resolve(flags, environment_with(Path(".env")), read_config(Path(CONFIG_FILE)))
+    keys = read_config(Path(CONFIG_FILE)).keys
+    settings = resolve(flags, environment_with(Path(".env")), keys)
+    return marked(settings, configs_above(settings.database, Path()))
 
 
 def begin_tour(settings: Settings) -> Tour:
@@ -199,9 +216,11 @@ def open_studio(settings: Settings, tour: Tour | None = None, replica: Path | No
         raise StudioError(
             f"There is no replica at {replica}.", "Name a client's database file with --replica."
         )
+    from valet_studio.commands.question import has_terminal
+
     in_browser = "web_driver" in os.environ.get("TEXTUAL_DRIVER", "")
     dumb = os.environ.get("TERM") == "dumb"
-    if not (in_browser or (sys.stdin.isatty() and sys.stdout.isatty() and not dumb)):
+    if not (in_browser or (has_terminal() and not dumb)):
         raise StudioError(
             "The studio needs a terminal, and "
             + ("this one is dumb (TERM=dumb)." if dumb else "there is none here."),
@@ -503,7 +522,18 @@ def replica_connect(
 
 def main() -> None:
     """Run the `valet-studio` command."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     cli.main(prog_name="valet-studio")
+
+
+def _open_closed_streams() -> None:
+    """Let no other file get the number of a standard stream that was closed: what is printed
+    would go into it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

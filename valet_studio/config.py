@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
@@ -18,7 +18,6 @@ from valet_studio.typescript.limits import Limits
 
 Language: TypeAlias = Literal["ts", "python"]
 
-_NO_FILE = ConfigFile()
 
 SCHEMA_FILE = "schema.ts"
 """What the schema's file in a valet directory is called."""
@@ -70,10 +69,10 @@ class Flags:
     """Whether `VALET_PROJECT_URL` names the database where no flag does, as for `codegen`."""
 
 
-def resolve(flags: Flags, environment: Mapping[str, str], file: ConfigFile = _NO_FILE) -> Settings:
+def resolve(
+    flags: Flags, environment: Mapping[str, str], keys: tuple[tuple[str, str], ...] = ()
+) -> Settings:
     """The settings of a run: flag, else environment variable, else default.
-
-    A mark (production, read-only) holds wherever it is made; nothing takes it away.
 
     Raises:
         StudioError: an environment variable holds what cannot be used.
@@ -100,7 +99,6 @@ def resolve(flags: Flags, environment: Mapping[str, str], file: ConfigFile = _NO
         or environment.get("VALET_STUDIO_DB")
         or default.database
     )
-    marks = file.marks(database)
     return Settings(
         schema_path=schema_path,
         database=database,
@@ -110,13 +108,22 @@ def resolve(flags: Flags, environment: Mapping[str, str], file: ConfigFile = _NO
         languages=parse_languages(languages) if languages else default.languages,
         strict=flags.strict or _is_set(environment, "VALET_STUDIO_STRICT"),
         limits=limits,
-        production=flags.production
-        or marks.production
-        or _is_set(environment, "VALET_STUDIO_PRODUCTION"),
-        read_only=flags.read_only
-        or marks.read_only
-        or _is_set(environment, "VALET_STUDIO_READ_ONLY"),
-        keys=file.keys,
+        production=flags.production or _is_set(environment, "VALET_STUDIO_PRODUCTION"),
+        read_only=flags.read_only or _is_set(environment, "VALET_STUDIO_READ_ONLY"),
+        keys=keys,
+    )
+
+
+def marked(settings: Settings, files: Iterable[ConfigFile]) -> Settings:
+    """The settings with the marks that these files make of their database.
+
+    A mark (production, read-only) holds wherever it is made; nothing takes it away.
+    """
+    marks = [file.marks(settings.database) for file in files]
+    return replace(
+        settings,
+        production=settings.production or any(mark.production for mark in marks),
+        read_only=settings.read_only or any(mark.read_only for mark in marks),
     )
 
 
@@ -178,8 +185,17 @@ def parse_dotenv(text: str) -> dict[str, str]:
     return values
 
 
+_YES = ("1", "true", "yes", "on")
+_NO = ("", "0", "false", "no", "off")
+
+
 def _is_set(environment: Mapping[str, str], name: str) -> bool:
-    return environment.get(name, "") not in ("", "0")
+    text = environment.get(name, "").strip().lower()
+    if text not in (*_YES, *_NO):
+        raise StudioError(
+            f"{name} is {environment[name]!r}, which is neither yes nor no.", "Write 1 or 0."
+        )
+    return text in _YES
 
 
 def _number(environment: Mapping[str, str], name: str) -> float | None:

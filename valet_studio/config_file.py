@@ -1,4 +1,4 @@
-"""`valet-studio.toml` in the working directory: what a team says of its databases, and keys.
+"""`valet-studio.toml`: what a team says of its databases, and keys.
 
 [databases."data/app.db"]
 production = true   # ask for the database's name before it is changed
@@ -11,7 +11,8 @@ apply = "ctrl+a"
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,23 @@ class ConfigFile:
             if name == database or _same_file(self.folder / name, Path(database))
         ]
         return Marks(any(m.production for m in found), any(m.read_only for m in found))
+
+
+def configs_above(database: str, folder: Path) -> Iterator[ConfigFile]:
+    """The files that may speak of a database: in a directory and those above it, and in the
+    database's own and those above that. A mark holds from wherever a command is run.
+
+    Raises:
+        StudioError: one of them cannot be read as such a file.
+    """
+    starts = [folder] if "://" in database else [folder, Path(database).parent]
+    above: dict[Path, None] = {}
+    for start in starts:
+        with suppress(OSError, ValueError):
+            here = start.resolve()
+            above.update(dict.fromkeys((here, *here.parents)))
+    for place in above:
+        yield read_config(place / CONFIG_FILE)
 
 
 def read_config(path: Path) -> ConfigFile:

@@ -433,5 +433,5 @@ def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     except OSError as error:
         raise StudioError(
             f"{path} cannot be written: {reason_of(error)}.",
-            "Check the directory's permissions, or name another with --output-dir.",
+            f"Check that you may write in {path.parent}, and that its disk has free space.",
         ) from error

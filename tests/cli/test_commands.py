@@ -379,7 +379,7 @@ def test_a_reset_backfill_is_pending_again() -> None:
     assert run("backfill", "reset", "todos.priorityNum").exit_code == 0
     kinds = [change["kind"] for change in json.loads(run("plan", "--json").stdout)["changes"]]
     assert kinds == ["run_backfill"]
-    assert run("backfill", "reset", "todos").exit_code == 1
+    assert run("backfill", "reset", "todos").exit_code == 2
 
 
 def test_schema_prints_schema_json(project: Project) -> None:

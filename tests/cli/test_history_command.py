@@ -95,6 +95,8 @@ def test_undo_says_what_it_would_take_back_before_it_asks(three: Project) -> Non
     )
     command.expect(r"\[y/N\]")
     shown = command.before or ""
+    assert "Undo takes back this migration:" in shown
+    assert "   3  " in shown
     assert "Written since the last apply" in shown
     assert "t: 2 inserted, 1 updated (1, 2, 3)" in shown
     command.sendline("n")

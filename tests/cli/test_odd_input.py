@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -164,3 +165,101 @@ def test_ctrl_c_after_the_commit_does_not_say_that_nothing_was_done(
     done = run(*command)
     assert done.exit_code == 0, done.output
     assert "Cancelled" not in done.output
+
+
+COMMAND = f"{shlex.quote(sys.executable)} -m valet_studio"
+
+
+def shell(line: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {line}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.usefixtures("pending")
+@pytest.mark.parametrize(
+    ("line", "code", "told"),
+    [
+        ("apply <&-", 1, "there is no terminal to ask at"),
+        ("undo <&-", 1, "Nothing was applied to"),
+        ("<&-", 1, "The studio needs a terminal"),
+        ("plan >&-", 0, ""),
+        ("plan --json > /dev/full", 1, "The output cannot be written: no space left on device."),
+        ("check > /dev/full", 1, "The output cannot be written"),
+        ("nonsense > /dev/full", 2, "No such command"),
+        ("plan | true", 1, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full_are_no_defect(line: str, code: int, told: str) -> None:
+    done = shell(f"{COMMAND} {line}")
+    assert done.returncode == code
+    assert told in done.stderr if told else done.stderr == ""
+    assert "Traceback" not in done.stderr
+    assert "should not" not in done.stderr
+
+
+@pytest.mark.parametrize("json", ["", "--json"])
+@pytest.mark.parametrize("output", ["> /dev/full", ">&-"])
+def test_an_apply_whose_report_is_lost_is_told_all_the_same(
+    pending: Project, json: str, output: str
+) -> None:
+    pending.database.parent.mkdir(exist_ok=True)
+    done = shell(f"{COMMAND} apply --yes {json} {output}")
+    assert "Traceback" not in done.stderr
+    applied = pending.plan().status == "in_sync"
+    assert applied is ("Migration 1 was applied to" in done.stderr or output == ">&-")
+    assert applied is bool(json or output == ">&-"), "without JSON the plan is told first"
+
+
+def test_a_command_that_is_given_again_names_schema_and_database(pending: Project) -> None:
+    pending.database.parent.mkdir(exist_ok=True)
+    done = run("apply", "--db", "my 'db\" é.db")
+    assert "valet-studio apply --db 'my '\"'\"'db\" é.db' --yes" in done.stderr
+
+
+@pytest.mark.parametrize("database", ["no/such/app.db", "valet/schema.ts"])
+def test_serve_refuses_at_once_what_is_no_database(pending: Project, database: str) -> None:
+    done = run("serve", "--db", database, "--port", "0")
+    assert done.exit_code == 1
+    assert "There is no directory no/such" in done.stderr or "is not a SQLite" in done.stderr
+    assert pending.schema_path.exists()
+
+
+@pytest.mark.usefixtures("pending")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["backfill", "reset", "todos"], "`valet-studio backfill reset --help`"),
+        (["replica", "connect", "x.db"], "`valet-studio replica connect --help`"),
+    ],
+)
+def test_wrong_usage_names_the_help_of_the_very_command(arguments: list[str], told: str) -> None:
+    done = run(*arguments)
+    assert done.exit_code == 2
+    assert told in done.stderr
+
+
+@pytest.mark.usefixtures("pending")
+def test_a_switch_of_the_environment_is_yes_or_no(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, code in (("false", 3), ("0", 3), ("maybe", 1)):
+        monkeypatch.setenv("VALET_STUDIO_PRODUCTION", value)
+        done = run("check")
+        assert done.exit_code == code
+    assert "VALET_STUDIO_PRODUCTION is 'maybe', which is neither yes nor no." in done.stderr
+
+
+def test_ctrl_c_before_anything_was_begun_is_no_traceback() -> None:
+    script = (
+        "import signal, sys, valet_studio.__main__ as program\n"
+        "sys.meta_path.insert(0, type('Finder', (), {'find_spec': "
+        "lambda *_: signal.raise_signal(signal.SIGINT)}))\n"
+        "program.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "")

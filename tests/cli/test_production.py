@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from support import Project, never, schema_of
 
 from valet_studio import pipeline
 from valet_studio.cli import cli
-from valet_studio.config import Flags, resolve
+from valet_studio.config import Flags, marked, resolve
 from valet_studio.config_file import CONFIG_FILE, Marks, read_config
 from valet_studio.errors import Location, StudioError
 
@@ -164,13 +165,30 @@ def test_marks_come_from_flag_environment_or_file(tmp_path: Path) -> None:
     assert file.marks(str(tmp_path / "data" / ".." / "data" / "app.db")) == Marks(production=True)
     assert file.marks("https://valet.example/app") == Marks(True, True)
     assert file.marks("app.db") == Marks()
-    settings = resolve(Flags(database=str(tmp_path / "data" / "app.db")), {}, file)
+    flags = Flags(database=str(tmp_path / "data" / "app.db"))
+    settings = marked(resolve(flags, {}, file.keys), [file])
     assert (settings.production, settings.read_only) == (True, False)
     assert settings.keys == (("apply", "ctrl+a"),)
     assert resolve(Flags(production=True), {}).production
     assert resolve(Flags(), {"VALET_STUDIO_PRODUCTION": "1"}).production
     assert not resolve(Flags(), {"VALET_STUDIO_PRODUCTION": "0"}).production
     assert resolve(Flags(database="https://valet.example/app/"), {}).database_name == "app"
+
+
+@pytest.mark.parametrize("below", ["valet", ".", ".."])
+def test_a_mark_holds_from_wherever_the_command_is_run(
+    pending: Project, monkeypatch: pytest.MonkeyPatch, below: str
+) -> None:
+    Path(CONFIG_FILE).write_text('[databases.".valet/dev.db"]\nproduction = true\n')
+    monkeypatch.chdir(pending.root / below)
+    schema, database = (os.path.relpath(path) for path in (pending.schema_path, pending.database))
+    before = pending.database.read_bytes()
+    done = run("apply", "--yes", "--schema", schema, "--db", database)
+    assert done.exit_code == 1
+    assert "is marked as a production database" in done.stderr
+    if below == "valet":
+        assert "valet-studio apply --schema schema.ts --db ../.valet/dev.db --yes" in done.stderr
+    assert pending.database.read_bytes() == before
 
 
 @pytest.mark.parametrize(

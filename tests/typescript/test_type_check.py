@@ -70,6 +70,13 @@ def test_the_lines_that_explain_a_message_are_its_hint(checked: Check) -> None:
     assert '"full"' in problem.message + problem.hint
 
 
+def test_a_mark_below_a_single_character_is_no_hint(checked: Check) -> None:
+    plain = schema_of("    todos: defineTable({ a: v.string() }),")
+    [problem] = checked(plain + "const z: number = 'a'\n")
+    assert problem.message == "Type 'string' is not assignable to type 'number' (TS2322)."
+    assert problem.hint is None
+
+
 def test_modules_of_the_valet_directory_are_checked_too(project: Project, checked: Check) -> None:
     project.write("export const rank = (text: string): number => text\n", "lib/rank.ts")
     [problem] = checked(

@@ -8,13 +8,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from valet_studio.errors import Problem, StudioError
+from valet_studio.errors import Problem, StudioError, reason_of
 
 if TYPE_CHECKING:
     from valet_studio.migrate.events import Event, IsCancelled, Report
@@ -25,19 +25,49 @@ _SIGNED = re.compile(r"^(\s*)([-+~!✗])( .*)$", re.MULTILINE)
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
+class OutputLost(StudioError):
+    """What a command printed could not be written: its reader is gone, or a disk is full."""
+
+
 def say(text: str) -> None:
-    """Print text that ends with its own newline."""
-    click.echo(_shown(text, sys.stdout.isatty()), nl=False)
+    """Print text that ends with its own newline.
+
+    Raises:
+        OutputLost: it cannot be written.
+    """
+    _print(_shown(text, is_terminal(sys.stdout)))
 
 
 def complain(text: str) -> None:
-    """Print text that ends with its own newline to standard error."""
-    click.echo(_shown(text, sys.stderr.isatty()), nl=False, err=True)
+    """Print text that ends with its own newline to standard error, where there is one."""
+    with suppress(OSError):
+        click.echo(_shown(text, is_terminal(sys.stderr)), nl=False, err=True)
 
 
 def say_json(value: Mapping[str, Json]) -> None:
-    """Print one JSON document, in ASCII so that every terminal and reader takes it."""
-    click.echo(json.dumps(value, indent=2))
+    """Print one JSON document, in ASCII so that every terminal and reader takes it.
+
+    Raises:
+        OutputLost: it cannot be written.
+    """
+    _print(json.dumps(value, indent=2) + "\n")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether a person sees a stream; it is None where it was closed before the program began."""
+    return stream is not None and stream.isatty()
+
+
+def _print(text: str) -> None:
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError as error:
+        raise OutputLost("The reader of the output is gone.") from error
+    except OSError as error:
+        raise OutputLost(
+            f"The output cannot be written: {reason_of(error)}.",
+            "Let it go to a terminal, or to a file on a disk with free space.",
+        ) from error
 
 
 def failing(problems: tuple[Problem, ...]) -> StudioError:
@@ -74,7 +104,7 @@ def run_to_report(work: Callable[[IsCancelled], Iterator[Event]], *, progress: b
     """
     from valet_studio.migrate.events import Report
 
-    shown = progress and sys.stderr.isatty()
+    shown = progress and is_terminal(sys.stderr)
     report: Report | None = None
     with interruptible() as cancelled:
         events = work(cancelled)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import select
+import shlex
 import signal
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
-from valet_studio.commands.console import complain, printable
+from valet_studio.commands.console import complain, is_terminal, printable
 from valet_studio.errors import StudioError
 
 if TYPE_CHECKING:
@@ -22,11 +23,16 @@ LONGEST_LINE = 4096
 
 def has_terminal() -> bool:
     """Whether there is a person to ask."""
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return is_terminal(sys.stdin) and is_terminal(sys.stdout)
 
 
-def must_ask(command: str, *, as_json: bool = False) -> None:
+def must_ask(settings: Settings, command: str, *, as_json: bool = False) -> None:
     """Refuse a command that has to ask, where it cannot: a script must not hang on a question.
+
+    Args:
+        settings: what to work on.
+        command: the one that was given.
+        as_json: whether only JSON may be printed.
 
     Raises:
         StudioError: there is no terminal to ask at, or only JSON may be printed.
@@ -35,7 +41,7 @@ def must_ask(command: str, *, as_json: bool = False) -> None:
         why = "with --json it cannot ask" if as_json else "there is no terminal to ask at"
         raise StudioError(
             f"{command} asks before it changes the database, and {why}.",
-            f"Add --yes to go ahead without being asked: valet-studio {command} --yes",
+            f"Add --yes to go ahead without being asked: {_again(settings, command)} --yes",
         )
 
 
@@ -58,13 +64,26 @@ def must_be_named(
     if name is None and settings.production and not asked:
         raise StudioError(
             f"{settings.database} is marked as a production database: {command} needs its name.",
-            f"Add --confirm {wanted} to go ahead: valet-studio {command}{flags} --confirm {wanted}",
+            f"Add its name to go ahead: {_again(settings, command)}{flags} "
+            f"--confirm {shlex.quote(wanted)}",
         )
     if name is not None and name != wanted:
         raise StudioError(
             f"--confirm names {name}, but the database is {wanted}. Nothing was changed.",
             "Name the right database with --db, or mend the name.",
         )
+
+
+def _again(settings: Settings, command: str) -> str:
+    """The command, to be given once more for the same schema and database."""
+    default = type(settings)()
+    schema = f" --schema {shlex.quote(str(settings.schema_path))}"
+    database = f" --db {shlex.quote(settings.database)}"
+    return (
+        f"valet-studio {command}"
+        f"{'' if settings.schema_path == default.schema_path else schema}"
+        f"{'' if settings.database == default.database else database}"
+    )
 
 
 def agreed(settings: Settings, question: str, name: str | None) -> bool:

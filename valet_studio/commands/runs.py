@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from valet_studio import pipeline, report
 from valet_studio.commands.console import (
+    OutputLost,
     complain,
     failing,
     interruptible,
@@ -155,7 +156,7 @@ def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = No
         name: the database's name, which one in production asks for.
     """
     if not yes:
-        must_ask("apply", as_json=as_json)
+        must_ask(settings, "apply", as_json=as_json)
     must_be_named(settings, "apply", name, asked=not yes)
     state, found = planned(settings)
     if found.status == "pending" and not as_json:
@@ -168,7 +169,16 @@ def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = No
         done = run_to_report(
             lambda cancelled: pipeline.apply(state, cancelled), progress=not as_json
         )
-        return _applied(done, state, as_json)
+        try:
+            return _applied(done, state, as_json)
+        except OutputLost:
+            if done.history_id is not None:
+                what = "applied" if done.status == "ok" else "applied in part"
+                complain(
+                    f"Migration {done.history_id} was {what} to {state.database.label}, but its "
+                    "report could not be printed.\n"
+                )
+            raise
 
 
 def _applied(done: Report, state: StudioState, as_json: bool) -> int:

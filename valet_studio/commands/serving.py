@@ -39,6 +39,9 @@ def serve(settings: Settings, host: str, port: int, key_file: str | None) -> int
         )
     serving, app = _server_parts()
     file = open_target(settings.database)
+    file.check_place()
+    with file.reading():
+        pass  # What is no database is told now, and not at the first push.
     key = _key_in(Path(key_file)) if key_file is not None else settings.deploy_key
     options = app.Options(limits=settings.limits, deploy_key=key, pushed=_pushed)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import click
+
 from valet_studio import pipeline
 from valet_studio.commands.console import (
     complain,
@@ -87,18 +89,21 @@ def _change_json(change: SchemaChange) -> dict[str, Json]:
 def undo(settings: Settings, *, yes: bool, name: str | None = None) -> int:
     """Put back the snapshot taken before the last apply; `name` as for `runs.apply`."""
     must_be_named(settings, "undo", name, asked=not yes)
-    last = next((entry.identity for entry in pipeline.history(settings)), None)
+    last = next(iter(pipeline.history(settings)), None)
     with interruptible() as cancelled:
         written = pipeline.written_since(settings, cancelled)
+    if last is not None:
+        say("Undo takes back this migration:\n")
+        _tell_entry(last)
     say(_written_text(written))
     if not yes:
-        must_ask("undo")
+        must_ask(settings, "undo")
         question = f"Put {settings.database} back as it was before the last apply?"
         if not agreed(settings, question, name):
             complain("Nothing was undone.\n")
             return 1
     with interruptible() as cancelled:
-        done = pipeline.undo(settings, cancelled, last)
+        done = pipeline.undo(settings, cancelled, last.identity if last is not None else None)
     say(undone_text(done))
     return 0
 
@@ -119,7 +124,9 @@ def _written_text(written: Sequence[TableWrites]) -> str:
         lines.append("Written since the last apply, and gone from the database after an undo:")
         lines += [f"  {writes.table}: {writes.told}" for writes in counted]
     else:
-        lines.append("No other document was written" if lines else "No document was written")
+        lines.append(
+            "No document of other tables was written" if lines else "No document was written"
+        )
         lines[-1] += " since the last apply."
     return "\n".join([*lines, "What is replaced is kept in a file of its own."]) + "\n"
 
@@ -129,8 +136,8 @@ def reset_backfill(settings: Settings, name: str, confirm: str | None = None) ->
     database's name, which one in production asks for."""
     parts = name.split(".")
     if len(parts) < 2:
-        raise StudioError(
-            f"{name} names no column.", "Write TABLE.COLUMN, as in todos.priorityNum."
+        raise click.UsageError(
+            f"{name} names no column: write TABLE.COLUMN, as in todos.priorityNum."
         )
     command = f"backfill reset {name}"
     asked = settings.production and has_terminal()

@@ -72,9 +72,10 @@ class FileTarget:
             Cancelled: `cancelled` answered True while a statement waited for a lock.
             DatabaseError: the file cannot be opened or made.
         """
-        self._refuse_directory()
+        self.check_place()
         with database_errors(self.label):
-            self._make_folder()
+            if self.path.parent.name == ".valet":
+                self.path.parent.mkdir(exist_ok=True)
             flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
             connection = _connect(self.path, flags, WRITE_TIMEOUT_MS, cancelled)
             try:
@@ -101,12 +102,16 @@ class FileTarget:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
-    def _make_folder(self) -> None:
-        """Make `.valet` where it is missing; any other missing directory is more likely a typo."""
+    def check_place(self) -> None:
+        """Refuse a path where no database can be made.
+
+        Raises:
+            DatabaseError: it names a directory, or lies in one that does not exist. `.valet` alone
+                is made when it is needed; any other is more likely a typo.
+        """
+        self._refuse_directory()
         folder = self.path.parent
-        if folder.name == ".valet":
-            folder.mkdir(exist_ok=True)
-        elif not folder.exists():
+        if folder.name != ".valet" and not folder.exists():
             raise DatabaseError(
                 f"There is no directory {Path(self.label).parent} for the database {self.label}.",
                 "Make it, or name another file with --db.",

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from valet_studio.config import Settings
-from valet_studio.config_file import CONFIG_FILE, read_config
+from valet_studio.config import Settings, marked
+from valet_studio.config_file import configs_above
 from valet_studio.errors import Problem, StudioError
 from valet_studio.fixes.fix import Fix
 from valet_studio.fixes.offer import fixes_for, why_none
@@ -225,18 +225,12 @@ class ScreenCommands:
         def chosen(files: tuple[str, str] | None) -> None:
             if files is None:
                 return
+            named = replace(app.settings, schema_path=Path(files[0]), database=files[1])
             try:
-                marks = read_config(Path(CONFIG_FILE)).marks(files[1])
+                settings = marked(named, configs_above(named.database, Path()))
             except StudioError as error:
                 self.say_problems(error.problems)
                 return
-            settings = replace(
-                app.settings,
-                schema_path=Path(files[0]),
-                database=files[1],
-                production=app.settings.production or marks.production,
-                read_only=app.settings.read_only or marks.read_only,
-            )
             if app.facts.running is None:
                 app.reopen(settings)
 

@@ -69,7 +69,7 @@ def _run(workspace: Workspace, cancelled: IsCancelled, *, language_alone: bool) 
 
 _HEAD = re.compile(r"^TS(\d+) \[\w+\]: ", re.MULTILINE)
 _PLACE = re.compile(r"^ {4}at (file:///.+:\d+:\d+)$", re.MULTILINE)
-_SHOWN_SOURCE = re.compile(r"\n[^\n]*\n *~+\s*$")
+_SHOWN_SOURCE = re.compile(r"\n[^\n]*\n *(?:~+|\^)\s*$")
 _SUGGESTION = re.compile(r"(.*?[.:]) (Did you mean .*)")
 _COUNT = re.compile(r"\s*(Found \d+ errors?\.\s*)?error: Type checking failed\.\s*$")
 _UNPARSABLE = re.compile(r"SyntaxError: (.*)\n(?:.*\n)*? *at (file:///.+:\d+:\d+)")

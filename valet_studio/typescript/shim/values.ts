@@ -30,6 +30,8 @@ class Wrong {
 type Check = (value: unknown, depth: number) => unknown;
 
 const MAX_DEPTH = 200;
+const BIGINT = new Wrong("is a bigint: return a number");
+const INEXACT = new Wrong("is beyond 2 ** 53, where numbers are not exact");
 const TOO_DEEP = new Wrong("is nested too deep, or holds itself");
 
 /** How a column of this validator holds its values; the same rule as `Validator.storage`. */
@@ -161,11 +163,16 @@ function compile(validator: ValidatorRecord): Check {
       return (value) => typeof value === "string" ? text(value) : wanted;
     case "number":
       return (value) => {
+        if (typeof value === "bigint") return BIGINT;
         if (typeof value !== "number") return wanted;
         return isFiniteNumber(value) ? value : new Wrong("is not a finite number");
       };
     case "int":
-      return (value) => isSafeInteger(value) ? value : wanted;
+      return (value) => {
+        if (isSafeInteger(value)) return value;
+        if (typeof value === "bigint") return BIGINT;
+        return typeof value === "number" && value % 1 === 0 ? INEXACT : wanted;
+      };
     case "boolean":
       return (value) => typeof value === "boolean" ? value : wanted;
     case "bytes":
