@@ -468,7 +468,7 @@ def test_an_impure_backfill_is_named(strict: bool) -> None:
         assert "uses Date.now, Math.random" in warning.message
         assert warning.location == HERE
         backfill = next(c for c in plan.changes if isinstance(c, RunBackfill))
-        assert backfill.risk is (Risk.BREAKING if strict else Risk.SAFE)
+        assert backfill.risk is (Risk.BREAKING if strict else Risk.WARNING)
 
 
 def test_a_backfill_of_a_new_table_is_recorded_too() -> None:

@@ -72,6 +72,18 @@ def test_the_question_lists_what_needs_a_look_first_and_marked(tmp_path: Path) -
     told = asked.body.plain
     assert told.index("!+ Add column") < told.index(" - todos.priority leaves")
     assert "300 rows" not in told
+    assert "type error" not in told
+
+
+def test_the_question_says_what_type_checker_and_dry_run_found(tmp_path: Path) -> None:
+    plan = plan_of(*changes())
+    state = state_of(settings_in(tmp_path), plan)
+    filled = BackfillReport("todos", "priorityNum", 142, 142, 0, 0.1, unchanged=100)
+    report = Report("ok", plan, backfills=(filled,))
+    ended = Progress("dry run", plan, "dev.db", report=report, ended=True)
+    asked = apply_question(plan, state.database, ended, 120, state.settings, type_errors=2)
+    assert "142 rows filled, 100 of them unchanged, all" in asked.body.plain
+    assert "! schema.ts has 2 type errors." in asked.body.plain
 
 
 async def test_a_report_of_another_plan_never_looks_like_this_ones(todos: Project) -> None:

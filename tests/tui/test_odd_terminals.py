@@ -170,6 +170,19 @@ async def test_on_the_smallest_screen_a_problem_is_seen(todos: Project) -> None:
         assert "Add column priorityNum" in screen_text(app)
 
 
+async def test_what_is_selected_stays_in_sight_whatever_the_pane_s_height(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        save(todos, MANY)
+        tree = app.main.query_one(PlanTree)
+        await until(pilot, lambda: len(tree.shown) > 80)
+        await pilot.press("end")
+        for _ in range(2):
+            tall = tree.size.height
+            await pilot.press("z")
+            await until(pilot, lambda before=tall: tree.size.height != before)  # type: ignore[misc]
+            await until(pilot, lambda: 0 <= tree.cursor - tree.scroll_offset.y < tree.size.height)
+
+
 async def test_an_unreadable_database_has_no_size_and_is_not_to_be_made(todos: Project) -> None:
     async with opened(todos) as (app, pilot):
         todos.database.unlink()

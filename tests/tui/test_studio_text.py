@@ -25,7 +25,7 @@ from valet_studio.tui.editor import editor_call
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.progress import Progress, advance, advance_all, thinned
 from valet_studio.tui.status import keys_text, status_text
-from valet_studio.tui.text import path_shortened, shortened, size
+from valet_studio.tui.text import path_shortened, shortened, size, value
 from valet_studio.tui.theme import (
     DARK_16,
     LIGHT_16,
@@ -322,3 +322,7 @@ def test_a_narrow_status_keeps_what_must_not_be_overlooked(
     for width in range(60, 130):
         assert status_text(facts, width).cell_length <= width
         assert status_text(read_only, width).cell_length <= width
+
+
+def test_a_value_cannot_steer_the_terminal_or_turn_its_line_around() -> None:
+    assert value("a\u202eRTL\x9b31m\u2066é") == '"a\\u202eRTL\\u009b31m\\u2066é"'

@@ -136,7 +136,10 @@ def test_documents_are_decoded() -> None:
     ("cell", "message"),
     [
         ({"$i": "9007199254740993"}, "holds 9007199254740993, which a JavaScript number cannot"),
-        ("{broken", '"n" holds text that is not JSON'),
+        (
+            "{broken",
+            '"n" holds text that is not JSON: mend it in the database, or catch this error',
+        ),
     ],
 )
 def test_a_cell_that_cannot_be_read_fails_only_who_reads_it(cell: object, message: str) -> None:

@@ -60,6 +60,8 @@ def backfills(at: TableView) -> Iterator[AnyChange]:
             risk = Risk.BREAKING
             summary = say.impure(at.name, backfill)
             rule = say.IMPURE
+        elif backfill.impurities:
+            risk = Risk.WARNING
         yield RunBackfill(
             table=at.name,
             column=backfill.column,

@@ -69,6 +69,7 @@ class Commands(ScreenCommands):
                 self.app.progress,
                 self.app.size.width,
                 self.app.settings,
+                len(self.app.facts.type_errors),
             ),
             answered,
         )
@@ -90,10 +91,11 @@ class Commands(ScreenCommands):
 
         path = self.app.settings.schema_path
         try:
-            init(path.parent, path.name)
+            written = init(path.parent, path.name)
         except StudioError as error:
             self.app.say(error.problems[0].message, "bad")
         else:
+            self.app.log_line("✓", *(f"Wrote {each}" for each in written))
             self.app.look()
 
     def do_write_files(self) -> None:

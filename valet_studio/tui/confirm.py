@@ -215,9 +215,14 @@ def must_type(plan: Plan, settings: Settings) -> bool:
 
 
 def apply_question(
-    plan: Plan, database: DatabaseInfo, rehearsal: Progress | None, width: int, settings: Settings
+    plan: Plan,
+    database: DatabaseInfo,
+    rehearsal: Progress | None,
+    width: int,
+    settings: Settings,
+    type_errors: int = 0,
 ) -> Question:
-    """What will be done, to which database, and what the rehearsal told."""
+    """What will be done, to which database, and what the rehearsal and the type checker told."""
     width = box_width(width)
     state = "" if database.size is None else f"  {size(database.size)}"
     if not database.exists:
@@ -255,6 +260,9 @@ def apply_question(
         hanging(Content.styled("! ", "bold $warning"), text, width, "$warning")
         for text in dict.fromkeys(item.message for item in plan.warnings[:SHOWN_CHANGES])
     ]
+    if type_errors:
+        told = f"! schema.ts has {count(type_errors, 'type error')}."
+        parts.append(Content.styled(told, "bold $warning"))
     typed = settings.database_name if must_type(plan, settings) else None
     why = "it is in production" if settings.production else "values are overwritten"
     return Question("Apply to the database?", lines(parts), "Apply", "Cancel", typed, why)
@@ -267,6 +275,8 @@ def _rehearsed(plan: Plan, rehearsal: Progress | None) -> list[Content]:
     held = count(sum(item.rows_before for item in report.tables), "row")
     any_filled = any(item.updated for item in report.backfills)
     told = f"{filled(report.backfills)} filled, " if any_filled else ""
+    if unchanged := sum(item.unchanged or 0 for item in report.backfills):
+        told += f"{unchanged:,} of them unchanged, "
     told += f"all {held} kept"
     parts = [Content.assemble(("Dry run   ", "$muted"), told)]
     tried = {(item.table, item.column): item.rows for item in report.backfills}

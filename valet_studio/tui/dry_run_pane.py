@@ -109,6 +109,8 @@ class DryRunPane(Vertical, Titled):
     def show(self, facts: Facts, progress: Progress | None) -> None:
         """Draw the run, or what there is to rehearse."""
         before = self.progress.plan if self.progress is not None else None
+        if self.progress is not None and self.progress.ended and progress and not progress.ended:
+            self.report.scroll_to(x=0, animate=False)  # Another report begins.
         self.facts, self.progress = facts, progress
         if progress is not None and progress.plan is not before:
             self.documents = {}

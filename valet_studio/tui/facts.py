@@ -132,7 +132,7 @@ def why_no_dry_run(facts: Facts) -> str | None:
     if facts.broken or facts.plan is None:
         return "There is no plan to rehearse until the problem in pane 1 is mended."
     if facts.plan.status == "blocked":
-        return "This plan is rejected: mend the changes marked ✗ in schema.ts first."
+        return "This plan is rejected: mend what is marked ✗ first, in schema.ts or in the data."
     if facts.plan.status == "in_sync" and facts.replica is None:
         return "Nothing to rehearse: schema and database agree."
     return None

@@ -121,6 +121,10 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(0, len(self.shown))
         self.refresh(layout=taller)
 
+    def on_resize(self) -> None:
+        """Another height: what is selected stays in sight."""
+        self.call_after_refresh(self._into_sight)
+
     def _into_sight(self) -> None:
         self._anchor = None
         self.scroll_to_region(Region(0, self.cursor, 1, 1), animate=False, force=True)

@@ -6,6 +6,7 @@ Everything is `Content`, never markup: a name such as `[/x]` stays what it is.
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -25,6 +26,7 @@ SIGN_STYLES = {
     "!": "$warning",
     "✗": "$error",
 }
+_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def count(number: int, noun: str) -> str:
@@ -91,8 +93,9 @@ def one_line(text: str) -> str:
 
 
 def value(item: Json) -> str:
-    """A document's value as JSON would write it, in one line."""
-    return json.dumps(item, ensure_ascii=False)
+    """A document's value as JSON would write it, in one line; what would turn the line around or
+    steer the terminal is an escape."""
+    return _STEERING.sub(lambda m: f"\\u{ord(m[0]):04x}", json.dumps(item, ensure_ascii=False))
 
 
 def code(text: str, language: str) -> Content:

@@ -39,6 +39,8 @@ class TypesPane(Vertical, Titled):
         self.begins: list[int] = []
         """At which line each hunk begins."""
         self.stale = 0
+        self.outdated = False
+        """Whether the newest schema.ts has none: these are of the one before."""
 
     def compose(self) -> ComposeResult:
         yield Static(id="types-tabs", markup=False)
@@ -63,6 +65,7 @@ class TypesPane(Vertical, Titled):
     def show(self, facts: Facts, view: TypesView | None) -> None:
         """Draw the texts, made by a worker."""
         self.set_class(facts.broken, "-broken")
+        self.outdated = facts.broken and not facts.unreadable
         self.stale = len(facts.stale_files)
         if view is not self.view or not self.entry.lines:
             self.view = view
@@ -137,6 +140,8 @@ class TypesPane(Vertical, Titled):
         if self.begins and (hunk or len(self.begins) > 1):
             number = count(len(self.begins), "hunk")
             said.append(f"hunk {hunk} of {len(self.begins)}" if hunk else number)
-        if self.stale:
+        if self.outdated:
+            said.append("of the last good schema")
+        elif self.stale:
             said.append(f"{count(self.stale, 'file')} stale")
         self.border_subtitle = Content(" · ".join(said)) if said else None

@@ -40,8 +40,8 @@ def undo_question(
             for item in counted
         ]
     else:
-        other = "other " if unknown else ""
-        parts.append(Content(f"No {other}document was written since."))
+        of_others = " of other tables" if unknown else ""
+        parts.append(Content(f"No document{of_others} was written since."))
     for text in unknown:
         parts.append(hanging(Content.styled("! ", "bold $warning"), text, width, "$warning"))
     parts += [

@@ -109,7 +109,7 @@ export class RowMaker {
         try {
           cells[i] = parseJson(cell);
         } catch {
-          this.trap(i, name, `"${name}" holds text that is not JSON`);
+          this.trap(i, name, `"${name}" holds text that is not JSON: mend it in the database, or catch this error`);
         }
       }
     }
