@@ -377,6 +377,22 @@ def test_a_narrowing_that_nulls_break_becomes_optional_again(project: Project) -
     assert project.plan().status == "in_sync"
 
 
+@pytest.mark.parametrize("before", ["v.string()", "v.optional(v.string())"])
+def test_a_narrowing_that_values_break_gets_its_former_type_back(
+    project: Project, before: str
+) -> None:
+    project.push(schema_of(f"    t: defineTable({{ x: {before} }}),"))
+    project.sql("INSERT INTO t (_id, x) VALUES ('1', 'PAID ')")
+    project.write(
+        schema_of("    t: defineTable({ x: v.union(v.literal('new'), v.literal('paid')) }),")
+    )
+    assert project.plan().status == "blocked"
+    fix = offered(project, "narrow_field", "x")[-1]
+    assert fix.title == "Give x its former type back"
+    pipeline.apply_fix(project.settings, fix)
+    assert project.plan().status == "in_sync"
+
+
 def test_a_narrowing_that_holds_needs_no_fix(project: Project) -> None:
     project.push(schema_of("    t: defineTable({ x: v.optional(v.string()) }),"))
     project.write(schema_of("    t: defineTable({ x: v.string() }),"))

@@ -133,6 +133,15 @@ def test_what_undos_keep_is_kept_for_good(project: Project) -> None:
         assert rows(path) == held
 
 
+def test_a_place_where_no_snapshot_can_be_kept_is_named(project: Project) -> None:
+    project.write(ONE)
+    project.database.parent.mkdir()
+    (project.database.parent / "snapshots").write_text("no directory")
+    with pytest.raises(StudioError, match=r"can be kept in .*snapshots: file exists"):
+        last(pipeline.apply(project.look(), never))
+    assert project.plan().status == "pending"
+
+
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 def test_an_undo_leaves_nothing_but_what_it_keeps(project: Project, mode: str) -> None:
     project.push(ONE)

@@ -94,6 +94,8 @@ def agreed(settings: Settings, question: str, name: str | None) -> bool:
     """
     if settings.production and name is None:
         typed = _answer(f"{question} Type {settings.database_name} to go ahead: ")
+        if typed not in ("", settings.database_name):
+            complain(f"{typed} is not {settings.database_name}.\n")
         return typed == settings.database_name
     while True:
         match _answer(f"{question} [y/N]: ").lower():

@@ -96,7 +96,7 @@ def _attempts(change: AnyChange, schema: Schema, plan: Plan) -> Iterator[_Attemp
     match change:
         case ChangeType():
             yield lambda: _recipe(change, table, schema, plan)
-            yield lambda: _former_type(change, table, schema)
+            yield lambda: _former_type(_former(change), change.after, table, schema)
         case RemoveField(field=Field() as gone):
             came = _renamed_to(gone, table, plan)
             if came is not None and not came.backfilled:
@@ -119,6 +119,8 @@ def _attempts(change: AnyChange, schema: Schema, plan: Plan) -> Iterator[_Attemp
         case NarrowField(before=Field() as before, field=after) if change.offending != 0:
             if before.nullable and not after.nullable:
                 yield lambda: _optional(after, table, schema)
+            if before.validator != after.validator:
+                yield lambda: _former_type(before, after, table, schema)
         case _:
             pass
 
@@ -154,12 +156,11 @@ def _recipe(change: ChangeType, table: Table, schema: Schema, plan: Plan) -> Fix
     )
 
 
-def _former_type(change: ChangeType, table: Table, schema: Schema) -> Fix:
-    before = _former(change)
+def _former_type(before: Field, after: Field, table: Table, schema: Schema) -> Fix:
     place = table_place(schema, table)
     style = place.page.style
-    member = place.field(change.after.name)
-    ending = ".deprecated()" if change.after.deprecated else ""
+    member = place.field(after.name)
+    ending = ".deprecated()" if after.deprecated else ""
     _set_value(place, member, before.name, f"{style.field(before)}{ending}")
     return place.page.fix(
         f"Give {before.name} its former type back",

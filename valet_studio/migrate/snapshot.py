@@ -8,6 +8,7 @@ the snapshots of another database that had the same name before (`dev.earlier-00
 from __future__ import annotations
 
 import glob
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ import apsw
 
 from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import StudioError
+from valet_studio.errors import DatabaseError, StudioError, reason_of
 from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.history import entries, next_id
 
@@ -35,6 +36,25 @@ def snapshot_folder(target: FileTarget) -> Path:
     """Where the snapshots of a database stand: beside the file itself, not beside a link to it."""
     beside = _own_path(target).parent
     return (beside if beside.name == ".valet" else beside / ".valet") / "snapshots"
+
+
+def make_snapshot_folder(target: FileTarget) -> None:
+    """Make the directory of a database's snapshots, where it is missing.
+
+    Raises:
+        DatabaseError: it cannot be made, or nothing can be written into it.
+    """
+    folder = snapshot_folder(target)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK | os.X_OK) else "permission denied"
+    except OSError as error:
+        reason = reason_of(error)
+    if reason:
+        raise DatabaseError(
+            f"No snapshot of {target.label} can be kept in {folder}: {reason}.",
+            "Let it be a directory that you may write in, since an undo needs the snapshot.",
+        )
 
 
 def snapshot_path(target: FileTarget, kind: str, migration: int) -> Path:
@@ -114,7 +134,7 @@ class Snapshot:
         self._is_whole = False
         self._error: BaseException | None = None
         self._reader: threading.Thread | None = None
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_snapshot_folder(target)
         self._partial.unlink(missing_ok=True)
         try:
             self._begin(connection)

@@ -16,6 +16,7 @@ from valet_studio.migrate.history import HistoryEntry, MigrationId, entries
 from valet_studio.migrate.snapshot import (
     KEPT_SNAPSHOTS,
     free,
+    make_snapshot_folder,
     snapshot_folder,
     snapshot_path,
     snapshots,
@@ -98,6 +99,7 @@ def undo(
     last, snapshot = last_snapshot(target)
     if migration is not None and not last.is_it(migration):
         raise _not_the_last(target, migration)
+    make_snapshot_folder(target)
     kept = free(snapshot_path(target, "undone", last.id))
     with database_errors(target.label), target.writing(cancelled) as connection:
         # Exclusive mode keeps the lock after COMMIT: nobody writes between the two copies.
