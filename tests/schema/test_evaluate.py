@@ -380,3 +380,9 @@ def test_what_makes_a_backfill_differ_is_named() -> None:
     (backfill,) = table.backfills
     assert isinstance(backfill, Backfill)
     assert [impurity.name for impurity in backfill.impurities] == ["Date.now"]
+
+
+def test_a_table_that_is_not_there_is_told_with_those_that_are() -> None:
+    tables = "".join(f"t{at}: defineTable({{ a: v.string() }}),\n" for at in range(6))
+    (problem,) = problems(schema_of(f"{tables}u: defineTable({{ a: v.id('products') }}),"))
+    assert problem.hint == "Declare the table, or name another: t0, t1, t2, t3, t4, …."

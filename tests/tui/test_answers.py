@@ -166,6 +166,8 @@ async def test_the_palette_offers_all_before_anything_is_typed(tmp_path: Path) -
         assert len(found) == len(ACTIONS)
         assert "Apply  (a)  off" in opened.screen
         assert "Dry run  (d)  off" not in opened.screen
+        assert "Quick fix  (f)  off" in opened.screen
+        assert "There is nothing to fix in what is selected." in opened.screen
 
 
 # ---- what writes is off where nothing may be written

@@ -42,6 +42,8 @@ _PLAIN = {
 }
 """Validators of no arguments: one each, since a large schema has thousands of them."""
 MOST_NESTED = 60
+NAMED_TABLES = 5
+"""Tables that a hint lists."""
 _BUILT_IN = {"_id": "an id", "_version": "a version"}
 
 
@@ -231,12 +233,18 @@ def _is_text(text: str) -> bool:
     return True
 
 
+def _declare_or_name(reading: Reading) -> str:
+    known = sorted(reading.tables)
+    more = ", …" if len(known) > NAMED_TABLES else ""
+    return f"Declare the table, or name another: {', '.join(known[:NAMED_TABLES])}{more}."
+
+
 def _validator(raw: Raw, reading: Reading, table: str, depth: int = 0) -> Validator:
     kind = raw["kind"]
     if kind == "id" and "table" in raw and raw["table"] not in reading.tables:
         reading.problem(
             f'v.id("{raw["table"]}") points to a table that is not in the schema.',
-            _did_you_mean(raw["table"], reading.tables) or "Declare the table, or name another.",
+            _did_you_mean(raw["table"], reading.tables) or _declare_or_name(reading),
             reading.at(raw),
         )
     if depth and kind == "bytes":
@@ -422,7 +430,7 @@ def _condition(raw: Any, table: str, reading: Reading) -> Json:
         if other not in reading.tables:
             reading.problem(
                 f'The sync filter selects from "{other}", which is no table of the schema.',
-                _did_you_mean(other, reading.tables) or "Declare the table, or name another.",
+                _did_you_mean(other, reading.tables) or _declare_or_name(reading),
                 reading.at(raw),
             )
             return None

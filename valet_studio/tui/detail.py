@@ -167,9 +167,11 @@ def empty_detail(facts: Facts) -> Content:
     """What to say where there is no change to show: always the next key or what goes on."""
     path = str(facts.settings.schema_path)
     if facts.missing:
+        gone = facts.good is not None
+        said = f"{path} is gone: put it back to go on." if gone else f"There is no {path} yet."
         return lines(
             (
-                Content.styled(f"There is no {path} yet.", "bold"),
+                Content.styled(said, "bold"),
                 BLANK,
                 Content.assemble(
                     (facts.key("init"), "bold $primary"), "  makes a starting schema there."

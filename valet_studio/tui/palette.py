@@ -13,6 +13,7 @@ from valet_studio.tui.actions import ACTIONS, Action
 
 if TYPE_CHECKING:
     from valet_studio.tui.app import StudioApp
+    from valet_studio.tui.facts import Facts
 
 
 class ActionsProvider(Provider):
@@ -46,12 +47,19 @@ class ActionsProvider(Provider):
 
     def _ordered(self) -> Iterator[tuple[Action, str | None]]:
         facts = self.studio.facts
-        reasons = [(action, action.reason(facts)) for action in ACTIONS]
+        reasons = [(action, _reason(action, facts)) for action in ACTIONS]
         yield from (each for each in reasons if each[1] is None)
         yield from (each for each in reasons if each[1] is not None)
 
     def _choose(self, action: Action) -> partial[None]:
         return partial(self.studio.choose, action.id)
+
+
+def _reason(action: Action, facts: Facts) -> str | None:
+    """Why an action is off; where nothing can be mended, a quick fix is off too."""
+    if action.id == "fix" and not facts.fixes:
+        return action.reason(facts) or "There is nothing to fix in what is selected."
+    return action.reason(facts)
 
 
 def _name(action: Action, app: StudioApp) -> str:

@@ -270,7 +270,7 @@ def _live_backfill(live: BackfillProgress, width: int) -> list[Content]:
         Content.assemble(("Backfill ", "$muted"), (f"{live.table}.{live.column}", "bold")),
         _bar_line(part, f"{part:.0%}", width),
         Content.styled(rows, "$muted") + failed,
-        Content.styled(f"{speed:,.0f} rows/s{left}", "$muted"),
+        *([Content.styled(f"{speed:,.0f} rows/s{left}", "$muted")] if part < 1 else []),
     ]
 
 

@@ -36,7 +36,8 @@ export interface RawProblem {
   key: string | null;
 }
 
-const VALIDATORS = "Use a validator such as v.string() or v.number().";
+const VALIDATORS =
+  "Use a validator such as v.string(), or v.optional(v.string()) around another one.";
 const NAME = "Give a name in quotes.";
 
 /** What a site says, as text: this is what takes time. */
