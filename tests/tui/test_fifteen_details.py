@@ -48,6 +48,10 @@ def todos(project: Project) -> Project:
     return project
 
 
+AT_ONCE = 0.5
+"""Seconds: far less than the work that is cancelled takes, also where the machine is busy."""
+
+
 @pytest.fixture
 def slow(todos: Project) -> Project:
     """Work that can be met in the middle."""
@@ -233,8 +237,8 @@ async def test_6_failures_show_rows_and_reasons(todos: Project, size: tuple[int,
 
 async def test_7_cancel_works_at_once_and_says_what_was_rolled_back(slow: Project) -> None:
     async with opened(slow) as (app, pilot):
-        before, seconds = digest(slow.database), [1.0]
-        while min(seconds) >= 0.1 and len(seconds) < 10:  # The machine may be busy meanwhile.
+        before, seconds = digest(slow.database), []
+        for _ in range(3):
             await pilot.press("d")
             await until(pilot, lambda: app.progress and app.progress.running)
             began = time.monotonic()
@@ -244,7 +248,7 @@ async def test_7_cancel_works_at_once_and_says_what_was_rolled_back(slow: Projec
             await until(pilot, lambda: "x cancel" not in keys(app))
             assert "The copy was deleted" in screen_text(app)
             assert "was never touched" in screen_text(app)
-        assert min(seconds) < 0.1
+        assert min(seconds) < AT_ONCE
         assert digest(slow.database) == before
 
 

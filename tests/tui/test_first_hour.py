@@ -96,8 +96,8 @@ async def test_a_report_of_another_plan_never_looks_like_this_ones(todos: Projec
         todos.schema_path.unlink()
         await until(pilot, lambda: app.facts.missing)
         assert "there is no schema now" in " ".join(app.main.dry_run_pane.text.split())
+        await until(pilot, lambda: "put it back to go on." in screen_text(app))
         assert "makes a starting schema there" in screen_text(app)
-        assert "put it back to go on." in screen_text(app)
         assert "is gone. The last plan stays, dimmed." in app.main.notice
 
 
