@@ -18,6 +18,7 @@ from valet_studio.migrate.events import BackfillReport, Failure, Report, Sample
 from valet_studio.plan.changes import Risk
 from valet_studio.schema.model import Json
 from valet_studio.tui.confirm import Told, apply_question
+from valet_studio.tui.detail import empty_detail
 from valet_studio.tui.fix_screen import edit_drawn
 from valet_studio.tui.plan_tree import PlanTree
 from valet_studio.tui.progress import Progress
@@ -96,8 +97,8 @@ async def test_a_report_of_another_plan_never_looks_like_this_ones(todos: Projec
         todos.schema_path.unlink()
         await until(pilot, lambda: app.facts.missing)
         assert "there is no schema now" in " ".join(app.main.dry_run_pane.text.split())
-        await until(pilot, lambda: "put it back to go on." in screen_text(app))
-        assert "makes a starting schema there" in screen_text(app)
+        await until(pilot, lambda: "makes a starting schema there" in screen_text(app))
+        assert "is gone: put it back to go on." in empty_detail(app.facts).plain
         assert "is gone. The last plan stays, dimmed." in app.main.notice
 
 
