@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from valet_studio import __version__
+from valet_studio.commands.group import Studio
 from valet_studio.config import (
     Flags,
     Settings,
@@ -24,91 +25,14 @@ from valet_studio.config import (
     resolve,
 )
 from valet_studio.config_file import CONFIG_FILE, configs_above, read_config
-from valet_studio.errors import Problem, StudioError
+from valet_studio.errors import StudioError
 
 if TYPE_CHECKING:
     from valet_studio.tour import Tour
 
-INTERRUPTED = 130
 WEB_PORT = 8000
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Studio(click.Group):
-    """The group of all commands; turns what goes wrong into sentences and an exit code."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """The commands in the order in which a newcomer needs them."""
-        return list(self.commands)
-
-    def main(  # type: ignore[override]
-        self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
-    ) -> NoReturn:
-        """Run a command and exit with its code."""
-        arguments = list(sys.argv[1:] if args is None else args)
-        extra.pop("standalone_mode", None)
-        try:
-            code = super().main(arguments, prog_name, standalone_mode=False, **extra)
-            if sys.stdout is not None:
-                sys.stdout.flush()
-        except BaseException as error:
-            named = next((each for each in arguments if each in self.commands), None)
-            code = _tell(error, arguments, named)
-        sys.exit(code if isinstance(code, int) else 0)
-
-
-def _tell(error: BaseException, arguments: Sequence[str], command: str | None) -> int:
-    """Show an error as sentences, or as JSON where that was asked for; returns the exit code."""
-    from valet_studio.commands.console import OutputLost, complain, say_json
-    from valet_studio.report import problems_json, problems_text
-
-    if isinstance(error, OutputLost | BrokenPipeError):
-        # What is still buffered must go nowhere, or Python complains of it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, OutputLost) and not isinstance(error.__cause__, BrokenPipeError):
-            complain(problems_text(error.problems))
-        return 1
-    match error:
-        case SystemExit():
-            raise error
-        case StudioError():
-            problems, code = error.problems, error.exit_code
-        case click.Abort() if error.__cause__ is None:
-            problems, code = (Problem("Cancelled. Nothing was changed."),), INTERRUPTED
-        case click.Abort() | KeyboardInterrupt():
-            problems, code = (Problem("Cancelled."),), INTERRUPTED
-        case click.exceptions.NoArgsIsHelpError():
-            complain(f"{error.format_message()}\n")
-            return error.exit_code
-        case click.ClickException():
-            code = 1 if command == "check" else error.exit_code
-            context = error.ctx if isinstance(error, click.UsageError) else None
-            path = f"valet-studio {command}" if command else "valet-studio"
-            path = context.command_path if context is not None else path
-            hint = f"`{path} --help` lists what can be given."
-            problems = (Problem(error.format_message(), hint),)
-        case _:
-            if "--debug" in arguments:
-                raise error
-            problems, code = (_unexpected(error),), 1
-    try:
-        if "--json" in arguments:
-            say_json(problems_json(problems))
-        else:
-            complain(problems_text(problems))
-    except OutputLost as lost:
-        return _tell(lost, arguments, command)
-    return code
-
-
-def _unexpected(error: BaseException) -> Problem:
-    said = f"{type(error).__name__}: {error}".rstrip(": ")
-    return Problem(
-        f"Something went wrong that should not: {said}.",
-        "This is a defect of valet-studio. Run the command again with --debug, and report what "
-        "it prints.",
-    )
 
 
 def works_on(*, files: bool = False) -> Callable[[F], F]:

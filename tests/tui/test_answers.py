@@ -366,8 +366,9 @@ async def test_the_list_of_failures_pages_and_says_what_it_does_not_name(tmp_pat
 # ---- the tour
 
 
-async def test_the_tour_goes_back_and_its_bar_says_how(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path)
+@asynccontextmanager
+async def on_tour(settings: Settings) -> AsyncIterator[Studio]:
+    """The studio at the tour's first step."""
     tour = Tour(settings)
     tour.next()
     engine, saves = FakeEngine(settings, state_of(settings, plan_of())), Saves()
@@ -375,6 +376,12 @@ async def test_the_tour_goes_back_and_its_bar_says_how(tmp_path: Path) -> None:
     async with app.run_test(size=WIDE) as pilot:
         opened = Studio(app, pilot, engine, saves)
         await opened.until(lambda: app.facts.state is not None)
+        yield opened
+
+
+async def test_the_tour_goes_back_and_its_bar_says_how(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    async with on_tour(settings) as opened:
         assert "n next" in opened.screen
         assert "p back" not in opened.screen
         await opened.press("p")
@@ -392,13 +399,7 @@ async def test_the_tour_goes_back_and_its_bar_says_how(tmp_path: Path) -> None:
 
 async def test_the_tour_replaces_nobodys_own_work_unasked(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
-    tour = Tour(settings)
-    tour.next()
-    engine, saves = FakeEngine(settings, state_of(settings, plan_of())), Saves()
-    app = StudioApp(settings, engine, saves, tour=tour)
-    async with app.run_test(size=WIDE) as pilot:
-        opened = Studio(app, pilot, engine, saves)
-        await opened.until(lambda: app.facts.state is not None)
+    async with on_tour(settings) as opened:
         await opened.press("n")
         for key, shown in (("n", "3/7"), ("p", "2/7")):
             for work in ("// mine\n", "// mine, longer\n"):
