@@ -22,7 +22,7 @@ def make_scratch() -> Path:
     Raises:
         OSError: none can be made.
     """
-    _sweep(Path(tempfile.gettempdir()))
+    sweep(Path(tempfile.gettempdir()))
     return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
 
 
@@ -40,8 +40,8 @@ def scratch() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sweep(folder: Path) -> None:
-    """Delete the directories of programs that were killed."""
+def sweep(folder: Path) -> None:
+    """Delete the directories in `folder` that are named for programs which were killed."""
     if os.name != "posix":
         return
     for left in folder.glob(f"{_PREFIX}*-*"):

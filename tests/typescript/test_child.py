@@ -340,7 +340,10 @@ def test_nothing_is_left_behind_by_an_interrupt(tmp_path: Path) -> None:
 def test_what_a_killed_program_left_is_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    scratch, kept = tmp_path / "scratch", tmp_path / "kept"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(kept))
     script = textwrap.dedent(
         """
         import os, signal
@@ -353,14 +356,16 @@ def test_what_a_killed_program_left_is_deleted(
     )
     subprocess.run(
         [sys.executable, "-c", script],
-        env={"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(Path(__file__).parents[2])},
         timeout=30,
         check=False,
     )
-    (left,) = tmp_path.iterdir()
+    (left,) = scratch.iterdir()
+    assert list(kept.rglob(f"{left.name}/sources/schema.ts.js"))
     with Child(sources("x: v.number()", "() => 1")):
         assert not left.exists()
-        assert len(list(tmp_path.iterdir())) == 1
+        assert len(list(scratch.iterdir())) == 1
+    assert not list(kept.rglob(left.name))
 
 
 def test_a_backfill_that_is_not_there() -> None:

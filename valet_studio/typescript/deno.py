@@ -13,6 +13,7 @@ from pathlib import Path
 
 from valet_studio.errors import SandboxError, reason_of
 from valet_studio.scratch import make_scratch
+from valet_studio.typescript.cache import forget, kept_cache
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import SERVER_MODULE, Modules, aliases, plain_json_imports
 
@@ -71,6 +72,8 @@ class Workspace:
 
     root: Path
     entry: str
+    cache: Path
+    """Where Deno keeps what it makes of modules."""
 
     @property
     def sources(self) -> Path:
@@ -85,6 +88,7 @@ class Workspace:
     def remove(self) -> None:
         """Delete the directory."""
         shutil.rmtree(self.root, ignore_errors=True)
+        forget(self.cache, self.root)
 
 
 def make_workspace(modules: Modules) -> Workspace:
@@ -99,7 +103,7 @@ def make_workspace(modules: Modules) -> Workspace:
         raise SandboxError(
             f"No temporary directory can be made: {reason_of(error)}.", "Free some disk space."
         ) from error
-    workspace = Workspace(root, modules.entry)
+    workspace = Workspace(root, modules.entry, kept_cache() or root / "cache")
     try:
         _write(workspace, modules)
         (root / "import_map.json").write_text(_import_map(workspace, modules), "utf-8")
@@ -167,6 +171,7 @@ def start(workspace: Workspace, limits: Limits, *, skewed: bool) -> subprocess.P
         "--no-config",
         "--no-lock",
         "--no-check",
+        "--no-code-cache",
         f"--import-map={workspace.root / 'import_map.json'}",
         f"--allow-read={workspace.sources},{SHIM}",
         f"--v8-flags=--max-old-space-size={limits.heap_mb},"
@@ -175,7 +180,7 @@ def start(workspace: Workspace, limits: Limits, *, skewed: bool) -> subprocess.P
         (workspace.sources / workspace.entry).as_uri(),
         "skewed" if skewed else "",
     ]
-    process = _spawn(command, workspace, workspace.root / "cache", subprocess.PIPE)
+    process = _spawn(command, workspace, subprocess.PIPE)
     _give_way(process.pid, RUN_GIVES_WAY)
     _limit_memory(process.pid, limits)
     return process
@@ -184,8 +189,7 @@ def start(workspace: Workspace, limits: Limits, *, skewed: bool) -> subprocess.P
 def start_check(workspace: Workspace, *, language_alone: bool) -> subprocess.Popen[bytes]:
     """Start the TypeScript compiler on a workspace; what it finds goes to `workspace.errors`.
 
-    It reads the modules and runs none of them. Its cache is kept from run to run, because that
-    saves a fifth of its time.
+    It reads the modules and runs none of them.
 
     Args:
         language_alone: whether only JavaScript's own names are known, and not those of the web
@@ -206,18 +210,15 @@ def start_check(workspace: Workspace, *, language_alone: bool) -> subprocess.Pop
         f"--v8-flags=--max-old-space-size={CHECK_HEAP_MB}",
         (workspace.sources / workspace.entry).as_uri(),
     ]
-    cache = _kept_cache() or workspace.root / "cache"
-    process = _spawn(command, workspace, cache, subprocess.DEVNULL)
+    process = _spawn(command, workspace, subprocess.DEVNULL)
     _give_way(process.pid, CHECK_GIVES_WAY)
     _limit_memory(process.pid, Limits(heap_mb=CHECK_HEAP_MB))
     return process
 
 
-def _spawn(
-    command: list[str], workspace: Workspace, cache: Path, stream: int
-) -> subprocess.Popen[bytes]:
+def _spawn(command: list[str], workspace: Workspace, stream: int) -> subprocess.Popen[bytes]:
     environment = {
-        "DENO_DIR": str(cache),
+        "DENO_DIR": str(workspace.cache),
         "DENO_NO_UPDATE_CHECK": "1",
         "NO_COLOR": "1",
     }
@@ -248,24 +249,6 @@ def _give_way(pid: int, much: int) -> None:
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + much)
-
-
-def _kept_cache() -> Path | None:
-    """A directory in the user's cache that outlives the run, or None where none can be made."""
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    try:
-        home = Path.home()
-        if sys.platform == "win32":
-            base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
-        elif sys.platform == "darwin":
-            base = home / "Library" / "Caches"
-        else:
-            base = Path(named) if Path(named).is_absolute() else home / ".cache"
-        folder = base / "valet-studio" / "deno"
-        folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
-        return None
-    return folder if os.access(folder, os.W_OK) else None
 
 
 def _limit_memory(pid: int, limits: Limits) -> None:
