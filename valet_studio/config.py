@@ -75,8 +75,9 @@ def resolve(
     """The settings of a run: flag, else environment variable, else default.
 
     Raises:
-        StudioError: an environment variable holds what cannot be used.
+        StudioError: an environment variable holds what cannot be used, or is none of ours.
     """
+    _check_names(environment)
     default = Settings()
     schema_path = default.schema_path
     if flags.schema or flags.valet_dir:
@@ -148,7 +149,8 @@ def environment_with(dotenv: Path, environment: Mapping[str, str] | None = None)
     """The environment (`os.environ` where none is given) over what a `.env` file sets.
 
     Raises:
-        StudioError: the file exists and is not text.
+        StudioError: the file exists and is not text, or a line of it that names a variable of
+            ours sets none.
     """
     try:
         text = dotenv.read_text(encoding="utf-8")
@@ -160,6 +162,7 @@ def environment_with(dotenv: Path, environment: Mapping[str, str] | None = None)
         ) from error
     except OSError:
         text = ""
+    _check_lines(dotenv, text)
     return {**parse_dotenv(text), **(os.environ if environment is None else environment)}
 
 
@@ -177,12 +180,65 @@ def parse_dotenv(text: str) -> dict[str, str]:
 
     A `#` begins a comment where white space stands before it. Escapes count in double quotes.
     """
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    lines = _plain_lines(text)
     values: dict[str, str] = {}
     for name, double, single, bare in _ASSIGNMENT.findall(lines):
         unescaped = re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), double, flags=re.DOTALL)
         values[name] = unescaped or single or bare
     return values
+
+
+def _plain_lines(text: str) -> str:
+    return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+_NOT_SET = re.compile(
+    r"^[ \t]*(?:export[ \t]+)?(VALET_\w+)(?:[ \t]+[^\s=#]|[^\s=\w])", re.MULTILINE
+)
+
+
+def _check_lines(dotenv: Path, text: str) -> None:
+    lines = _plain_lines(text)
+    read = [found.span() for found in _ASSIGNMENT.finditer(lines)]
+    for named in _NOT_SET.finditer(lines):
+        if not any(begin <= named.start() < end for begin, end in read):
+            line = lines.count("\n", 0, named.start()) + 1
+            raise StudioError(
+                f"{dotenv} names {named[1]}, and does not set it.",
+                f"Write {named[1]}=VALUE, or make the line a comment.",
+                Location(str(dotenv), line, 1),
+            )
+
+
+_PREFIX = "VALET_STUDIO_"
+_NAMES = (
+    "DB",
+    "DENO",
+    "DOCUMENT_SECONDS",
+    "EVALUATE_SECONDS",
+    "HEAP_MB",
+    "LANG",
+    "OUTPUT_DIR",
+    "PRODUCTION",
+    "READ_ONLY",
+    "SCHEMA",
+    "STRICT",
+)
+
+
+def _check_names(environment: Mapping[str, str]) -> None:
+    """A misspelt `VALET_STUDIO_PRODUCTION` must not pass for none."""
+    for name in environment:
+        said = name.removeprefix(_PREFIX)
+        if name.startswith(_PREFIX) and said not in _NAMES:
+            from difflib import get_close_matches
+
+            near = get_close_matches(said, _NAMES, 1)
+            names = [f"{_PREFIX}{known}" for known in near or _NAMES]
+            raise StudioError(
+                f"The environment sets {name}, which means nothing.",
+                f"Did you mean {names[0]}?" if near else f"It may set {', '.join(names)}.",
+            )
 
 
 _YES = ("1", "true", "yes", "on")

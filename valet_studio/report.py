@@ -47,6 +47,7 @@ __all__ = [
     "report_json",
     "report_text",
     "sql_notes",
+    "untold",
     "warnings_text",
 ]
 
@@ -171,8 +172,17 @@ def push_text(report: Report) -> str:
     return "\n".join(lines) + "\n"
 
 
-def report_text(report: Report, *, rehearsal: bool, database: str) -> str:
-    """A dry run or an apply: rows, backfills with samples and failures, and what comes next."""
+def report_text(
+    report: Report, *, rehearsal: bool, database: str, told: Sequence[Problem] = ()
+) -> str:
+    """A dry run or an apply: rows, backfills with samples and failures, and what comes next.
+
+    Args:
+        report: what came of it.
+        rehearsal: whether it is of a dry run.
+        database: how the user names the database.
+        told: warnings of the plan that the user has just read.
+    """
     blocks = [_outcome(report, rehearsal, database)]
     if report.status == "rejected":
         breaking = [c for c in report.plan.changes if c.risk is Risk.BREAKING]
@@ -189,8 +199,13 @@ def report_text(report: Report, *, rehearsal: bool, database: str) -> str:
             )
         )
     blocks += [_backfill_block(done, _may_lack_return(done, report)) for done in report.backfills]
-    blocks += _warnings_block(report.plan.warnings)
+    blocks += _warnings_block(untold(report.plan.warnings, told))
     return "\n\n".join(blocks) + "\n"
+
+
+def untold(warnings: Sequence[Problem], told: Sequence[Problem]) -> tuple[Problem, ...]:
+    """The warnings that are not among those that were told."""
+    return tuple(warning for warning in warnings if warning not in told)
 
 
 def problems_text(problems: Iterable[Problem]) -> str:

@@ -14,7 +14,7 @@ from valet_studio.config import (
     parse_languages,
     resolve,
 )
-from valet_studio.errors import StudioError
+from valet_studio.errors import Location, StudioError
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_dotenv(tmp_path: Path) -> None:
@@ -26,6 +26,39 @@ def test_a_flag_wins_over_the_environment_and_that_over_dotenv(tmp_path: Path) -
     assert resolve(Flags(), environment_with(dotenv, set_too)).database == "environment.db"
     flags = Flags(database="flag.db")
     assert resolve(flags, environment_with(dotenv, set_too)).database == "flag.db"
+
+
+@pytest.mark.parametrize("line", ["VALET_STUDIO_PRODUCTION 1", "export VALET_STUDIO_STRICT: yes"])
+def test_a_line_that_was_meant_to_set_something_is_a_sentence(tmp_path: Path, line: str) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f'NOTE="of\nVALET_STUDIO_DB file.db"\n# x\n{line}\n', encoding="utf-8")
+    with pytest.raises(
+        StudioError, match=r"names VALET_STUDIO_(PROD|STRICT).* does not set it"
+    ) as caught:
+        environment_with(dotenv, {})
+    assert caught.value.problems[0].location == Location(str(dotenv), 4, 1)
+
+
+@pytest.mark.parametrize("line", ["VALET_DEPLOY_KEY", "VALET_DEPLOY_KEY =1", "#VALET_STUDIO_DB x"])
+def test_lines_that_mean_something_or_nothing_elsewhere_are_let_be(
+    tmp_path: Path, line: str
+) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(line, encoding="utf-8")
+    environment_with(dotenv, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("VALET_STUDIO_PRODCTION", "VALET_STUDIO_PRODUCTION"),
+        ("VALET_STUDIO_X", "VALET_STUDIO_LANG"),
+    ],
+)
+def test_a_misspelt_variable_is_a_sentence(name: str, near: str) -> None:
+    with pytest.raises(StudioError, match=f"sets {name}, which means nothing") as caught:
+        resolve(Flags(), {name: "1", "OTHER": "1"})
+    assert near in str(caught.value.problems[0].hint)
 
 
 def test_a_missing_dotenv_sets_nothing(tmp_path: Path) -> None:

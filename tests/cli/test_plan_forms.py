@@ -116,3 +116,24 @@ def test_a_rejected_rehearsal_tells_each_reason_once(todos: Project) -> None:
     assert done.exit_code == 4
     assert done.stdout.count("✗ todos.completed changes its type") == 1
     assert "Nothing was rehearsed, and nothing was changed." in done.stdout
+
+
+@pytest.mark.parametrize("command", [["plan"], ["dry-run"], ["apply", "--yes"], ["check"]])
+def test_a_warning_is_told_once(todos: Project, command: list[str]) -> None:
+    todos.push(CARRIED)
+    later = CARRIED.replace("prio: v.string()", "prio: v.string(), more: v.optional(v.string())")
+    todos.write(later.replace("row.priority", "row.title"))
+    assert run(*command).stdout.count("The backfill of todos.prio changed after it ran") == 1
+
+
+def test_a_warning_of_a_plan_that_nobody_read_is_told_with_the_report(todos: Project) -> None:
+    todos.push(CARRIED)
+    todos.write(CARRIED.replace("row.priority", "row.title"))
+    done = run("apply", "--yes")
+    assert done.stdout.count("The backfill of todos.prio changed after it ran") == 1
+
+
+def test_what_strict_rejects_is_no_warning_too(todos: Project) -> None:
+    todos.write(CARRIED.replace("row.priority", "row.priority + Math.random()"))
+    assert run("plan").stdout.count("Math.random") == 1
+    assert run("--strict", "plan").stdout.count("Math.random") == 1

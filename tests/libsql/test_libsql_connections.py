@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
-import socket
 import ssl
 import threading
+from asyncio import StreamReader, StreamWriter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -135,38 +136,31 @@ def tls(server: Sqld) -> Iterator[int]:
     """The server behind TLS, on a port of its own."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
 
-        def accept() -> None:
-            while True:
-                try:
-                    plain, _ = listening.accept()
-                except OSError:
-                    return
-                threading.Thread(target=serve, args=(plain,), daemon=True).start()
+    async def serve(client: StreamReader, to_client: StreamWriter) -> None:
+        there, to_there = await asyncio.open_connection("127.0.0.1", server.port)
+        await asyncio.gather(pump(client, to_there), pump(there, to_client))
 
-        def serve(plain: socket.socket) -> None:
-            try:
-                with (
-                    context.wrap_socket(plain, server_side=True) as client,
-                    socket.create_connection(("127.0.0.1", server.port)) as there,
-                ):
-                    back = threading.Thread(target=pump, args=(there, client), daemon=True)
-                    back.start()
-                    pump(client, there)
-            except OSError:
-                plain.close()
-
-        threading.Thread(target=accept, daemon=True).start()
-        yield listening.getsockname()[1]
-
-
-def pump(source: socket.socket, destination: socket.socket) -> None:
+    # In one thread, since none may read such a socket while another writes to it.
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
     try:
-        while piece := source.recv(65_536):
-            destination.sendall(piece)
-    except OSError:
-        return
+        starting = asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+        listening = asyncio.run_coroutine_threadsafe(starting, loop).result()
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def pump(source: StreamReader, destination: StreamWriter) -> None:
+    with suppress(OSError):
+        while piece := await source.read(65_536):
+            destination.write(piece)
+            await destination.drain()
+    destination.close()
 
 
 def test_libsql_means_tls_and_a_certificate_that_is_trusted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,7 +131,7 @@ def dry_run(settings: Settings, *, as_json: bool, replica: Path | None = None) -
     """Rehearse on a copy, and on a copy of a client's replica where one is named."""
     state, _ = planned(settings)
     if replica is None or state.schema is None:
-        return _tell(_rehearse(state, progress=not as_json), state, as_json, rehearsal=True)
+        return _tell(_rehearse(state, progress=not as_json), state, as_json)
     from valet_studio.replica.rehearse import rehearse_replica
     from valet_studio.replica.report import replica_json, replica_text
 
@@ -159,7 +160,9 @@ def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = No
         must_ask(settings, "apply", as_json=as_json)
     must_be_named(settings, "apply", name, asked=not yes)
     state, found = planned(settings)
+    told: tuple[Problem, ...] = ()
     if found.status == "pending" and not as_json:
+        told = found.warnings
         say(report.plan_text(found) + "\n")
         if not yes and not agreed(settings, f"Apply this to {state.database.label}?", name):
             complain("Nothing was applied.\n")
@@ -170,7 +173,7 @@ def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = No
             lambda cancelled: pipeline.apply(state, cancelled), progress=not as_json
         )
         try:
-            return _applied(done, state, as_json)
+            return _applied(done, state, as_json, told)
         except OutputLost:
             if done.history_id is not None:
                 what = "applied" if done.status == "ok" else "applied in part"
@@ -181,18 +184,23 @@ def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = No
             raise
 
 
-def _applied(done: Report, state: StudioState, as_json: bool) -> int:
-    code = _tell(done, state, as_json, rehearsal=False)
+def _applied(done: Report, state: StudioState, as_json: bool, told: tuple[Problem, ...]) -> int:
+    if as_json:
+        say_json(_report_json(done, state))
+    else:
+        label = state.database.label
+        say(report.report_text(done, rehearsal=False, database=label, told=told))
     if done.status == "ok" and not as_json:
         after = pipeline.look(state.settings)
         if after.plan is not None:
-            say(f"\nPlanned again: {report.plan_text(after.plan)}")
+            fresh = report.untold(after.plan.warnings, (*told, *done.plan.warnings))
+            say(f"\nPlanned again: {report.plan_text(replace(after.plan, warnings=fresh))}")
         stale = [file for file in pipeline.generated(after) if file.stale]
         if stale:
             missing = all(file.before is None for file in stale)
             what = "were not generated yet" if missing else "are out of date"
             say(f"The types {what}; `valet-studio codegen` writes them.\n")
-    return code
+    return EXIT_CODES[done.status]
 
 
 def check(settings: Settings, *, rehearse: bool, types: bool = False) -> int:
@@ -215,7 +223,7 @@ def check(settings: Settings, *, rehearse: bool, types: bool = False) -> int:
             say(report.plan_text(found))
         else:
             done = _rehearse(state, progress=True)
-            _tell(done, state, False, rehearsal=True)
+            _tell(done, state, as_json=False)
             if EXIT_CODES[done.status]:
                 return EXIT_CODES[done.status]
     stale = [file for file in pipeline.generated(state) if file.stale]
@@ -237,15 +245,14 @@ def _rehearsed(done: Report, state: StudioState) -> str:
     """What was rehearsed, warnings included, and what came of it."""
     if done.status == "rejected":
         return f"{report.plan_text(done.plan)}\nNothing was rehearsed, and nothing was changed.\n"
-    told = report.report_text(done, rehearsal=True, database=state.database.label)
-    return f"{report.plan_text(done.plan)}\n{told}" if done.plan.pending else told
+    told = done.plan.warnings if done.plan.pending else ()
+    text = report.report_text(done, rehearsal=True, database=state.database.label, told=told)
+    return f"{report.plan_text(done.plan)}\n{text}" if done.plan.pending else text
 
 
-def _tell(done: Report, state: StudioState, as_json: bool, *, rehearsal: bool) -> int:
+def _tell(done: Report, state: StudioState, as_json: bool) -> int:
     if as_json:
         say_json(_report_json(done, state))
-    elif rehearsal:
-        say(_rehearsed(done, state))
     else:
-        say(report.report_text(done, rehearsal=False, database=state.database.label))
+        say(_rehearsed(done, state))
     return EXIT_CODES[done.status]

@@ -65,7 +65,7 @@ def compare(schema: Schema, state: DatabaseState, *, strict: bool = False) -> Pl
         applied_hash=state.applied_hash,
         fingerprint=_fingerprint(digest, state),
         changes=tuple(changes),
-        warnings=(*state.problems, *_warnings(schema, before)),
+        warnings=(*state.problems, *_warnings(schema, before, strict)),
     )
 
 
@@ -150,14 +150,14 @@ def _removed_tables(schema: Schema, before: Before) -> Iterator[AnyChange]:
             )
 
 
-def _warnings(schema: Schema, before: Before) -> Iterator[Problem]:
+def _warnings(schema: Schema, before: Before, strict: bool) -> Iterator[Problem]:
     for table in schema.tables:
         for backfill in table.backfills:
             key = backfill_key(table.name, backfill.column)
             target = f"{table.name}.{backfill.column}"
             ran = before.backfill_digest(key)
             if ran is None:
-                if backfill.impurities:
+                if backfill.impurities and not strict:  # Then it is a breaking change.
                     first = backfill.impurities[0]
                     yield Problem(
                         say.impure(table.name, backfill),

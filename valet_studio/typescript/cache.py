@@ -23,6 +23,8 @@ MOST_BYTES = 64 << 20
 
 def kept_cache() -> Path | None:
     """A directory in the user's cache that outlives the run, or None where none can be made."""
+    if not _may_grow():
+        return None
     named = os.environ.get("XDG_CACHE_HOME", "")
     try:
         home = Path.home()
@@ -49,6 +51,17 @@ def forget(cache: Path, root: Path) -> None:
     made = cache.joinpath("gen", "file", *drive, *root.parts[1:])
     shutil.rmtree(made, ignore_errors=True)
     sweep(made.parent)
+
+
+def _may_grow() -> bool:
+    """Whether this process may write files as large as the databases become (`ulimit -f`): Deno
+    would be killed for it."""
+    if sys.platform == "win32":
+        return True
+    import resource
+
+    most, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return most == resource.RLIM_INFINITY or most > 2 * MOST_BYTES
 
 
 def _size(folder: Path) -> int:
