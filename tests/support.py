@@ -67,6 +67,9 @@ def never() -> bool:
     return False
 
 
+_PREPARED: dict[tuple[str, str, tuple[int, ...]], bytes] = {}
+
+
 @dataclass(frozen=True)
 class Project:
     """A directory with `valet/schema.ts` and a database, driven through the real pipeline."""
@@ -131,6 +134,18 @@ class Project:
         """Save a schema and apply it."""
         self.write(text)
         return self.apply()
+
+    def prepare(self, text: str, statement: str, *bindings: int) -> None:
+        """Apply a schema to a new file and fill it; where a test did so before, copy the file."""
+        key = (text, statement, bindings)
+        if key not in _PREPARED:
+            self.push(text)
+            self.sql(statement, bindings)
+            _PREPARED[key] = self.database.read_bytes()
+            return
+        self.write(text)
+        self.database.parent.mkdir(parents=True)
+        self.database.write_bytes(_PREPARED[key])
 
     def sql(self, statement: str, bindings: Iterable[Any] = ()) -> list[Any]:
         """Run SQL on the database as another program would; returns the rows."""

@@ -125,12 +125,12 @@ def backfilled(function: str) -> str:
 
 def fill(project: Project, others: str = "NULL") -> None:
     """Documents of few inputs; what `s` holds in the last 100 is given."""
-    project.push(BEFORE)
-    project.sql(
+    project.prepare(
+        BEFORE,
         "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?1)"
         " INSERT INTO t (rowid, _id, n, s) SELECT 2 * i, 'd' || i, i,"
         f" CASE WHEN i > ?1 - 100 THEN {others} WHEN i % 3 THEN 'odd' ELSE 'even' END FROM c",
-        (COUNT,),
+        COUNT,
     )
 
 

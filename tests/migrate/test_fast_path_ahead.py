@@ -32,11 +32,11 @@ def backfilled(function: str) -> str:
 
 def fill(project: Project) -> None:
     """Three batches of documents, with holes between their rowids."""
-    project.push(BEFORE)
-    project.sql(
+    project.prepare(
+        BEFORE,
         "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?)"
         " INSERT INTO t (rowid, _id, n, s) SELECT 2 * i, 'd' || i, i, 's' || i FROM c",
-        (COUNT,),
+        COUNT,
     )
 
 
