@@ -55,3 +55,8 @@ def served(todos: Project) -> Iterator[Served]:
 
     with serving(todos.database) as server:
         yield server
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long text goes by its argument's name, so that one can type the name of a test."""
+    return argname if isinstance(val, str | bytes) and len(val) > 80 else None
