@@ -64,25 +64,49 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=8) | st.sampled_from(
     ["", " ", "a ", " a", "a\0", "\0", "\n", "ü", "😀", "x'00'"]
 )
 NUMBERS = st.integers(-(2**53), 2**53) | st.sampled_from([0, -1, 1.5, 1e300, None])
+WHOLE = st.integers(-(2**53) + 1, 2**53 - 1) | st.integers(-9, 9)
+PLAIN = st.text(st.characters(codec="ascii"), max_size=8) | st.sampled_from(["", " ", "a ", "\0"])
+DISTINCT: dict[str, list[Value]] = {
+    "string": [f"{n} is plain" for n in range(300)],
+    "number": list(range(1000, 1300)),
+}
+"""More values than one byte each tells apart: they are packed by their width, or not at all."""
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     case=st.one_of(
         st.tuples(st.just("string"), st.lists(TEXTS | st.none(), min_size=1, max_size=40)),
         st.tuples(st.just("string"), st.lists(TEXTS, min_size=1, max_size=40)),
+        st.tuples(st.just("string"), st.lists(PLAIN, min_size=1, max_size=40)),
+        st.tuples(st.just("string"), st.lists(st.text("ab", max_size=3), min_size=1, max_size=40)),
         st.tuples(st.just("number"), st.lists(NUMBERS, min_size=1, max_size=40)),
+        st.tuples(st.just("number"), st.lists(WHOLE, min_size=1, max_size=40)),
     ),
+    before=st.sampled_from([0, 0, 7, 300]),
+    after=st.sampled_from([0, 0, 7, 300]),
     step=st.sampled_from([1, 2, 7]),
     first=st.sampled_from([1, -3, 2**40]),
     encoding=st.sampled_from(["UTF-8", "UTF-16le"]),
 )
 def test_a_copied_column_holds_the_same(
-    case: tuple[str, list[Value]], step: int, first: int, encoding: str
+    case: tuple[str, list[Value]],
+    before: int,
+    after: int,
+    step: int,
+    first: int,
+    encoding: str,
 ) -> None:
-    kind, given_values = case
+    kind, values = case
+    given_values = DISTINCT[kind][:before] + values + DISTINCT[kind][:after]
     rowids = range(first, first + step * len(given_values), step)
     assert written(kind, given_values, rowids, encoding) == given_values
+
+
+@pytest.mark.parametrize("empty", [[0], [299], [305], [599], [0, 1, 300, 301], range(0, 600, 3)])
+def test_an_empty_text_among_many_stands_where_it_belongs(empty: Sequence[int]) -> None:
+    values: list[Value] = ["" if n in empty else f"v{n}" for n in range(600)]
+    assert written("string", values, range(1, 601)) == values
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])

@@ -109,8 +109,7 @@ function padded(
 ): Packed | null {
   if (width > WIDEST || width * texts.length > 4 * length + 64) return null;
   const pads: string[] = bare([]);
-  for (let i = 0; i < width; i++) pads[i] = repeat(" ", i);
-  pads[width] = "";
+  for (let i = 0; i <= width; i++) pads[i] = repeat(" ", i);
   let all = "";
   for (let i = 0; i < texts.length; i++) all += texts[i] + pads[width - texts[i].length];
   const bytes = encodeText(all);
