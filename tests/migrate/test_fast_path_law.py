@@ -10,9 +10,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from plain_loop import COLUMNS, Bad, contents, database, in_batches, one_by_one, schema_of
 
-from valet_studio.errors import DatabaseError
+from valet_studio.errors import DatabaseError, MigrationFailed
 from valet_studio.migrate import documents as documents_module
 from valet_studio.schema.reads import fields_read
+from valet_studio.typescript.cells import Cells
 from valet_studio.typescript.child import Child
 
 ALL = frozenset({*COLUMNS, "out"})
@@ -170,3 +171,22 @@ def test_where_a_document_may_go_elsewhere_all_is_read(code: str) -> None:
 )
 def test_fields_that_a_function_takes_of_its_document(code: str, fields: set[str]) -> None:
     assert fields_read(code) == frozenset(fields)
+
+
+@pytest.mark.parametrize(("count", "form"), [(3, "codes"), (900, "texts")])
+def test_values_that_do_not_match_the_documents_are_not_written(
+    monkeypatch: pytest.MonkeyPatch, count: int, form: str
+) -> None:
+    unpack = Cells.unpack
+
+    def short(told: dict[str, Any], body: bytes, large: bool) -> Cells:
+        return unpack(told, body[:-1] if told["form"] == form else body, large)
+
+    monkeypatch.setattr(Cells, "unpack", staticmethod(short))
+    rows = {number: [f"v{number}", 1, None, None, None, None] for number in range(1, count + 1)}
+    connection = database(rows, "rowids")
+    before = contents(connection)
+    with pytest.raises(MigrationFailed, match="the values that were computed for them do not"):
+        in_batches(connection, SCHEMAS["(row) => row.s"])
+    connection.execute("ROLLBACK")
+    assert contents(connection) == before

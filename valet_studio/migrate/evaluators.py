@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from itertools import cycle
 from types import TracebackType
 
+from valet_studio.errors import MigrationFailed
 from valet_studio.migrate.documents import BATCH_ROWS, Batch, Documents, Key
 from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.pace import Pace
@@ -88,6 +89,7 @@ class Evaluators:
 
         Raises:
             Stopped: a document was fatal to a process.
+            MigrationFailed: there is not one value for each document.
         """
         children = self._children if self.twice else self._children[:1]
         for child in children:
@@ -107,6 +109,7 @@ class Evaluators:
 
         Raises:
             Stopped: a document was fatal to a process.
+            MigrationFailed: there is not one value for each document.
         """
         count = self._chosen[2] if self._chosen is not None else 1
         turns = [self._children] if self.twice else [[child] for child in self._children[:count]]
@@ -133,6 +136,12 @@ class Evaluators:
         except ChildStopped as reason:
             self.stop()
             raise Stopped(batch, reason) from None
+        if not all(answer.cells.fit(len(batch.keys)) for answer in answers):
+            raise MigrationFailed(
+                "A batch of documents and the values that were computed for them do not match. "
+                "Everything was rolled back.",
+                "Please report this, with the backfill's function.",
+            )
         self._pace.learn(len(batch.keys), max(answer.seconds for answer in answers))
         return answers
 

@@ -91,6 +91,12 @@ class Cells:
             return len(self.listed)
         return len(self.body) // (1 if self.form == "codes" else self.width)
 
+    def fit(self, count: int) -> bool:
+        """Whether there is exactly one value for each of so many documents."""
+        if self.form == "json":
+            return len(self.listed) == count
+        return len(self.body) == count * (1 if self.form == "codes" else self.width)
+
     def dumped(self) -> bytes:
         """As bytes for `loaded`."""
         if self.form == "json":
