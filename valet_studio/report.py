@@ -294,7 +294,13 @@ def _backfill_lines(backfill: BackfillReport) -> list[str]:
 def _failure_lines(backfill: BackfillReport) -> list[str]:
     lines = [_failure(failure) for failure in backfill.errors[:SHOWN_FAILURES]]
     hidden = max(backfill.failed, len(backfill.errors)) - len(lines)
-    return [*lines, f"… and {hidden:,} more"] if hidden else lines
+    lines += [f"… and {hidden:,} more"] if hidden else []
+    if backfill.tried is not None:
+        lines.append(
+            f"! It was stopped at the first of these, after {backfill.tried:,} of "
+            f"{_count(backfill.rows, 'document')}: the others were not tried."
+        )
+    return lines
 
 
 def _failure(failure: Failure) -> str:

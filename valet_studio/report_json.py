@@ -72,7 +72,7 @@ def _change(change: AnyChange) -> Json:
 
 
 def _backfill(backfill: BackfillReport) -> Json:
-    return {
+    told: dict[str, Json] = {
         "table": backfill.table,
         "column": backfill.column,
         "rows": backfill.rows,
@@ -89,6 +89,9 @@ def _backfill(backfill: BackfillReport) -> Json:
         ],
         "deterministic": backfill.deterministic,
     }
+    if backfill.tried is not None:
+        told["tried"] = backfill.tried
+    return told
 
 
 def _failure(failure: Failure) -> Json:

@@ -8,6 +8,9 @@ import pytest
 from support import EVERYWHERE, TRACKED_TODOS, Project, fill_todos, schema_of, seed_blocks
 
 from valet_studio.migrate.documents import BATCH_ROWS
+from valet_studio.migrate.events import Report
+from valet_studio.report import report_text
+from valet_studio.typescript.limits import Limits
 
 BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
@@ -358,8 +361,6 @@ def test_a_table_without_rowids_is_backfilled_by_id(project: Project) -> None:
 def test_an_endless_or_exploding_backfill_is_stopped_with_its_document(
     project: Project, body: str
 ) -> None:
-    from valet_studio.typescript.limits import Limits
-
     project = project.with_(limits=Limits(document_seconds=1.0, heap_mb=64))
     project.push(schema_of("t: defineTable({ n: v.number() }),"))
     project.sql("INSERT INTO t (_id, n) VALUES ('a', 1), ('b', 2), ('c', 3)")
@@ -372,4 +373,32 @@ def test_an_endless_or_exploding_backfill_is_stopped_with_its_document(
     assert report.status == "failed"
     (failure,) = report.backfills[0].errors
     assert failure.id == "b"
+    assert report.backfills[0].tried == 0
     assert project.sql("SELECT count(m) FROM t") == [(0,)]
+
+
+def test_where_it_was_stopped_comes_before_what_failed_and_the_rest_is_not_called_good(
+    project: Project,
+) -> None:
+    project = project.with_(limits=Limits(document_seconds=0.5))
+    project.push(schema_of("t: defineTable({ n: v.number() }),"))
+    project.sql(
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 900)"
+        " INSERT INTO t (_id, n) SELECT 'd' || i, i FROM c"
+    )
+    project.write(
+        schema_of(
+            "t: defineTable({ n: v.number(), m: v.number() }).backfill('m', (row) => {"
+            " if (row.n === 800) while (true) {}; if (row.n % 7 === 0) throw new Error('seven');"
+            " return 1 }),"
+        )
+    )
+    (told,) = project.dry_run().backfills
+    assert told.tried is not None
+    assert 0 < told.tried < 800
+    assert told.failed == told.tried // 7 + 1
+    assert [failure.id for failure in told.errors[:2]] == ["d800", "d7"]
+    text = report_text(
+        Report("failed", project.plan(), backfills=(told,)), rehearsal=True, database=""
+    )
+    assert f"after {told.tried:,} of 900 documents: the others were not tried." in text

@@ -181,7 +181,8 @@ class BackfillRun:
         except FoundOut:
             self._shared = False
         except Stopped as stopped:
-            self._tally.fail(self._stopped_at(stopped))
+            told = self._learner.tally.values if self._learner is not None else None
+            self._tally.stop(self._stopped_at(stopped), told.total() if told else 0)
         return None
 
     def _hoped_for(self) -> ByInput | None:
@@ -325,7 +326,7 @@ class BackfillRun:
                     self._tally.forget(piece.keys, self._known.cells(piece))
                     yield from self._computed(piece.after, until, kept)
         except Stopped as stopped:
-            self._tally.fail(self._stopped_at(stopped))
+            self._tally.stop(self._stopped_at(stopped), self._done)
 
     def _computed(
         self, after: Key | None, until: Key | None, kept: Computed | None
@@ -404,5 +405,6 @@ class BackfillRun:
             impure=tuple(sorted(tally.impure)),
             nulls=tally.picture.nulls,
             unchanged=unchanged,
+            tried=tally.tried,
             histogram=tally.picture.histogram(),
         )

@@ -118,6 +118,9 @@ class BackfillReport:
     """Documents whose new value is null, in those that did not fail."""
     unchanged: int | None = None
     """Documents that held their value already; None where that was not counted (an apply)."""
+    tried: int | None = None
+    """Documents that it had run for when it was stopped at one that took too long or too much
+    memory, which is the first of `errors`; None where it was not."""
     histogram: tuple[Bin, ...] = ()
     """How numbers spread, from a sample of them; empty where they are few or all equal."""
 

@@ -39,6 +39,8 @@ class Tally:
     """The first documents, to fill up with."""
     values: Counter[Value] | None = field(default_factory=Counter)
     """New values and how often; None once too many differ."""
+    tried: int | None = None
+    """Documents that were run for when the run was stopped."""
     same: bool = True
     """Whether all processes gave the same answers."""
     impure: set[str] = field(default_factory=set)
@@ -53,6 +55,12 @@ class Tally:
         self.failed += 1
         if len(self.failures) < MAX_FAILURES:
             self.failures.append(failure)
+
+    def stop(self, failure: Failure, tried: int) -> None:
+        """Note the document at which the run was stopped, after it had run for so many."""
+        self.failed += 1
+        self.failures = [failure, *self.failures[: MAX_FAILURES - 1]]
+        self.tried = tried
 
     def tell(self, documents: Documents, batch: Batch, answers: list[BatchAnswer]) -> None:
         """Take in a batch's answers. Before they are written, to see the cells before it."""

@@ -342,6 +342,8 @@ def _counts(report: BackfillReport) -> Content:
         return Content(f"{filled}{same}{null} · 0 failed")
     worked = report.rows - report.failed
     others = f" · {worked:,} would work" if worked else ""
+    if report.tried is not None:
+        others = f" · stopped after {report.tried:,}, the others were not tried"
     return Content.assemble(
         (f"✗ {report.failed:,} of {count(report.rows, 'row')} failed", "bold $error"),
         (f"{others} · none filled", "$muted"),
