@@ -402,3 +402,42 @@ def test_where_it_was_stopped_comes_before_what_failed_and_the_rest_is_not_calle
         Report("failed", project.plan(), backfills=(told,)), rehearsal=True, database=""
     )
     assert f"after {told.tried:,} of 900 documents: the others were not tried." in text
+
+
+@pytest.mark.parametrize(
+    ("backfill", "told"),
+    [
+        ("", "1 document holds null: use v.optional() or .backfill()."),
+        (
+            ".backfill('p', (row) => row.a)",
+            "1 document holds null: its backfill ran before; "
+            "`valet-studio backfill reset t.p` runs it again.",
+        ),
+        (".backfill('q', (row) => row.a)", "1 document holds null: use v.optional() or"),
+    ],
+)
+def test_a_field_that_comes_back_says_how_its_nulls_are_filled(
+    project: Project, backfill: str, told: str
+) -> None:
+    before = schema_of("t: defineTable({ a: v.string() }),")
+    fields = "{ a: v.string(), p: v.string(), q: v.optional(v.string()) }"
+    ran = schema_of(f"t: defineTable({fields}).backfill('p', (row) => row.a),")
+    project.push(ran)
+    project.push(before)
+    project.sql("INSERT INTO t (_id, a) VALUES ('new', 'x')")
+    project.write(schema_of(f"t: defineTable({fields}){backfill},"))
+    (change,) = (c for c in project.plan().changes if c.kind == "restore_field" and c.column == "p")
+    assert told in change.summary
+
+
+def test_a_field_that_comes_back_with_a_backfill_to_run_needs_no_advice(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ a: v.string(), p: v.string() }),"))
+    project.push(schema_of("t: defineTable({ a: v.string() }),"))
+    project.sql("INSERT INTO t (_id, a) VALUES ('new', 'x')")
+    project.write(
+        schema_of("t: defineTable({ a: v.string(), p: v.string() }).backfill('p', (row) => row.a),")
+    )
+    (change,) = (c for c in project.plan().changes if c.kind == "restore_field")
+    assert "null" not in change.summary
+    project.apply()
+    assert project.sql("SELECT p FROM t") == [("x",)]

@@ -23,7 +23,7 @@ from support import (
 )
 
 from valet_studio import pipeline
-from valet_studio.errors import Cancelled, DatabaseError, MigrationFailed
+from valet_studio.errors import Cancelled, DatabaseError, PlanRejected
 from valet_studio.migrate.events import BackfillProgress, CopyProgress, ValueCount
 
 BEFORE = TRACKED_TODOS
@@ -161,7 +161,7 @@ def test_a_value_that_depends_on_the_documents_before_it_is_found_out(
     todos.write(text.replace("export default", f"{before}\nexport default"))
     (backfill,) = todos.dry_run().backfills
     assert backfill.deterministic is False
-    with pytest.raises(MigrationFailed, match="strict refuses"):
+    with pytest.raises(PlanRejected, match="strict refuses"):
         todos.with_(strict=True).dry_run()
 
 

@@ -18,7 +18,7 @@ import apsw
 from valet_studio.database.ask import ask
 from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import CREATE_BOOKKEEPING, write_meta
-from valet_studio.errors import Cancelled, MigrationFailed, PlanIsStale
+from valet_studio.errors import Cancelled, MigrationFailed, PlanIsStale, PlanRejected
 from valet_studio.migrate.ahead import Ahead, ByColumn, check_intact
 from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.by_input import writes_no_document
@@ -121,8 +121,8 @@ def migrate(
         PlanIsStale: the database is not in the state for which the plan was made, or a document
             fails that came after the rehearsal.
         Cancelled: stopped; rolled back.
-        MigrationFailed: a check before COMMIT did not hold, or `strict` and a backfill varies;
-            rolled back.
+        PlanRejected: `strict`, and a backfill varies; rolled back.
+        MigrationFailed: a check before COMMIT did not hold; rolled back.
         apsw.Error: SQLite refused a statement; rolled back.
     """
     run = _Run(connection, time.perf_counter() if began is None else began)
@@ -380,11 +380,11 @@ def _refuse_varying(run: _Run) -> None:
     """Refuse what only running a function twice could find.
 
     Raises:
-        MigrationFailed: a backfill gave a document two values.
+        PlanRejected: a backfill gave a document two values.
     """
     varying = [f"{r.table}.{r.column}" for r in run.backfills if r.deterministic is False]
     if varying:
-        raise MigrationFailed(
+        raise PlanRejected(
             f"The backfill of {', '.join(varying)} gives other values each time that it runs, "
             "which --strict refuses. Everything was rolled back.",
             "Compute the value from the document alone: no time, no random numbers.",

@@ -125,6 +125,8 @@ class RestoreField(Change):
     kind = "restore_field"
     sign = "+"
     field: Field
+    backfill: Literal["none", "pending", "ran"] = "none"
+    """Whether a backfill will fill it, or did before and will not run again."""
 
 
 class RestoreTable(Change):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 from valet_studio.plan import sentences as say
 from valet_studio.plan import sql
@@ -225,7 +226,15 @@ def _restore(at: TableView, field: Field, summary: str) -> RestoreField:
         rule="Columns are never dropped, so the field's data is still there.",
         location=field.location,
         field=field,
+        backfill=_backfill_of(at, field),
     )
+
+
+def _backfill_of(at: TableView, field: Field) -> Literal["none", "pending", "ran"]:
+    name = fold(field.name)
+    if name in at.filled:
+        return "pending"
+    return "ran" if any(fold(b.column) == name for b in at.table.backfills) else "none"
 
 
 def _narrow(at: TableView, known: Field, field: Field) -> NarrowField:

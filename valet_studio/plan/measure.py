@@ -187,10 +187,17 @@ def _narrowed(change: NarrowField, broken: Answer) -> NarrowField:
 
 
 def _restored(change: RestoreField, empty: int) -> RestoreField:
-    if not empty or change.field.nullable or change.field.deprecated:
+    filled = change.backfill == "pending"
+    if not empty or filled or change.field.nullable or change.field.deprecated:
         return replace(change, rows=empty)
     verb = "holds" if empty == 1 else "hold"
-    summary = f"{change.summary} {say.count(empty)} {verb} null: use v.optional() or .backfill()."
+    way_out = "use v.optional() or .backfill()."
+    if change.backfill == "ran":
+        way_out = (
+            "its backfill ran before; "
+            f"`valet-studio backfill reset {change.table}.{change.column}` runs it again."
+        )
+    summary = f"{change.summary} {say.count(empty)} {verb} null: {way_out}"
     return replace(change, rows=empty, risk=_raised(change.risk), summary=summary)
 
 
