@@ -289,3 +289,30 @@ def test_a_document_without_an_id_is_shown_as_one(project: Project) -> None:
     project.write(schema_of(f"{fields}.backfill('m', (row) => row.n * 2),"))
     (backfill,) = project.dry_run().backfills
     assert [(sample.id, sample.after) for sample in backfill.samples] == [(None, 2)]
+
+
+@pytest.mark.parametrize("read", ["row.b", "row.b + (row.c ?? '')"], ids=["by input", "each"])
+@pytest.mark.parametrize("count", [900, 45_000])
+def test_the_documents_whose_value_changes_are_shown_first(
+    project: Project, read: str, count: int
+) -> None:
+    fields = "{ a: v.string(), b: v.string(), c: v.optional(v.string()) }"
+    project.prepare(
+        schema_of(f"t: defineTable({fields}),"),
+        "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ?1)"
+        " INSERT INTO t (_id, a, b) SELECT 'd' || i,"
+        " CASE WHEN i % 300 < 5 THEN 'odd' WHEN i > ?1 - 2 THEN 'late' ELSE 'x' END, 'x' FROM c",
+        count,
+    )
+    project.write(schema_of(f"t: defineTable({fields}).backfill('a', (row) => {read}),"))
+    (told,) = project.dry_run().backfills
+    differing = project.sql("SELECT count(*) FROM t WHERE a <> 'x'")[0][0]
+    assert told.unchanged == count - differing
+    changes = [(sample.before, sample.after) for sample in told.samples]
+    assert len(changes) == 20
+    if count == 900:
+        assert set(changes[:2]) == {("odd", "x"), ("late", "x")}
+        assert changes[differing:] == [("x", "x")] * (20 - differing)
+    else:
+        assert changes == [("odd", "x")] * 20
+    assert len({sample.id for sample in told.samples}) == 20

@@ -13,7 +13,7 @@ failed (the seed's "Backfill rules").
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cached_property
 from typing import TypeAlias
 
@@ -27,6 +27,7 @@ from valet_studio.migrate.by_input import (
     Learner,
     foreign_triggers,
 )
+from valet_studio.migrate.changing import LOOKED_AT, Changing
 from valet_studio.migrate.column_writer import MOST_BRANCHES, ColumnWriter
 from valet_studio.migrate.computed import Computed, Piece
 from valet_studio.migrate.counting import Counting
@@ -80,6 +81,7 @@ class BackfillRun:
         self._settled = settled
         self._untouched = untouched
         self._tally = known.tally.copy() if known else self._fresh_tally()
+        self._changing = Changing(backfill.column, self._tally.storage)
         self._began = time.perf_counter()
         self._total = documents.count() if total is None else total
         self._done = 0
@@ -124,7 +126,7 @@ class BackfillRun:
         updated, unchanged, done = 0, 0, None
         by_input = self._hoped_for()
         if by_input is not None:
-            unchanged = by_input.holding() if held else 0
+            unchanged = self._holding(by_input) if held else 0
             done = yield from self._fill_and_count(by_input)
         if done is not None:
             updated = done
@@ -133,7 +135,7 @@ class BackfillRun:
             if by_input is None:
                 updated, unchanged = yield from self._write_each(held, kept)
             else:
-                unchanged = by_input.holding() if held else 0
+                unchanged = self._holding(by_input) if held else 0
                 yield from self._filled(by_input)
                 updated = self._done
         if by_input is not None and kept is not None:
@@ -143,6 +145,13 @@ class BackfillRun:
         if kept is not None:
             kept.settle(self._tally, self.documents.only)
         yield self._report(updated, unchanged if counts and not self._tally.failed else None)
+
+    def _holding(self, by_input: ByInput) -> int:
+        """How many documents hold their value already; some of the others are noted."""
+        holding = by_input.holding()
+        if holding < self._total:
+            self._changing.note(self.documents, by_input.differing(LOOKED_AT))
+        return holding
 
     def _by_input(self) -> ByInput | None:
         """What decides the values, where it is certain that the documents hold no other inputs.
@@ -260,7 +269,10 @@ class BackfillRun:
         for batch, cells in self._steps(kept) if many is None else ():
             if not self._tally.failed:
                 if held:
-                    unchanged += writer.holding(batch.keys, cells)
+                    holding = writer.holding(batch.keys, cells)
+                    unchanged += holding
+                    if holding < len(batch.keys) and not self._changing.is_full:
+                        self._note_changing(writer, batch.keys, cells)
                 updated += writer.write(batch.keys, cells)
                 if triggers:
                     written.append((batch, cells))
@@ -274,6 +286,12 @@ class BackfillRun:
         if triggers and not self._tally.failed:
             self._check_held(writer, written, triggers)
         return 0 if self._tally.failed else updated, unchanged
+
+    def _note_changing(self, writer: ColumnWriter, keys: Sequence[Key], cells: Cells) -> None:
+        differing = set(writer.differing(keys, cells, LOOKED_AT))
+        values = zip(keys, cells.listed, strict=True)
+        found = {key: value for key, value in values if key in differing}
+        self._changing.note(self.documents, found)
 
     def _check_held(
         self, writer: ColumnWriter, written: list[_Step], triggers: tuple[str, ...]
@@ -398,7 +416,7 @@ class BackfillRun:
             updated=updated,
             failed=tally.failed,
             seconds=time.perf_counter() - self._began,
-            samples=tally.samples(),
+            samples=self._changing.before(tally.samples()),
             errors=tuple(tally.failures),
             distribution=tally.distribution(),
             deterministic=tally.same if self._evaluators.twice else None,

@@ -118,6 +118,16 @@ class ByInput:
         sql = f"SELECT count(*) FROM {self._table} WHERE {self._column} IS {self._decided()}"
         return int(self._connection.execute(sql, self._bound()).get)
 
+    def differing(self, most: int) -> dict[Key, Value]:
+        """The first documents that hold another value than their own, with their own."""
+        key, decided = self._documents.key, self._decided()
+        found: list[tuple[Any, ...]] = self._connection.execute(
+            f"SELECT {key}, {decided} FROM {self._table} WHERE {self._column} IS NOT {decided} "
+            f"ORDER BY {key} LIMIT :most",
+            self._bound() | {"most": most},
+        ).fetchall()
+        return dict(found)
+
     def fill(self, total: int) -> Iterator[int]:
         """Set the column of every document, of which there are `total`, span by span; how many are
         set so far.

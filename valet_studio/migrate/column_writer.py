@@ -138,14 +138,26 @@ class ColumnWriter:
 
     def holding(self, keys: Sequence[Key], cells: Cells) -> int:
         """How many of neighbouring documents hold these very values in the column."""
+        count = f"SELECT count(*) {self._compared(keys, cells, 'IS')}"
+        return int(self._connection.execute(count, (keys[0], keys[-1])).get)
+
+    def differing(self, keys: Sequence[Key], cells: Cells, most: int) -> list[Key]:
+        """Which of neighbouring documents hold other values in the column: the first ones."""
+        key = self.documents.key
+        find = f"SELECT {key} {self._compared(keys, cells, 'IS NOT')} ORDER BY {key} LIMIT ?"
+        found: list[tuple[Any, ...]]
+        found = self._connection.execute(find, (keys[0], keys[-1], most)).fetchall()
+        return [who for (who,) in found]
+
+    def _compared(self, keys: Sequence[Key], cells: Cells, how: str) -> str:
         values = {key: _as_real(value) for key, value in zip(keys, cells.listed, strict=True)}
         lookup = cast("apsw.ScalarProtocol", values.__getitem__)
         self._connection.create_scalar_function("valet_expected", lookup, 1)
-        count = (
-            f"SELECT count(*) FROM {self._table} WHERE {self.documents.key} BETWEEN ? AND ? "
-            f"AND {self._column} IS valet_expected({self.documents.key})"
+        key = self.documents.key
+        return (
+            f"FROM {self._table} WHERE {key} BETWEEN ? AND ? "
+            f"AND {self._column} {how} valet_expected({key})"
         )
-        return int(self._connection.execute(count, (keys[0], keys[-1])).get)
 
     def fill_by_input(self, read: str, values: Mapping[Any, apsw.SQLiteValue]) -> int | None:
         """Set the column of every document by what another of its cells holds; how many it set.
