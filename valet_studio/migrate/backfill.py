@@ -81,7 +81,7 @@ class BackfillRun:
         self._settled = settled
         self._untouched = untouched
         self._tally = known.tally.copy() if known else self._fresh_tally()
-        self._changing = Changing(backfill.column, self._tally.storage)
+        self._changing = self._fresh_changing()
         self._began = time.perf_counter()
         self._total = documents.count() if total is None else total
         self._done = 0
@@ -131,6 +131,7 @@ class BackfillRun:
         if done is not None:
             updated = done
         else:
+            self._changing = self._fresh_changing()  # Other inputs were taken for known ones.
             by_input = self._by_input()
             if by_input is None:
                 updated, unchanged = yield from self._write_each(held, kept)
@@ -384,6 +385,9 @@ class BackfillRun:
         table, column = self.documents.table.name, self.backfill.column
         reads = self._evaluators.choose(table, column, shared=self._shared)
         self.documents = self.documents.reading(reads)
+
+    def _fresh_changing(self) -> Changing:
+        return Changing(self.backfill.column, self._tally.storage)
 
     def _fresh_tally(self) -> Tally:
         field = self.documents.table.field_named(self.backfill.column)
