@@ -441,3 +441,17 @@ def test_a_field_that_comes_back_with_a_backfill_to_run_needs_no_advice(project:
     assert "null" not in change.summary
     project.apply()
     assert project.sql("SELECT p FROM t") == [("x",)]
+
+
+def test_columns_that_sqlite_tells_apart_are_not_taken_for_one_another(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ 'é': v.string() }),"))
+    fields = "{ 'É': v.optional(v.string()), 'é': v.string(), copy: v.optional(v.string()) }"
+    project.push(schema_of(f"t: defineTable({fields}),"))
+    project.sql("""INSERT INTO t (_id, "É", "é") VALUES ('1', 'large', 'small')""")
+    project.push(
+        schema_of(
+            f"t: defineTable({fields}).backfill('copy', (row) => row['É'] + row['é'])"
+            ".backfill('é', () => 'new'),"
+        )
+    )
+    assert project.sql('SELECT "É", "é", copy FROM t') == [("large", "new", "largesmall")]

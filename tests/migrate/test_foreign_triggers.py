@@ -63,3 +63,23 @@ def test_a_trigger_that_adds_documents_is_named(three: Project) -> None:
     assert "ut on t" in hint
     assert "report" not in hint
     assert three.sql("SELECT count(*) FROM log") == [(0,)]
+
+
+@pytest.mark.parametrize("backfill", ["", ".backfill('b', (row) => row.a)"])
+def test_a_tracking_trigger_that_was_extended_comes_back_as_it_was(
+    project: Project, backfill: str
+) -> None:
+    declared = "    t: defineTable({{ {} }}){}.sync({{ mode: 'full' }}),"
+    project.push(schema_of(declared.format("a: v.string()", "")))
+    project.sql("CREATE TABLE audit (who)")
+    ((made,),) = project.sql("SELECT sql FROM sqlite_master WHERE name = 't_valet_update'")
+    extended = made.replace("BEGIN", "BEGIN INSERT INTO audit VALUES (NEW._id);")
+    project.sql("DROP TRIGGER t_valet_update")
+    project.sql(extended)
+    project.sql("INSERT INTO t (_id, a) VALUES ('t1', 'x')")
+    fields = "a: v.string(), b: v.optional(v.string())"
+    report = project.push(schema_of(declared.format(fields, backfill)))
+    assert report.status == "ok"
+    found = project.sql("SELECT sql FROM sqlite_master WHERE name = 't_valet_update'")
+    assert found == [(extended,)]
+    assert project.sql("SELECT * FROM audit") == []

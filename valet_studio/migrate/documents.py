@@ -16,6 +16,7 @@ import apsw
 from valet_studio.errors import DatabaseError
 from valet_studio.plan.sql import quote
 from valet_studio.schema.model import Json, Storage, Table
+from valet_studio.schema.names import fold
 from valet_studio.schema.state import ColumnState, TableState
 
 BATCH_ROWS = 20_000
@@ -64,7 +65,7 @@ class Documents:
     @property
     def key(self) -> str:
         """The SQL expression that tells documents apart and orders them."""
-        taken = {column.name.lower() for column in self.state.columns}
+        taken = {fold(column.name) for column in self.state.columns}
         if not self.state.without_rowid:
             for alias in ("rowid", "_rowid_", "oid"):
                 if alias not in taken:
@@ -74,9 +75,9 @@ class Documents:
     @property
     def names(self) -> dict[str, str]:
         """Field name as documents show it → column name in the database."""
-        spelling = {field.name.lower(): field.name for field in self.table.fields}
+        spelling = {fold(field.name): field.name for field in self.table.fields}
         columns = [*(column.name for column in self.state.columns), *self.absent]
-        return {spelling.get(column.lower(), column): column for column in columns}
+        return {spelling.get(fold(column), column): column for column in columns}
 
     def count(self) -> int:
         """How many documents the table holds."""

@@ -49,6 +49,7 @@ from valet_studio.plan.sentences import count
 from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
 from valet_studio.schema.document import schema_hash, table_to_document, to_document
 from valet_studio.schema.model import Schema
+from valet_studio.schema.names import fold
 from valet_studio.schema.state import DatabaseState, backfill_key
 
 CACHE_KIB = 32 * 1024
@@ -63,6 +64,8 @@ class _Run:
     began: float
     statements: list[str] = field(default_factory=list)
     backfills: list[BackfillReport] = field(default_factory=list)
+    taken_away: dict[str, str] = field(default_factory=dict)
+    """The tracking triggers that are to come back: folded name → text."""
 
     @property
     def seconds(self) -> float:
@@ -226,9 +229,10 @@ def _structure(run: _Run, state: DatabaseState, changes: tuple[AnyChange, ...]) 
 def _drop_triggers(run: _Run, state: DatabaseState, tables: set[str]) -> Iterator[Event]:
     for name in sorted(tables):
         held = state.table_named(name)
-        ours = {trigger.lower() for trigger in trigger_names(name)}
+        ours = {fold(trigger) for trigger in trigger_names(name)}
         for trigger in held.triggers if held else ():
-            if trigger.name.lower() in ours:
+            if fold(trigger.name) in ours:
+                run.taken_away[fold(trigger.name)] = trigger.sql
                 yield run.execute(f"DROP TRIGGER {quote(trigger.name)}")
 
 
@@ -292,16 +296,15 @@ class _Filling:
 
 
 def _restore_triggers(run: _Run, schema: Schema) -> Iterator[Event]:
+    """Make them again as they were: somebody may have extended one."""
     present = {
-        trigger.name.lower()
-        for table in inspect(run.connection).tables
-        for trigger in table.triggers
+        fold(trigger.name) for table in inspect(run.connection).tables for trigger in table.triggers
     }
     for table in schema.tables:
         if table.tracked:
             for name, sql in tracking_triggers(table):
-                if name.lower() not in present:
-                    yield run.execute(sql)
+                if fold(name) not in present:
+                    yield run.execute(run.taken_away.get(fold(name), sql))
 
 
 def _write_bookkeeping(run: _Run, schema: Schema, state: DatabaseState, plan: Plan) -> None:
@@ -343,8 +346,8 @@ def _verify(
             raise _other_count(run, state, f'"{name}" held {rows} documents', rows_after.get(name))
     for table in schema.tables:
         held = state.table_named(table.name)
-        names = {trigger.name.lower() for trigger in held.triggers} if held else set()
-        if table.tracked and any(n.lower() not in names for n, _ in tracking_triggers(table)):
+        names = {fold(trigger.name) for trigger in held.triggers} if held else set()
+        if table.tracked and any(fold(n) not in names for n, _ in tracking_triggers(table)):
             raise _unexpected(f'The change-tracking triggers of "{table.name}" are not all there.')
     if _foreign_key_violations(run.connection) > violations_before:
         raise _unexpected("A foreign key points to nothing that pointed to something before.")

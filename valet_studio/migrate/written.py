@@ -122,8 +122,8 @@ def _tables(state: DatabaseState) -> Iterator[TableState]:
 
 
 def _tracked(table: TableState) -> bool:
-    present = {trigger.name.lower() for trigger in table.triggers if CHANGES in trigger.sql}
-    return {name.lower() for name in trigger_names(table.name)} <= present
+    present = {fold(trigger.name) for trigger in table.triggers if CHANGES in trigger.sql}
+    return {fold(name) for name in trigger_names(table.name)} <= present
 
 
 def _version(connection: apsw.Connection) -> int:
