@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from support import Project, never, schema_of
 from valet_studio import pipeline
 from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget, open_target
-from valet_studio.errors import Cancelled, DatabaseError, StudioError
+from valet_studio.errors import Cancelled, DatabaseError, PlanIsStale, StudioError
 from valet_studio.migrate import snapshot as keeping
 from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, Report
 from valet_studio.migrate.snapshot import snapshot_folder
@@ -143,3 +144,56 @@ def test_a_rejected_push_takes_none(project: Project, mode: str) -> None:
         report = None
     assert report is None or report.status == "rejected"
     assert kept(project) == names
+
+
+def with_fields(*names: str) -> str:
+    fields = "".join(f", {name}: v.optional(v.number())" for name in names)
+    return schema_of(f"items: defineTable({{ n: v.number(){fields} }}),")
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+@pytest.mark.parametrize("rights", [0o600, 0o640])
+def test_nobody_may_read_it_who_may_not_read_the_database(
+    project: Project, mode: str, rights: int
+) -> None:
+    project.push(BEFORE)
+    project.sql(f"PRAGMA journal_mode = {mode}")
+    project.database.chmod(rights)
+    report = project.push(with_fields("a"))
+    assert report.snapshot is not None
+    assert Path(report.snapshot).stat().st_mode & 0o777 == rights
+
+
+def test_older_ones_stay_until_the_push_is_committed(project: Project) -> None:
+    for at in range(keeping.KEPT_SNAPSHOTS):
+        project.push(with_fields(*(f"f{n}" for n in range(at))))
+    folder = snapshot_folder(open_target(str(project.database)))
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert len(before) == keeping.KEPT_SNAPSHOTS
+    project.write(with_fields("one_more"))
+    content = project.database.read_bytes()
+    events = pipeline.apply(project.look(), never)
+    while next(events) != PhaseStarted("commit"):
+        pass
+    project.database.unlink()
+    project.database.write_bytes(content)
+    with pytest.raises(PlanIsStale):
+        deque(events)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    project.apply()
+    assert len(list(folder.iterdir())) == keeping.KEPT_SNAPSHOTS
+
+
+def test_it_outlives_a_power_cut(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[Path] = set()
+    fsync = os.fsync
+
+    def noting(opened: int) -> None:
+        synced.add(Path(f"/proc/self/fd/{opened}").readlink())
+        fsync(opened)
+
+    project.push(BEFORE)
+    monkeypatch.setattr(os, "fsync", noting)
+    report = project.push(with_fields("a"))
+    assert report.snapshot is not None
+    assert {Path(report.snapshot), Path(report.snapshot).parent} <= synced

@@ -32,7 +32,7 @@ def copy_to(
             flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE,
         )
         try:
-            # A copy that is lost in a crash is made again, so it needs no durability.
+            # A copy for a dry run need not survive a crash; a snapshot is made durable as a whole.
             copy.execute("PRAGMA synchronous = OFF")
             # Without a read transaction the backup starts again at every commit of another
             # process, and beside a busy writer never ends.

@@ -109,6 +109,7 @@ def apply(
             with closing(migrating):
                 for event in migrating:
                     if isinstance(event, Report) and kept is not None:
+                        kept.settle()
                         event = replace(event, snapshot=str(kept.path))
                     yield event
                     if event == PhaseStarted("commit"):

@@ -11,11 +11,12 @@ import glob
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import apsw
@@ -100,6 +101,28 @@ def under_its_final_name(path: Path, write: Callable[[Path], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
+def create_like(path: Path, database: Path) -> None:
+    """Make an empty file that nobody may read who may not read the database.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.unlink(missing_ok=True)
+    mode = stat.S_IMODE(database.stat().st_mode)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+
+
+def make_durable(path: Path) -> None:
+    """Let a file survive a power cut, under its name; where the system cannot, so be it."""
+    for place in (path, path.parent) if os.name == "posix" else ():
+        with suppress(OSError):
+            opened = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(opened)
+            finally:
+                os.close(opened)
+
+
 def _number(snapshot: Path) -> int:
     """The migration that it precedes."""
     found = _NAMED.search(snapshot.name)
@@ -143,9 +166,10 @@ class Snapshot:
             raise
 
     def _begin(self, connection: apsw.Connection) -> None:
+        self._create()
         if _file_is_all(connection) and _reflink(self._target.path, self._partial):
             return
-        self._partial.unlink(missing_ok=True)
+        self._create()
         copying = copy_to(self._target, self._partial, self._is_over)
         # The first step takes the reader's lock, and with it the state that it sees.
         next(copying, None)
@@ -155,6 +179,15 @@ class Snapshot:
             return
         self._reader = threading.Thread(target=self._copy, args=(copying,))
         self._reader.start()
+
+    def _create(self) -> None:
+        try:
+            create_like(self._partial, self._target.path)
+        except OSError as error:
+            raise DatabaseError(
+                f"No snapshot of {self._target.label} can be made: {reason_of(error)}.",
+                "Look at the directory of the snapshots and at the disk's free space.",
+            ) from error
 
     def finish(self) -> Path:
         """Wait until it is whole; the file.
@@ -172,14 +205,21 @@ class Snapshot:
             self._is_whole = True
         finally:
             self._partial.unlink(missing_ok=True)
-        # Only what this database can do without: any other may be all that is left of somebody's
-        # documents.
-        for old in snapshots(self._target, "before")[:-KEPT_SNAPSHOTS]:
-            if self._is_of_this_database(old):
-                old.unlink(missing_ok=True)
-            else:
-                self._set_aside(old)
         return self.path
+
+    def settle(self) -> None:
+        """After COMMIT, when others no longer wait: make it durable, and tidy up older ones.
+
+        Only what this database can do without is deleted: any other may be all that is left of
+        somebody's documents.
+        """
+        make_durable(self.path)
+        with suppress(OSError):
+            for old in snapshots(self._target, "before")[:-KEPT_SNAPSHOTS]:
+                if self._is_of_this_database(old):
+                    old.unlink(missing_ok=True)
+                else:
+                    self._set_aside(old)
 
     def _is_of_this_database(self, snapshot: Path) -> bool:
         """Whether a snapshot holds this database's history up to the migration that it precedes."""
