@@ -10,7 +10,7 @@ from valet_studio import pipeline
 from valet_studio.config import SCHEMA_FILE, Settings
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import open_target
-from valet_studio.errors import StudioError
+from valet_studio.errors import StudioError, reason_of
 
 IGNORED = ("_generated/", ".valet/")
 DEMO_DOCUMENTS = 142
@@ -172,7 +172,7 @@ def documents() -> list[tuple[str, str, int, str, str]]:
 def _ignore(path: Path) -> bool:
     """Append what git should not keep to a .gitignore; False where it was all there."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode()
     except FileNotFoundError:
         text = ""
     except (OSError, UnicodeDecodeError) as error:
@@ -180,6 +180,15 @@ def _ignore(path: Path) -> bool:
     present = {line.strip().strip("/") for line in text.splitlines()}
     missing = [line for line in IGNORED if line.strip("/") not in present]
     if missing:
-        end = "" if not text or text.endswith("\n") else "\n"
-        pipeline.write_atomically(path, f"{text}{end}" + "".join(f"{line}\n" for line in missing))
+        # Appended, since the file may be a link, and its lines may end in another way.
+        newline = "\r\n" if "\r\n" in text else "\n"
+        lines = [] if not text or text.endswith("\n") else [""]
+        added = newline.join([*lines, *missing, ""])
+        try:
+            with path.open("ab") as file:
+                file.write(added.encode())
+        except OSError as error:
+            raise StudioError(
+                f"{path} cannot be written: {reason_of(error)}.", "Check that you may write it."
+            ) from error
     return bool(missing)

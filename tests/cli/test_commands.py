@@ -403,6 +403,18 @@ def test_init_makes_a_schema_that_plans_and_overwrites_nothing(project: Project)
     assert (project.root / "deeper/app/valet/schema.ts").exists()
 
 
+def test_init_appends_to_a_gitignore_that_is_a_link_or_has_other_line_ends(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shared = tmp_path_factory.mktemp("shared") / "ignored"
+    shared.write_bytes(b"node_modules\r\n*.log")
+    link = project.root / ".gitignore"
+    link.symlink_to(shared)
+    assert run("init").exit_code == 0
+    assert link.is_symlink()
+    assert shared.read_bytes() == b"node_modules\r\n*.log\r\n_generated/\r\n.valet/\r\n"
+
+
 def test_demo_is_the_seeds_example_with_its_migration_pending(project: Project) -> None:
     done = run("demo")
     assert done.exit_code == 0, done.output

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pexpect
 import pytest
 from click.testing import CliRunner, Result
-from support import Project, schema_of
+from support import Project, never, schema_of
 
 from valet_studio import pipeline
 from valet_studio.cli import cli
@@ -128,3 +129,16 @@ def test_check_can_check_types(project: Project) -> None:
     assert done.exit_code == 4
     assert "Property 'b' does not exist" in done.stdout
     assert "valet/schema.ts:3:66" in done.stdout
+
+
+def test_a_migration_made_again_after_an_undo_is_another_one(three: Project) -> None:
+    text = three.schema_path.read_text(encoding="utf-8")
+    first = pipeline.history(three.settings)[0].identity
+    pipeline.undo(three.settings, never)
+    three.push(text)
+    second = pipeline.history(three.settings)[0].identity
+    assert second.id == first.id
+    assert second != first
+    assert re.search(
+        rf"^ *{second.id}  \d\d\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00  ", run("history").stdout, re.M
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import click
@@ -57,7 +58,8 @@ def history(
 def _tell_entry(entry: HistoryEntry) -> None:
     after = entry.hash_after[:12] if entry.hash_after else "incomplete"
     rows = f"{entry.rows:,} value{'' if entry.rows == 1 else 's'} backfilled"
-    say(f"{entry.id:>4}  {entry.applied_at}  {after:<12}  {entry.seconds:.1f} s  {rows}\n")
+    applied_at = re.sub(r"\.\d+", "", entry.applied_at)
+    say(f"{entry.id:>4}  {applied_at}  {after:<12}  {entry.seconds:.1f} s  {rows}\n")
     say(f"      {' '.join(entry.summary.split())}\n")
 
 

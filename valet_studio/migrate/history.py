@@ -64,7 +64,8 @@ def record(
         " (applied_at, hash_before, hash_after, schema_json, summary, rows, seconds)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
-            datetime.now(UTC).isoformat(timespec="seconds"),
+            # To the microsecond: with its number it tells a migration from one that was undone.
+            datetime.now(UTC).isoformat(timespec="microseconds"),
             plan.applied_hash,
             plan.schema_hash if completed else None,
             json.dumps(to_document(schema), ensure_ascii=False),
