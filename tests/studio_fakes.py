@@ -186,7 +186,12 @@ class FakeEngine:
     told_structures: Structures | None = None
     undone: list[int] = field(default_factory=list)
 
+    hold_look: threading.Event | None = None
+    """Where set, a look waits until this is, or it is outdated."""
+
     def look(self, settings: Settings, cancelled: IsCancelled) -> StudioState:  # noqa: ARG002
+        while self.hold_look is not None and not cancelled() and not self.hold_look.wait(0.01):
+            pass
         return self.state
 
     def generated(self, state: StudioState) -> tuple[GeneratedFile, ...]:

@@ -315,6 +315,23 @@ async def test_a_new_plan_withdraws_the_question(tmp_path: Path) -> None:
 
 
 @SIZES
+async def test_a_plan_cannot_be_applied_while_a_newer_save_is_read(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async with studio(tmp_path, plan_of(*changes()), size) as opened:
+        await opened.rehearse()
+        opened.engine.hold_look = threading.Event()
+        opened.saves.save()
+        await opened.until(lambda: "reading" in opened.screen.split("\n")[0])
+        await opened.press("a")
+        assert "Apply is off while a newer save is read" in opened.notice
+        opened.engine.hold_look.set()
+        await opened.until(lambda: "reading" not in opened.screen.split("\n")[0])
+        await opened.press("a")
+        assert "Apply to the database?" in opened.screen
+
+
+@SIZES
 @pytest.mark.parametrize("key", ["x", "escape"])
 async def test_cancel_says_what_was_rolled_back(
     tmp_path: Path, size: tuple[int, int], key: str

@@ -66,6 +66,8 @@ class StudioBase(App[None]):
         self.types: TypesView | None = None
         self.generation = 0
         """Counts looks; what an older one tells is dropped."""
+        self.looked = 0
+        """The newest look that ended."""
         self.waiting: deque[Told] = deque()
         """What the run told and was not drawn yet; the worker appends."""
         self.cancel = threading.Event()

@@ -45,6 +45,8 @@ class Facts:
     """The newest look; None until the first one ends."""
     good: StudioState | None = None
     """The newest look that has a plan: what stays on screen while schema.ts is broken."""
+    reading: bool = False
+    """Whether a save is being read, and has been for so long that one should know."""
     missing: bool = False
     """Whether there is no schema file at all."""
     files: tuple[GeneratedFile, ...] = ()
@@ -145,6 +147,8 @@ def why_no_apply(facts: Facts) -> str | None:
     reason = why_no_dry_run(facts)
     if reason is not None:
         return reason.replace("rehearse", "apply")
+    if facts.reading:
+        return "Apply is off while a newer save is read: this is the plan of the one before."
     if facts.settings.read_only:
         return READ_ONLY.format("Apply")
     if facts.good is not None and facts.good.database.read_only:

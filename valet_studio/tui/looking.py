@@ -33,6 +33,10 @@ DATABASE_SECONDS = 2.0
 """How often it is asked whether another program wrote the database."""
 
 
+READING_SECONDS = 0.3
+"""How long a save is read before it is said, and the plan before it can no longer be applied."""
+
+
 class Looking(StudioBase):
     """Only the newest look is shown; what an older one tells is dropped."""
 
@@ -108,6 +112,11 @@ class Looking(StudioBase):
         self.background.saved()
         if self.facts.running != "apply":
             self.look()
+            self.set_timer(READING_SECONDS, partial(self._still_reading, self.generation))
+
+    def _still_reading(self, generation: int) -> None:
+        if generation == self.generation and generation != self.looked:
+            self.learn(replace(self.facts, reading=True))
 
     def on_watch_failed(self, message: messages.WatchFailed) -> None:
         """Say it and go on: it can still be read on a key."""
@@ -119,13 +128,23 @@ class Looking(StudioBase):
         """Show the plan at once; what takes longer follows when it is painted."""
         if message.generation != self.generation:
             return
+        self.looked = message.generation
         before = self.facts
         state = message.state
         good = state if state.plan is not None else before.good
         if self.fixed and state.schema is not None and not stands(self.fixed[-1], state.schema):
             self.fixed.clear()
         fixed = len(self.fixed)
-        self.learn(replace(before, state=state, good=good, missing=message.missing, fixed=fixed))
+        self.learn(
+            replace(
+                before,
+                state=state,
+                good=good,
+                reading=False,
+                missing=message.missing,
+                fixed=fixed,
+            )
+        )
         self._tell_look(before, state, message.missing)
         self._withdraw_question(before)
         self.background.looked()
@@ -223,9 +242,10 @@ class Looking(StudioBase):
         if message.measuring:
             self.not_measured = message.problems[0].message
         else:
+            self.looked = message.generation
             database = pipeline.DatabaseInfo(self.settings.database, exists=False)
             state = StudioState(self.settings, database, problems=message.problems)
-            self.learn(replace(self.facts, state=state))
+            self.learn(replace(self.facts, state=state, reading=False))
 
     def on_types_checked(self, message: messages.TypesChecked) -> None:
         """List what the type checker found."""

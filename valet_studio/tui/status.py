@@ -118,7 +118,7 @@ def status_text(facts: Facts, width: int) -> Content:
 def _plan_part(facts: Facts, whole: bool) -> Content:
     """The plan's state; its fingerprint, too, where the `whole` of it fits."""
     plan = facts.plan
-    if facts.state is None:
+    if facts.state is None or (facts.reading and not whole):
         return Content.styled("reading…", "$muted")
     if facts.missing:
         return Content.styled("! no schema", "bold $warning")
@@ -134,6 +134,8 @@ def _plan_part(facts: Facts, whole: bool) -> Content:
         "blocked": ("✗ rejected", "bold $error"),
     }[plan.status]
     parts = [Content.styled(*said)]
+    if facts.reading:
+        parts.insert(0, Content.styled("reading a save…", "bold $warning"))
     if whole:
         parts.append(Content.styled(plan.fingerprint[:8], "$muted"))
     if facts.type_errors:
