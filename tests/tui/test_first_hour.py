@@ -10,7 +10,7 @@ import apsw
 import pytest
 from studio_drive import WIDE, opened, save, screen_text, studio, until
 from studio_fakes import broken_state, changes, plan_of, report_of, settings_in, state_of
-from support import SEED_TODOS, Project, fill_todos, seed_blocks
+from support import SEED_TODOS, Project, fill_todos, schema_of, seed_blocks
 from textual.content import Content
 
 from valet_studio.fixes.fix import Fix
@@ -85,6 +85,21 @@ def test_the_question_says_what_type_checker_and_dry_run_found(tmp_path: Path) -
     asked = apply_question(plan, state.database, ended, 120, state.settings, type_errors=2)
     assert "142 rows filled, 100 of them unchanged, all" in asked.body.plain
     assert "! schema.ts has 2 type errors." in asked.body.plain
+    assert "other values" not in asked.body.plain
+
+
+async def test_a_backfill_that_varies_is_told_wherever_one_agrees_to_it(project: Project) -> None:
+    fields = "a: v.string(), b: v.optional(v.number())"
+    project.push(schema_of(f"t: defineTable({{ {fields} }}),"))
+    project.sql("INSERT INTO t (_id, a) VALUES ('1', 'x'), ('2', 'y')")
+    counting = f"t: defineTable({{ {fields} }}).backfill('b', () => n++),"
+    project.write(schema_of(counting).replace("export", "let n = 0\nexport", 1))
+    async with opened(project) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.rehearsal_holds and app.facts.running is None)
+        assert "Dry run worked, but t.b got other values each time." in app.main.notice
+        await pilot.press("a")
+        await until(pilot, lambda: "! t.b got other values each time." in screen_text(app))
 
 
 async def test_a_report_of_another_plan_never_looks_like_this_ones(todos: Project) -> None:

@@ -289,6 +289,10 @@ def _rehearsed(plan: Plan, rehearsal: Progress | None) -> list[Content]:
         verb = "was" if more == 1 else "were"
         told = f"! {count(more, 'document')} {verb} written since, and not rehearsed."
         parts.append(Content.styled(f"          {told}", "$warning"))
+    varying = rehearsal.varying if rehearsal is not None else ()
+    if varying:
+        told = f"! {', '.join(varying)} got other values each time."
+        parts.append(Content.styled(f"          {told}", "bold $warning"))
     return parts
 
 

@@ -102,6 +102,11 @@ class Progress:
         )
 
     @property
+    def varying(self) -> tuple[str, ...]:
+        """The backfills of which a second run gave other values, as `table.column`."""
+        return tuple(f"{r.table}.{r.column}" for r in self.backfills if r.deterministic is False)
+
+    @property
     def failures_unnamed(self) -> int:
         """How many more documents could not be filled than the reports name."""
         return sum(report.failed - len(report.errors) for report in self.backfills)
