@@ -17,7 +17,7 @@ from valet_studio.config import Settings
 from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, StatementRun
 from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
-from valet_studio.schema.model import Field, Schema, Table, Validator
+from valet_studio.schema.model import Field, Json, Schema, Table, Validator
 from valet_studio.tui.actions import ACTIONS
 from valet_studio.tui.commands import Commands
 from valet_studio.tui.diff import TypesView, side_by_side, types_view, unified
@@ -322,6 +322,14 @@ def test_a_narrow_status_keeps_what_must_not_be_overlooked(
     for width in range(60, 130):
         assert status_text(facts, width).cell_length <= width
         assert status_text(read_only, width).cell_length <= width
+
+
+@pytest.mark.parametrize("huge", ["x" * 9_000_000, [1] * 2_000_000, {"a": ["\u202e" * 9_000_000]}])
+def test_of_a_huge_value_no_more_is_laid_out_than_could_be_in_sight(huge: Json) -> None:
+    told = value(huge)
+    assert len(told) < 30_000
+    assert told.rstrip('"').endswith("…")
+    assert value("x" * 3_000) == f'"{"x" * 3_000}"'
 
 
 def test_a_value_cannot_steer_the_terminal_or_turn_its_line_around() -> None:

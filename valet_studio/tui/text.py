@@ -92,10 +92,19 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+MOST_SHOWN = 4_000
+"""Characters of a value beyond which no screen could show it: to lay out millions takes seconds."""
+
+
 def value(item: Json) -> str:
-    """A document's value as JSON would write it, in one line; what would turn the line around or
-    steer the terminal is an escape."""
-    return _STEERING.sub(lambda m: f"\\u{ord(m[0]):04x}", json.dumps(item, ensure_ascii=False))
+    """A document's value as JSON would write it, in one line, as much of it as could be in sight;
+    what would turn the line around or steer the terminal is an escape."""
+    if isinstance(item, str) and len(item) > MOST_SHOWN:
+        item = f"{item[:MOST_SHOWN]}…"
+    text = json.dumps(item, ensure_ascii=False)
+    if len(text) > 2 * MOST_SHOWN:
+        text = f"{text[:MOST_SHOWN]}…"
+    return _STEERING.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
 
 
 def code(text: str, language: str) -> Content:
