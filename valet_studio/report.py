@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from valet_studio.errors import Location, Problem
@@ -292,7 +293,7 @@ def _backfill_lines(backfill: BackfillReport) -> list[str]:
 
 
 def _failure_lines(backfill: BackfillReport) -> list[str]:
-    lines = [_failure(failure) for failure in backfill.errors[:SHOWN_FAILURES]]
+    lines = [_failure(failure) for failure in _of_each_kind(backfill.errors)]
     hidden = max(backfill.failed, len(backfill.errors)) - len(lines)
     lines += [f"… and {hidden:,} more"] if hidden else []
     if backfill.tried is not None:
@@ -301,6 +302,17 @@ def _failure_lines(backfill: BackfillReport) -> list[str]:
             f"{_count(backfill.rows, 'document')}: the others were not tried."
         )
     return lines
+
+
+def _of_each_kind(failures: Sequence[Failure]) -> list[Failure]:
+    """As many as are shown, in their order, so that a rare reason is not lost behind a common one:
+    as many of each as there is room for."""
+    alike: dict[str, list[Failure]] = {}
+    for failure in failures:
+        alike.setdefault(failure.message, []).append(failure)
+    turns = zip_longest(*alike.values())
+    chosen = [f for turn in turns for f in turn if f is not None][:SHOWN_FAILURES]
+    return [failure for failure in failures if failure in chosen]
 
 
 def _failure(failure: Failure) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -227,6 +228,19 @@ def test_report_json_has_the_documented_shape() -> None:
         }
     ]
     json.dumps(told)
+
+
+def test_a_rare_reason_is_shown_beside_a_common_one() -> None:
+    common = [Failure(f"c{n}", "common", PLACE) for n in range(30)]
+    errors = (*common, Failure("r", "rare", PLACE), *(Failure(f"o{n}", "odd") for n in range(9)))
+    filled = BackfillReport("t", "x", 90, 0, 40, 0.1, errors=errors)
+    told = report.report_text(
+        Report("failed", plan(FILL), backfills=(filled,)), rehearsal=True, database="dev.db"
+    )
+    shown = re.findall(r'_id "(\w+)": (\w+)', told)
+    assert [kind for _, kind in shown] == ["common"] * 5 + ["rare"] + ["odd"] * 4
+    assert shown[0] == ("c0", "common")
+    assert "… and 30 more" in told
 
 
 def test_errors_as_json_say_what_where_and_the_way_out() -> None:
