@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -39,8 +40,10 @@ class Gate:
         """See that a request may be answered."""
         key = self.deploy_key
         if key is None:
-            # A name that resolves to this machine can belong to anybody's web page.
-            if request.url.hostname not in LOOPBACK:
+            # A name that resolves to this machine can belong to anybody's web page. The header
+            # itself is read: for one that is malformed, `request.url` has the server's own address.
+            hosts = request.headers.getlist("host")
+            if len(hosts) != 1 or not is_local(hosts[0]):
                 raise Refused(403, "Without a deploy key this server answers to localhost only.")
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -84,6 +87,13 @@ class Gate:
             return decode(kind, {**document, TAG: kind.__name__})
         except ValueError as error:
             raise Refused(400, f"The body cannot be used: {error}") from None
+
+
+def is_local(host: str) -> bool:
+    """Whether a host, with any port or none, is this machine
+    (https://www.rfc-editor.org/rfc/rfc9110#section-7.2)."""
+    found = re.fullmatch(r"(?:\[([^\[\]]*)\]|([^:]*))(?::[0-9]*)?", host)
+    return found is not None and (found[1] or found[2] or "").lower() in LOOPBACK
 
 
 def flag(request: Request, name: str, *, default: bool = False) -> bool:
