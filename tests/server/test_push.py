@@ -164,7 +164,8 @@ def test_a_name_that_only_resolves_to_this_machine_is_refused(todos: Project, ho
     with serving(todos.database, deploy_key=None) as served:
         for path in (*POSTS, "/api/undo"):
             assert served.post(path, document(BACKFILL), Host=host).status == 403
-        assert served.get("/api/history", Host=host).status == 403
+        for path in ("/api/history", "/api/schema", "/healthz", "/openapi.json"):
+            assert served.get(path, Host=host).status == 403
     assert todos.database.read_bytes() == before
 
 
@@ -173,7 +174,8 @@ def test_a_name_that_only_resolves_to_this_machine_is_refused(todos: Project, ho
 )
 def test_this_machine_is_answered_by_all_its_names(todos: Project, host: str) -> None:
     with serving(todos.database, deploy_key=None) as served:
-        assert served.get("/api/history", Host=host).status == 200
+        for path in ("/api/history", "/api/schema"):
+            assert served.get(path, Host=host).status == 200
 
 
 def lying(**changes: Any) -> dict[str, Any]:

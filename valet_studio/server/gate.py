@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from valet_studio.errors import ServerError
 from valet_studio.migrate.wire import TAG, decode
@@ -36,15 +36,25 @@ class Gate:
     max_body: int
     """Bytes of a body."""
 
-    def authorize(self, request: Request) -> None:
-        """See that a request may be answered."""
+    def admit(self, request: HTTPConnection) -> None:
+        """See that a request may reach the server: without a deploy key, from this machine alone.
+
+        A program sends no Origin; a browser does, for a page that opens a WebSocket anywhere.
+        """
+        if self.deploy_key is not None:
+            return
+        # A name that resolves to this machine can belong to anybody's web page. The header itself
+        # is read: for one that is malformed, `request.url` has the server's own address.
+        hosts = request.headers.getlist("host")
+        origins = [origin.partition("://")[2] for origin in request.headers.getlist("origin")]
+        if len(hosts) != 1 or not all(map(is_local, hosts + origins)):
+            raise Refused(403, "Without a deploy key this server answers to localhost only.")
+
+    def authorize(self, request: HTTPConnection) -> None:
+        """See that who sends a request has the deploy key."""
+        self.admit(request)
         key = self.deploy_key
         if key is None:
-            # A name that resolves to this machine can belong to anybody's web page. The header
-            # itself is read: for one that is malformed, `request.url` has the server's own address.
-            hosts = request.headers.getlist("host")
-            if len(hosts) != 1 or not is_local(hosts[0]):
-                raise Refused(403, "Without a deploy key this server answers to localhost only.")
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         same = hmac.compare_digest(given.strip().encode(), key.encode())
