@@ -15,12 +15,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from valet_studio.errors import Location, StudioError
 
 CONFIG_FILE = "valet-studio.toml"
 
 _MARKS = ("production", "read_only")
+_PORTS = {"http": 80, "https": 443, "libsql": 443, "http+libsql": 8080}
+"""The port of an address that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,20 @@ class ConfigFile:
     """Key by action, as written."""
 
     def marks(self, database: str) -> Marks:
-        """What holds for a database: named the same, or by another path to the same file."""
+        """What holds for a database: named the same, by another path to the same file, or by
+        another spelling of the same server's address."""
         found = [
             marks
             for name, marks in self.databases.items()
-            if name == database or _same_file(self.folder / name, Path(database))
+            if name == database or self._same(name, database)
         ]
         return Marks(any(m.production for m in found), any(m.read_only for m in found))
+
+    def _same(self, name: str, database: str) -> bool:
+        if "://" in name or "://" in database:
+            address = _address(database)
+            return address is not None and address == _address(name)
+        return _same_file(self.folder / name, Path(database))
 
 
 def configs_above(database: str, folder: Path) -> Iterator[ConfigFile]:
@@ -143,3 +153,16 @@ def _same_file(one: Path, other: Path) -> bool:
         return one.resolve() == other.resolve()
     except (OSError, ValueError):
         return False
+
+
+def _address(url: str) -> tuple[str, str, int | None, str] | None:
+    """What an address leads to, however it is spelt; None where it is none
+    (https://www.rfc-editor.org/rfc/rfc3986#section-6.2)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return None
+    if not (parts.scheme and parts.hostname):
+        return None
+    return parts.scheme, parts.hostname.rstrip("."), port, parts.path.rstrip("/")

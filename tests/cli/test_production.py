@@ -14,7 +14,7 @@ from support import Project, never, schema_of
 from valet_studio import pipeline
 from valet_studio.cli import cli
 from valet_studio.config import Flags, marked, resolve
-from valet_studio.config_file import CONFIG_FILE, Marks, read_config
+from valet_studio.config_file import CONFIG_FILE, Marks, configs_above, read_config
 from valet_studio.errors import Location, StudioError
 
 
@@ -173,6 +173,40 @@ def test_marks_come_from_flag_environment_or_file(tmp_path: Path) -> None:
     assert resolve(Flags(), {"VALET_STUDIO_PRODUCTION": "1"}).production
     assert not resolve(Flags(), {"VALET_STUDIO_PRODUCTION": "0"}).production
     assert resolve(Flags(database="https://valet.example/app/"), {}).database_name == "app"
+
+
+@pytest.mark.parametrize(
+    ("named", "given", "same"),
+    [
+        ("http://prod.test:5555", "http://PROD.test:5555", True),
+        ("http://prod.test:5555", "HTTP://prod.test:5555", True),
+        ("http://prod.test:5555", "http://prod.test:5555/", True),
+        ("http://prod.test:5555/", "http://prod.test:5555", True),
+        ("http://prod.test:5555", "http://prod.test.:5555", True),
+        ("http://prod.test", "http://prod.test:80", True),
+        ("https://prod.test:443/app", "https://prod.test/app/", True),
+        ("libsql://prod.test", "libsql://prod.test:443", True),
+        ("http+libsql://prod.test:8080/", "http+libsql://prod.test", True),
+        ("http://[::1]:5555", "http://[::1]:5555/", True),
+        ("http://prod.test:5555", "http://prod.test:5556", False),
+        ("http://prod.test:5555", "https://prod.test:5555", False),
+        ("http://prod.test:5555", "http://other.test:5555", False),
+        ("http://prod.test/app", "http://prod.test/APP", False),
+        ("http://prod.test/app", "http://prod.test/other/../app", False),
+        ("http://[prod.test", "http://[PROD.test", False),
+        ("http://prod.test", "prod.test", False),
+        ("app.db", "http://app.db", False),
+    ],
+)
+def test_a_mark_holds_however_the_server_is_spelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, given: str, same: bool
+) -> None:
+    (tmp_path / CONFIG_FILE).write_text(f'[databases."{named}"]\nproduction = true\n')
+    (tmp_path / "below").mkdir()
+    for folder in (tmp_path, tmp_path / "below"):
+        monkeypatch.chdir(folder)
+        settings = resolve(Flags(database=given), {})
+        assert marked(settings, configs_above(given, Path())).production is same
 
 
 @pytest.mark.parametrize("below", ["valet", ".", ".."])

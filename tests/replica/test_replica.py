@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import apsw
 import pytest
@@ -17,6 +19,7 @@ from hypothesis import strategies as st
 from schema_strategies import schemas, to_typescript
 from serving import Served, connect_and_die, serve_command, serving, until
 from support import TRACKED_TODOS, Project, fill_todos, schema_of, seed_blocks
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from valet_studio import pipeline
@@ -91,6 +94,29 @@ def server(todos: Project) -> Client:
 
 def run(*arguments: str) -> Any:
     return CliRunner().invoke(cli, arguments, prog_name="valet-studio")
+
+
+def hears(served: Served, host: str = "localhost", **headers: str) -> bool:
+    """Whether a WebSocket is told which schema the server holds."""
+    reached = socket.create_connection(("127.0.0.1", urlsplit(served.url).port or 0))
+    try:
+        with connect(f"ws://{host}/api/sync", sock=reached, additional_headers=headers) as heard:
+            return "Hello" in str(heard.recv(timeout=5))
+    except InvalidStatus as error:
+        if error.response.status_code != 403:
+            raise
+        return False
+
+
+@pytest.mark.parametrize("origin", ["https://evil.test", "null", "http://localhost.evil.test", ""])
+def test_a_web_page_of_elsewhere_hears_nothing(todos: Project, origin: str) -> None:
+    with serving(todos.database, deploy_key=None) as served:
+        assert not hears(served, Origin=origin)
+        assert not hears(served, "evil.test")
+        assert hears(served)
+        assert hears(served, Origin="http://localhost:3000")
+    with serving(todos.database) as served:
+        assert hears(served, "app.test", Origin=origin)
 
 
 def test_the_server_says_which_schema_it_holds(todos: Project, served: Served) -> None:

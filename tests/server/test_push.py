@@ -152,6 +152,32 @@ def test_without_a_key_only_this_machine_is_answered(todos: Project) -> None:
     assert todos.plan().applied_hash == document(BEFORE)["hash"]
 
 
+FOREIGN = [
+    *("evil.test", "localhost.evil.test", "localhost:1.evil.test", "localhost@evil.test"),
+    *("a{.evil.test", "a`.evil.test", "[", "[::1", "[::1].evil.test", "::1", ":", ""),
+]
+
+
+@pytest.mark.parametrize("host", FOREIGN)
+def test_a_name_that_only_resolves_to_this_machine_is_refused(todos: Project, host: str) -> None:
+    before = todos.database.read_bytes()
+    with serving(todos.database, deploy_key=None) as served:
+        for path in (*POSTS, "/api/undo"):
+            assert served.post(path, document(BACKFILL), Host=host).status == 403
+        for path in ("/api/history", "/api/schema", "/healthz", "/openapi.json"):
+            assert served.get(path, Host=host).status == 403
+    assert todos.database.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1:80", "[::1]", "[::1]:5555"]
+)
+def test_this_machine_is_answered_by_all_its_names(todos: Project, host: str) -> None:
+    with serving(todos.database, deploy_key=None) as served:
+        for path in ("/api/history", "/api/schema"):
+            assert served.get(path, Host=host).status == 200
+
+
 def lying(**changes: Any) -> dict[str, Any]:
     return document(BACKFILL, **changes)
 

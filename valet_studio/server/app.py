@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from valet_studio import __version__
 from valet_studio.database.target import FileTarget
@@ -75,8 +76,8 @@ class PushServer:
         self._hub: Hub | None = None
         self.asgi = Starlette(
             routes=[
-                Route("/healthz", self._healthz),
-                Route("/openapi.json", self._openapi),
+                Route("/healthz", self._guarded(self._healthz)),
+                Route("/openapi.json", self._guarded(self._openapi)),
                 Route("/api/schema", self._guarded(self._schema), methods=["GET"]),
                 Route("/api/schema", self._guarded(self._push), methods=["POST"]),
                 Route("/api/schema/plan", self._guarded(self._plan), methods=["POST"]),
@@ -116,9 +117,14 @@ class PushServer:
     async def _openapi(self, _request: Request) -> Response:
         return JSONResponse({**DOCUMENT, "info": {**DOCUMENT["info"], "version": __version__}})
 
-    async def _sync(self, websocket: object) -> None:
+    async def _sync(self, websocket: WebSocket) -> None:
         assert self._hub is not None
-        await self._hub.serve(websocket)  # type: ignore[arg-type]
+        try:
+            self._gate.admit(websocket)
+        except Refused:
+            await websocket.close()
+            return
+        await self._hub.serve(websocket)
 
     async def _schema(self, request: Request) -> Response:
         """The schema that holds now; open to clients, which run the same migrations."""
@@ -284,6 +290,7 @@ class PushServer:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def guarded(request: Request) -> Response:
             try:
+                self._gate.admit(request)
                 return await handler(request)
             except (StudioError, ClientDisconnect) as error:
                 return failed(error)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from valet_studio.errors import ServerError
 from valet_studio.migrate.wire import TAG, decode
@@ -35,13 +36,25 @@ class Gate:
     max_body: int
     """Bytes of a body."""
 
-    def authorize(self, request: Request) -> None:
-        """See that a request may be answered."""
+    def admit(self, request: HTTPConnection) -> None:
+        """See that a request may reach the server: without a deploy key, from this machine alone.
+
+        A program sends no Origin; a browser does, for a page that opens a WebSocket anywhere.
+        """
+        if self.deploy_key is not None:
+            return
+        # A name that resolves to this machine can belong to anybody's web page. The header itself
+        # is read: for one that is malformed, `request.url` has the server's own address.
+        hosts = request.headers.getlist("host")
+        origins = [origin.partition("://")[2] for origin in request.headers.getlist("origin")]
+        if len(hosts) != 1 or not all(map(is_local, hosts + origins)):
+            raise Refused(403, "Without a deploy key this server answers to localhost only.")
+
+    def authorize(self, request: HTTPConnection) -> None:
+        """See that who sends a request has the deploy key."""
+        self.admit(request)
         key = self.deploy_key
         if key is None:
-            # A name that resolves to this machine can belong to anybody's web page.
-            if request.url.hostname not in LOOPBACK:
-                raise Refused(403, "Without a deploy key this server answers to localhost only.")
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         same = hmac.compare_digest(given.strip().encode(), key.encode())
@@ -84,6 +97,13 @@ class Gate:
             return decode(kind, {**document, TAG: kind.__name__})
         except ValueError as error:
             raise Refused(400, f"The body cannot be used: {error}") from None
+
+
+def is_local(host: str) -> bool:
+    """Whether a host, with any port or none, is this machine
+    (https://www.rfc-editor.org/rfc/rfc9110#section-7.2)."""
+    found = re.fullmatch(r"(?:\[([^\[\]]*)\]|([^:]*))(?::[0-9]*)?", host)
+    return found is not None and (found[1] or found[2] or "").lower() in LOOPBACK
 
 
 def flag(request: Request, name: str, *, default: bool = False) -> bool:
