@@ -73,7 +73,9 @@ def _tell_missing(state: StudioState) -> None:
     if state.database.exists:
         return
     folder = Path(label).parent
-    if "://" in label or folder.name == ".valet" or folder.exists():
+    if "://" in label:
+        say(f"The database of {label} is not made yet; the first apply makes it.\n")
+    elif folder.name == ".valet" or folder.exists():
         say(f"There is no {label} yet; the first apply makes it.\n")
     else:
         say(f"There is no {label}, and no directory {folder} to make it in.\n")
