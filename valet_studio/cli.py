@@ -70,11 +70,14 @@ def _begun(context: click.Context) -> Settings:
     return settings
 
 
-def settings_of(context: click.Context, *, project: bool = False) -> Settings:
+def settings_of(
+    context: click.Context, *, project: bool = False, database: str | None = None
+) -> Settings:
     """The settings that a command's options, the group's, the environment and .env add up to.
 
     Args:
         project: whether `VALET_PROJECT_URL` counts.
+        database: what the command works on, whatever the options name.
     """
     given: dict[str, Any] = {}
     for level in (context.find_root(), context):
@@ -97,7 +100,7 @@ def settings_of(context: click.Context, *, project: bool = False) -> Settings:
     flags = Flags(
         schema=given.get("schema"),
         valet_dir=given.get("valet_dir"),
-        database=given.get("server") or given.get("db"),
+        database=database or given.get("server") or given.get("db"),
         output_dir=given.get("output_dir"),
         languages=given.get("lang"),
         strict=bool(given.get("strict")),
@@ -429,10 +432,17 @@ def replica() -> None:
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--server", metavar="URL", help="The server to follow. [VALET_PROJECT_URL]")
 @click.option("--watch", "-w", is_flag=True, help="Stay and follow, until Ctrl-C.")
+@click.option("--confirm", metavar="NAME", help="The file's name, for one in production.")
 @click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
 @click.pass_context
 def replica_connect(
-    context: click.Context, /, file: Path, server: str | None, watch: bool, **_: Any
+    context: click.Context,
+    /,
+    file: Path,
+    server: str | None,
+    watch: bool,
+    confirm: str | None,
+    **_: Any,
 ) -> int:
     """Migrate a client's file to its server's schema."""
     from valet_studio.commands import serving
@@ -441,7 +451,7 @@ def replica_connect(
     if not server:
         raise click.UsageError("Name the server with --server.", context)
     run = serving.follow if watch else serving.connect
-    return run(settings_of(context), file, server)
+    return run(settings_of(context, database=str(file)), file, server, confirm)
 
 
 def main() -> None:

@@ -169,7 +169,7 @@ def apply(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
         PlanIsStale: the database's structure changed since the state was made.
         Cancelled, DatabaseError, MigrationFailed: everything was rolled back.
     """
-    _refuse_read_only(state.settings)
+    refuse_read_only(state.settings)
     schema, plan = _ready(state)
     settings = state.settings
     yield from target_of(settings).apply(
@@ -335,7 +335,7 @@ def undo(
 ) -> UndoReport:
     """Put the database back as it was before the last migration, which has to be `migration`
     where one is given; see `migrate.undo`."""
-    _refuse_read_only(settings)
+    refuse_read_only(settings)
     return target_of(settings).undo(cancelled, migration)
 
 
@@ -353,7 +353,7 @@ def written_since(
 
 def reset_backfill(settings: Settings, table: str, column: str) -> bool:
     """Forget that a backfill ran, so that the next push runs it; False where it never had."""
-    _refuse_read_only(settings)
+    refuse_read_only(settings)
     return target_of(settings).reset_backfill(table, column)
 
 
@@ -367,7 +367,12 @@ def declares_backfill(settings: Settings, table: str, column: str) -> bool | Non
     return found is not None and any(b.column == column for b in found.backfills)
 
 
-def _refuse_read_only(settings: Settings) -> None:
+def refuse_read_only(settings: Settings) -> None:
+    """Refuse to change a database that is marked as read-only.
+
+    Raises:
+        StudioError: it is.
+    """
     if settings.read_only:
         raise StudioError(
             f"{settings.database} is opened read-only, so nothing was changed.",

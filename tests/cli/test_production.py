@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pexpect
 import pytest
 from click.testing import CliRunner, Result
+from serving import serving
 from support import Project, never, schema_of
 
 from valet_studio import pipeline
@@ -144,6 +149,88 @@ def test_at_a_terminal_a_reset_asks_for_the_name(pending: Project, typed: str, c
     command.close()
     assert command.exitstatus == code
     assert (pending.database.read_bytes() == before) is (code == 1)
+
+
+def run_alone(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command that may not go on for ever, in a process of its own."""
+    command = [sys.executable, "-m", "valet_studio", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+
+
+@pytest.fixture
+def behind(pending: Project) -> Iterator[tuple[Path, list[str]]]:
+    """A client's file that is one migration behind its server, and what connects it."""
+    file = pending.root / "client.db"
+    shutil.copy(pending.database, file)
+    pending.apply()
+    with serving(pending.database) as served:
+        yield file, ["replica", "connect", "client.db", "--server", served.url]
+
+
+@pytest.mark.parametrize("how", READ_ONLY)
+@pytest.mark.parametrize("watch", [[], ["--watch"]], ids=["once", "watch"])
+def test_a_read_only_replica_is_never_changed(
+    behind: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, how: str, watch: list[str]
+) -> None:
+    file, connect = behind
+    flags, environment, marks = READ_ONLY[how]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if marks:
+        Path(CONFIG_FILE).write_text(marks.replace(".valet/dev.db", "client.db"))
+    before = file.read_bytes()
+    done = run_alone(*flags, *connect, *watch)
+    assert done.returncode == 1
+    assert "client.db is opened read-only, so nothing was changed" in done.stderr
+    assert file.read_bytes() == before
+
+
+def test_only_the_marks_of_the_replica_itself_count(behind: tuple[Path, list[str]]) -> None:
+    file, connect = behind
+    Path(CONFIG_FILE).write_text(
+        '[databases.".valet/dev.db"]\nproduction = true\nread_only = true\n'
+    )
+    before = file.read_bytes()
+    assert run(*connect).exit_code == 0
+    assert file.read_bytes() != before
+
+
+@pytest.mark.parametrize("watch", [[], ["--watch"]], ids=["once", "watch"])
+def test_a_production_replica_is_changed_only_by_its_name(
+    behind: tuple[Path, list[str]], watch: list[str]
+) -> None:
+    file, connect = behind
+    Path(CONFIG_FILE).write_text('[databases."client.db"]\nproduction = true\n')
+    before = file.read_bytes()
+    done = run_alone(*connect, *watch)
+    assert done.returncode == 1
+    again = shlex.join(["valet-studio", *connect, *watch])
+    assert "client.db is marked as a production database" in done.stderr
+    assert f"{again} --confirm client.db" in done.stderr
+    assert run_alone(*connect, *watch, "--confirm", "dev.db").returncode == 1
+    assert file.read_bytes() == before
+    assert run(*connect, "--confirm", "client.db").exit_code == 0
+    assert file.read_bytes() != before
+
+
+@pytest.mark.parametrize(("typed", "code"), [("client.db", 0), ("y", 1)])
+def test_at_a_terminal_a_replica_asks_for_the_name(
+    behind: tuple[Path, list[str]], typed: str, code: int
+) -> None:
+    file, connect = behind
+    before = file.read_bytes()
+    command = pexpect.spawn(
+        sys.executable,
+        ["-m", "valet_studio", "--production", *connect],
+        encoding="utf-8",
+        timeout=20,
+    )
+    command.expect("Type client.db to go ahead")
+    command.sendline(typed)
+    command.expect(pexpect.EOF)
+    command.close()
+    assert command.exitstatus == code
+    assert (file.read_bytes() == before) is (code == 1)
 
 
 def test_a_reset_says_where_no_schema_runs_it_again(pending: Project) -> None:

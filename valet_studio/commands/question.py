@@ -46,7 +46,13 @@ def must_ask(settings: Settings, command: str, *, as_json: bool = False) -> None
 
 
 def must_be_named(
-    settings: Settings, command: str, name: str | None, *, asked: bool, flags: str = " --yes"
+    settings: Settings,
+    command: str,
+    name: str | None,
+    *,
+    asked: bool,
+    flags: str = " --yes",
+    again: str | None = None,
 ) -> None:
     """Refuse to change a production database that was not named, where nobody will be asked.
 
@@ -56,6 +62,7 @@ def must_be_named(
         name: the name that was given.
         asked: whether a person will be asked for it.
         flags: what the command needs besides in order not to ask.
+        again: the command to be given once more, where it names the database itself.
 
     Raises:
         StudioError: the name is missing, or is that of another database.
@@ -64,13 +71,13 @@ def must_be_named(
     if name is None and settings.production and not asked:
         raise StudioError(
             f"{settings.database} is marked as a production database: {command} needs its name.",
-            f"Add its name to go ahead: {_again(settings, command)}{flags} "
+            f"Add its name to go ahead: {again or _again(settings, command)}{flags} "
             f"--confirm {shlex.quote(wanted)}",
         )
     if name is not None and name != wanted:
         raise StudioError(
             f"--confirm names {name}, but the database is {wanted}. Nothing was changed.",
-            "Name the right database with --db, or mend the name.",
+            "Name the right database, or mend the name.",
         )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from valet_studio import report
+from valet_studio import pipeline, report
 from valet_studio.commands.console import complain, interruptible, say
+from valet_studio.commands.question import agreed, has_terminal, must_be_named
 from valet_studio.commands.runs import EXIT_CODES
 from valet_studio.commands.upkeep import armed_text, undone_text
 from valet_studio.config import Settings
@@ -58,8 +60,17 @@ def serve(settings: Settings, host: str, port: int, key_file: str | None) -> int
     return 0
 
 
-def connect(settings: Settings, file: Path, server: str) -> int:
-    """Migrate a replica to its server's schema, once."""
+def connect(settings: Settings, file: Path, server: str, name: str | None = None) -> int:
+    """Migrate a replica to its server's schema, once.
+
+    Args:
+        settings: those of the replica, as the database that is changed.
+        file: the replica.
+        server: the URL of its server.
+        name: the replica's name, which one in production asks for.
+    """
+    if not _may_change(settings, f"--server {shlex.quote(server)}", name):
+        return 1
     from valet_studio.replica import SyncEngine
 
     engine = SyncEngine(file, server, limits=settings.limits)
@@ -68,8 +79,11 @@ def connect(settings: Settings, file: Path, server: str) -> int:
     return _told(done, file)
 
 
-def follow(settings: Settings, file: Path, server: str) -> int:
-    """Migrate a replica at each change of its server's schema, until Ctrl-C or SIGTERM."""
+def follow(settings: Settings, file: Path, server: str, name: str | None = None) -> int:
+    """Migrate a replica at each change of its server's schema, until Ctrl-C or SIGTERM; what is
+    given as for `connect`."""
+    if not _may_change(settings, f"--server {shlex.quote(server)} --watch", name):
+        return 1
     from valet_studio.replica import SyncEngine
 
     engine = SyncEngine(file, server, limits=settings.limits)
@@ -83,6 +97,22 @@ def follow(settings: Settings, file: Path, server: str) -> int:
             _told(done, file)
     say("Stopped following.\n")
     return 0
+
+
+def _may_change(settings: Settings, flags: str, name: str | None) -> bool:
+    """Hold to the marks of a replica before it is changed.
+
+    Raises:
+        StudioError: it is read-only, or in production and was not named.
+    """
+    pipeline.refuse_read_only(settings)
+    again = f"valet-studio replica connect {shlex.quote(settings.database)} {flags}"
+    asked = settings.production and name is None and has_terminal()
+    must_be_named(settings, "replica connect", name, asked=asked, flags="", again=again)
+    if asked and not agreed(settings, f"Migrate {settings.database} to its server's schema?", name):
+        complain("Nothing was changed.\n")
+        return False
+    return True
 
 
 def _told(done: Connected, file: Path) -> int:
