@@ -441,3 +441,19 @@ def test_a_field_that_comes_back_with_a_backfill_to_run_needs_no_advice(project:
     assert "null" not in change.summary
     project.apply()
     assert project.sql("SELECT p FROM t") == [("x",)]
+
+
+def test_names_with_colons_are_not_taken_for_each_other(project: Project) -> None:
+    filled = "'a:b': defineTable({ x: v.string(), c: v.string() }).backfill('c', () => 'one'),"
+    project.push(schema_of("'a:b': defineTable({ x: v.string() }), a: defineTable({})"))
+    project.sql("""INSERT INTO "a:b" (_id, x) VALUES ('1', 'x')""")
+    project.sql("INSERT INTO a (_id) VALUES ('1'), ('2')")
+    both = f"{filled} a: defineTable({{ 'b:c': v.string() }}).backfill('b:c', () => 'two')"
+    project.write(schema_of(both))
+    assert sorted(c.rows or 0 for c in project.plan().pending if c.kind == "run_backfill") == [1, 2]
+    project.push(schema_of(f"{filled} a: defineTable({{}})"))
+    report = project.push(schema_of(both))
+    assert [(b.table, b.column, b.updated) for b in report.backfills] == [("a", "b:c", 2)]
+    assert project.sql('SELECT DISTINCT "b:c" FROM a') == [("two",)]
+    assert project.plan().status == "in_sync"
+    assert "backfill:a:b:c" in project.meta()
