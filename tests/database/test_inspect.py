@@ -183,3 +183,13 @@ def test_inspecting_within_a_transaction_leaves_it_open() -> None:
     assert connection.in_transaction
     connection.execute("ROLLBACK")
     assert inspect(connection).tables == ()
+
+
+def test_a_table_is_without_rowid_where_sqlite_says_so() -> None:
+    state = state_of(
+        "CREATE TABLE a (_id TEXT PRIMARY KEY, x TEXT DEFAULT 'without rowid')",
+        "CREATE TABLE b (_id TEXT PRIMARY KEY /* WITHOUT ROWID */)",
+        "CREATE TABLE c (_id TEXT PRIMARY KEY) WITHOUT /* its */ ROWID",
+        "CREATE TABLE d (_id TEXT PRIMARY KEY) STRICT, without rowid",
+    )
+    assert [t.name for t in state.tables if t.without_rowid] == ["c", "d"]
