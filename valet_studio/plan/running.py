@@ -70,5 +70,4 @@ def backfills(at: TableView) -> Iterator[AnyChange]:
             rule=rule,
             location=backfill.location,
             declared=backfill,
-            fills_new_column=column is None,
         )
