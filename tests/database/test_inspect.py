@@ -127,7 +127,7 @@ def test_what_was_pushed_is_read_back() -> None:
         ("schema_hash", "abc"),
         ("schema_json", json.dumps(to_document(schema))),
         ("kept_json", layout.kept_to_json(kept)),
-        ("backfill:todos:a", layout.backfill_record("d1", "2026-01-01T00:00:00Z", 3)),
+        ("backfill:todos:a", layout.backfill_record("d1", 3)),
         ("backfill:todos:b", "1"),
         ("backfill:todos:c", "done"),
     )

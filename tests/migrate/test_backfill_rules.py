@@ -9,6 +9,7 @@ from support import EVERYWHERE, TRACKED_TODOS, Project, fill_todos, schema_of, s
 
 from valet_studio.migrate.documents import BATCH_ROWS
 from valet_studio.migrate.events import Report
+from valet_studio.plan.changes import RunBackfill
 from valet_studio.report import report_text
 from valet_studio.typescript.limits import Limits
 
@@ -48,8 +49,11 @@ def test_every_document_gets_its_value(todos: Project) -> None:
 
 @EVERYWHERE
 def test_it_is_recorded_under_the_documented_key(todos: Project) -> None:
-    todos.push(BACKFILL)
-    assert "backfill:todos:priorityNum" in todos.meta()
+    todos.write(BACKFILL)
+    plan = todos.plan()
+    (digest,) = (c.declared.digest for c in plan.pending if isinstance(c, RunBackfill))
+    todos.apply()
+    assert todos.meta()["backfill:todos:priorityNum"] == f'{{"digest": "{digest}", "rows": 142}}'
 
 
 @EVERYWHERE
