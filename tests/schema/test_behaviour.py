@@ -284,3 +284,4 @@ def test_a_name_of_the_users_own_is_no_source_of_chance() -> None:
 def test_the_code_is_shown_as_written() -> None:
     main = "    t.backfill('x', (row) => {\n        return 1\n    })\n"
     assert behaviour(main).code == "(row) => {\n    return 1\n}"
+    assert behaviour("t.backfill('x', () => '\f')\n").code == "() => '\f'"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from valet_studio.errors import Location, Problem
+from valet_studio.errors import Location, Problem, lines_of
 
 Kind: TypeAlias = Literal[
     "string",
@@ -245,7 +245,7 @@ class Sources:
         """The source line at a location, or None where it is not in these files."""
         prefix = f"{self.folder}/"
         text = self.files.get(location.file.removeprefix(prefix))
-        lines = text.splitlines() if text is not None else []
+        lines = lines_of(text) if text is not None else []
         return lines[location.line - 1] if 0 < location.line <= len(lines) else None
 
 
