@@ -78,7 +78,7 @@ def push(connection: apsw.Connection, wanted: Schema, *, backfills_fail: bool = 
         for statement in change.sql:
             connection.execute(statement)
         if isinstance(change, RunBackfill) and not backfills_fail:
-            record = layout.backfill_record(change.declared.digest, "2026-01-01T00:00:00Z", 0)
+            record = layout.backfill_record(change.declared.digest, 0)
             key = backfill_key(change.table, change.declared.column)
             layout.write_meta(connection, key, record)
     layout.write_meta(connection, "schema_json", json.dumps(to_document(wanted)))

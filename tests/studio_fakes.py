@@ -117,7 +117,6 @@ def changes(rows: int | None = None, table: str = "todos") -> tuple[AnyChange, .
             location=Location(FILE, 15, 10),
             rows=rows,
             declared=backfill,
-            fills_new_column=True,
         ),
     )
 

@@ -9,8 +9,7 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import TypeAlias
 
-SUFFIXES = (".ts", ".mts", ".js", ".json")
-"""What a schema's modules are called."""
+from valet_studio.typescript.modules import EXTENSIONS
 
 DEBOUNCE_MS = 50
 """After which a row of changes is looked at even if it goes on."""
@@ -41,7 +40,7 @@ def modules(folder: Path) -> Mapping[Path, Stamp]:
     for directory, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != "node_modules" and name[0] != "."]
         for name in files:
-            if name[0] != "." and name.endswith(SUFFIXES):
+            if name[0] != "." and name.endswith(EXTENSIONS):
                 path = Path(directory, name)
                 with suppress(OSError):
                     stat = path.stat()

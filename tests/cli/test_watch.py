@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from valet_studio.typescript.modules import EXTENSIONS
 from valet_studio.watch import saves
 
 
@@ -55,6 +56,14 @@ async def test_every_save_is_seen(schema: Path, save: Callable[[Path], None]) ->
         for action in (replace, make_anew, replace):
             action(schema)
             await anext(stream)
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+async def test_all_that_a_schema_may_import_is_seen(schema: Path, extension: str) -> None:
+    stream = saves(schema.parent)
+    write(schema.parent / f"levels{extension}")
+    async with asyncio.timeout(10):
+        await anext(stream)
 
 
 async def test_a_directory_may_come_later(tmp_path: Path) -> None:

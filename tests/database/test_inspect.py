@@ -127,7 +127,7 @@ def test_what_was_pushed_is_read_back() -> None:
         ("schema_hash", "abc"),
         ("schema_json", json.dumps(to_document(schema))),
         ("kept_json", layout.kept_to_json(kept)),
-        ("backfill:todos:a", layout.backfill_record("d1", "2026-01-01T00:00:00Z", 3)),
+        ("backfill:todos:a", layout.backfill_record("d1", 3)),
         ("backfill:todos:b", "1"),
         ("backfill:todos:c", "done"),
     )
@@ -183,3 +183,13 @@ def test_inspecting_within_a_transaction_leaves_it_open() -> None:
     assert connection.in_transaction
     connection.execute("ROLLBACK")
     assert inspect(connection).tables == ()
+
+
+def test_a_table_is_without_rowid_where_sqlite_says_so() -> None:
+    state = state_of(
+        "CREATE TABLE a (_id TEXT PRIMARY KEY, x TEXT DEFAULT 'without rowid')",
+        "CREATE TABLE b (_id TEXT PRIMARY KEY /* WITHOUT ROWID */)",
+        "CREATE TABLE c (_id TEXT PRIMARY KEY) WITHOUT /* its */ ROWID",
+        "CREATE TABLE d (_id TEXT PRIMARY KEY) STRICT, without rowid",
+    )
+    assert [t.name for t in state.tables if t.without_rowid] == ["c", "d"]

@@ -65,6 +65,12 @@ def test_the_seeds_type_change_becomes_the_seeds_recipe(project: Project) -> Non
     assert project.sql("SELECT DISTINCT priorityNum FROM todos") == [(0,)]
 
 
+def test_a_diff_counts_lines_as_editors_do() -> None:
+    before = "a\f\nb\nc\n"
+    fix = Fix("Title", "Why.", "schema.ts", before, before.replace("c", "d"))
+    assert fix.diff().split("\n")[2:] == ["@@ -1,3 +1,3 @@", " a\f", " b", "-c", "+d", ""]
+
+
 def test_a_fix_is_shown_as_a_diff_and_can_be_taken_back(project: Project) -> None:
     project.push(BEFORE)
     project.write(NUMBER)

@@ -9,6 +9,7 @@ from support import EVERYWHERE, TRACKED_TODOS, Project, fill_todos, schema_of, s
 
 from valet_studio.migrate.documents import BATCH_ROWS
 from valet_studio.migrate.events import Report
+from valet_studio.plan.changes import RunBackfill
 from valet_studio.report import report_text
 from valet_studio.typescript.limits import Limits
 
@@ -48,8 +49,11 @@ def test_every_document_gets_its_value(todos: Project) -> None:
 
 @EVERYWHERE
 def test_it_is_recorded_under_the_documented_key(todos: Project) -> None:
-    todos.push(BACKFILL)
-    assert "backfill:todos:priorityNum" in todos.meta()
+    todos.write(BACKFILL)
+    plan = todos.plan()
+    (digest,) = (c.declared.digest for c in plan.pending if isinstance(c, RunBackfill))
+    todos.apply()
+    assert todos.meta()["backfill:todos:priorityNum"] == f'{{"digest": "{digest}", "rows": 142}}'
 
 
 @EVERYWHERE
@@ -455,3 +459,19 @@ def test_columns_that_sqlite_tells_apart_are_not_taken_for_one_another(project: 
         )
     )
     assert project.sql('SELECT "É", "é", copy FROM t') == [("large", "new", "largesmall")]
+
+
+def test_names_with_colons_are_not_taken_for_each_other(project: Project) -> None:
+    filled = "'a:b': defineTable({ x: v.string(), c: v.string() }).backfill('c', () => 'one'),"
+    project.push(schema_of("'a:b': defineTable({ x: v.string() }), a: defineTable({})"))
+    project.sql("""INSERT INTO "a:b" (_id, x) VALUES ('1', 'x')""")
+    project.sql("INSERT INTO a (_id) VALUES ('1'), ('2')")
+    both = f"{filled} a: defineTable({{ 'b:c': v.string() }}).backfill('b:c', () => 'two')"
+    project.write(schema_of(both))
+    assert sorted(c.rows or 0 for c in project.plan().pending if c.kind == "run_backfill") == [1, 2]
+    project.push(schema_of(f"{filled} a: defineTable({{}})"))
+    report = project.push(schema_of(both))
+    assert [(b.table, b.column, b.updated) for b in report.backfills] == [("a", "b:c", 2)]
+    assert project.sql('SELECT DISTINCT "b:c" FROM a') == [("two",)]
+    assert project.plan().status == "in_sync"
+    assert "backfill:a:b:c" in project.meta()

@@ -73,3 +73,29 @@ def test_a_change_of_the_schema_alone_is_seen(project: Project) -> None:
     assert [(c.kind, c.table, c.column) for c in project.plan().pending] == [
         ("add_column", "a", "y")
     ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        (
+            "a: defineTable({ x: v.literal(1) }),",
+            "a: defineTable({ x: v.literal(true) }),",
+            "a.x changes its type: v.literal(1) → v.literal(true).",
+        ),
+        (
+            "a: defineTable({ x: v.any() }).sync({ mode: 'full', filter: (q) => q.eq('x', 1) }),",
+            "a: defineTable({ x: v.any() }).sync({ mode: 'full', filter: (q) => q.eq('x', true) }),",
+            "its filter changes",
+        ),
+    ],
+    ids=["literal", "filter"],
+)
+def test_true_in_place_of_one_is_seen(project: Project, one: str, other: str, told: str) -> None:
+    project.push(schema_of(one))
+    before = project.plan()
+    assert before.status == "in_sync"
+    project.write(schema_of(other))
+    after = project.plan()
+    assert told in after.changes[0].summary
+    assert after.schema_hash != before.schema_hash

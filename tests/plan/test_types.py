@@ -77,6 +77,17 @@ def test_the_same_written_otherwise(one: Validator, other: Validator) -> None:
     assert relation(Field("f", other), Field("f", one)) == "same"
 
 
+@pytest.mark.parametrize(("number", "boolean"), [(1, True), (0, False), (1.0, True)])
+def test_a_literal_number_is_no_literal_boolean(number: float, boolean: bool) -> None:
+    one, other = literal(number), literal(boolean)
+    assert relation(Field("f", one), Field("f", other)) == "change"
+    assert relation(Field("f", other), Field("f", one)) == "change"
+    for wrapped in (array, lambda v: thing(ObjectField("a", v)), lambda v: union(v, STRING)):
+        assert relation(Field("f", wrapped(one)), Field("f", wrapped(other))) == "narrow"
+        assert wrapped(one) != wrapped(other)
+    assert relation(Field("f", literal(1)), Field("f", literal(1.0))) == "same"
+
+
 def test_optional_widens_and_required_narrows() -> None:
     required, optional = Field("f", STRING), Field("f", STRING, optional=True)
     assert relation(required, optional) == "widen"

@@ -55,7 +55,6 @@ FILL = RunBackfill(
     summary="Run the backfill of todos.priorityNum.",
     rule="Why.",
     declared=Backfill("priorityNum", "0"),
-    fills_new_column=True,
 )
 RETYPE = ChangeType(
     table="todos",

@@ -49,7 +49,7 @@ export function two() { return 2 }
 
 def behaviour(main: str = MAIN, helpers: str = HELPERS, tools: str = TOOLS) -> Behaviour:
     files = {"schema.ts": main, "helpers.ts": helpers, "tools/index.ts": tools}
-    for number, line in enumerate(main.splitlines(), 1):
+    for number, line in enumerate(main.split("\n"), 1):
         if ".backfill(" in line:
             place = Location("valet/schema.ts", number, line.index("backfill(") + 1)
             return Behaviours(Sources("schema.ts", files)).of(place, "")
@@ -108,6 +108,75 @@ def test_what_it_reaches_in_other_modules_counts(helpers: str, tools: str) -> No
 def test_what_it_cannot_reach_and_layout_do_not_count(before: str, after: str) -> None:
     assert before in MAIN
     assert behaviour(MAIN.replace(before, after)).digest == behaviour().digest
+
+
+def digest(fn: str, before: str = "") -> str:
+    return behaviour(f"{before}\nt.backfill('x', {fn})\n").digest
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("(row) => (row.a?.b).c", "(row) => row.a?.b.c"),
+        ("(row) => (row.a?.b)!.c", "(row) => row.a?.b!.c"),
+        ("(row) => ((row.a?.b.d) as any).c", "(row) => row.a?.b.d.c"),
+        ("(row) => (row.a?.b)()", "(row) => row.a?.b()"),
+        ("(row) => (row.a?.(0))[1]", "(row) => row.a?.(0)[1]"),
+        ('(row) => "a\\\u2028"', '(row) => "a\u2028"'),
+        ('(row) => "a\\\r"', r'(row) => "a\r"'),
+    ],
+)
+def test_functions_that_compute_other_values_have_other_digests(one: str, other: str) -> None:
+    assert digest(one) != digest(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("(row) => (row.a?.b)?.c", "(row) => row.a?.b?.c"),
+        ("(row) => (row.a.b).c", "(row) => row.a.b.c"),
+        ("(row) => f((row.a?.b))", "(row) => f(row.a?.b as string)"),
+        ("(row) => ((row.a?.b)).c", "(row) => (row.a?.b as any)!.c"),
+    ],
+)
+def test_parentheses_that_end_no_chain_do_not_count(one: str, other: str) -> None:
+    assert digest(one) == digest(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("class A { constructor(public x: any) {} }", "class A { constructor(x: any) {} }"),
+        ("class A { constructor(readonly x = 1) {} }", "class A { constructor(x = 1) {} }"),
+        ("class A { constructor(override x?: any) {} }", "class A { constructor(x?: any) {} }"),
+        ("class A { declare x: any }", "class A { x: any }"),
+        ("enum A { B } enum A { C = 5 }", "enum A { B } enum A { C = 6 }"),
+        ("export enum A { B } export enum A { C = 5 }", "export enum A { B }"),
+        ("namespace A.B { export const c = 1 }", "namespace A.B { export const c = 2 }"),
+        ("module A { export const b = 1 }", "module A { export const b = 2 }"),
+        (
+            "export namespace A { export let b = 1 } export namespace A { b = 2 }",
+            "export namespace A { export let b = 1 } export namespace A { b = 3 }",
+        ),
+    ],
+)
+def test_declarations_that_differ_at_run_time_have_other_digests(one: str, other: str) -> None:
+    use = "(row) => JSON.stringify(A)"
+    assert digest(use, one) != digest(use, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("class A { constructor(public x: any) {} }", "class A { constructor(private x) {} }"),
+        ("class A { declare x: any }", "class A { }"),
+        ("class A { private readonly x = 1 }", "class A { x = 1 }"),
+        ("enum A { B } enum C { B = A.B }", "enum A { B } enum C { B = 7 }"),
+    ],
+)
+def test_declarations_that_differ_in_types_alone_have_one_digest(one: str, other: str) -> None:
+    use = "(row) => JSON.stringify(A)"
+    assert digest(use, one) == digest(use, other)
 
 
 def test_unused_exports_of_other_modules_do_not_count() -> None:
@@ -215,3 +284,4 @@ def test_a_name_of_the_users_own_is_no_source_of_chance() -> None:
 def test_the_code_is_shown_as_written() -> None:
     main = "    t.backfill('x', (row) => {\n        return 1\n    })\n"
     assert behaviour(main).code == "(row) => {\n    return 1\n}"
+    assert behaviour("t.backfill('x', () => '\f')\n").code == "() => '\f'"

@@ -102,6 +102,16 @@ def test_a_place_after_letters_beyond_the_bmp_counts_as_editors_do(checked: Chec
     assert problem.location == Location("valet/schema.ts", 3, 50)
 
 
+@pytest.mark.parametrize("odd", ["\f", "\v", "\x1c", "\x85"])
+def test_the_line_shown_is_that_of_the_place(project: Project, checked: Check, odd: str) -> None:
+    wrong = "    todos: defineTable({ b: v.nubmer() }),"
+    [problem] = checked(f"/* {odd} */\n{schema_of(wrong)}")
+    assert (problem.location, problem.source_line) == (Location("valet/schema.ts", 4, 31), wrong)
+    [problem] = pipeline.look(project.settings).problems
+    assert problem.location is not None
+    assert (problem.location.line, problem.source_line) == (4, wrong)
+
+
 def test_broken_syntax_is_a_problem_and_no_crash(checked: Check) -> None:
     [problem, *_] = checked(f"{HEADER}export default defineSchema({{ todos: ( }})\n")
     assert problem.location is not None

@@ -29,7 +29,6 @@ from valet_studio.schema.state import (
 _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
 _FTS5 = re.compile(r"\bUSING\s+fts5\s*\(", re.IGNORECASE)
 _UNIQUE = re.compile(r"\s*CREATE\s+UNIQUE\s", re.IGNORECASE)
-_WITHOUT_ROWID = re.compile(r"\bWITHOUT\s+ROWID\b", re.IGNORECASE)
 _FTS5_SHADOWS = ("_data", "_idx", "_content", "_docsize", "_config")
 
 _COLUMNS = """
@@ -42,6 +41,7 @@ _INDEX_COLUMNS = """
     FROM main.sqlite_master AS m JOIN pragma_index_info(m.name, 'main') AS c
     WHERE m.type = 'index' AND m.sql IS NOT NULL
     ORDER BY m.rowid, c.seqno"""
+_WITHOUT_ROWID = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr"
 
 
 TableKind: TypeAlias = Literal["table", "virtual", "view", "shadow"]
@@ -113,6 +113,7 @@ def _tables(connection: apsw.Connection, entries: Iterable[_Entry]) -> tuple[Tab
     indexed: dict[str, list[str]] = defaultdict(list)
     for index, column in connection.execute(_INDEX_COLUMNS):
         indexed[index].append(column)
+    without_rowid = {name for (name,) in connection.execute(_WITHOUT_ROWID)}
     indexes: dict[str, list[IndexState]] = defaultdict(list)
     triggers: dict[str, list[TriggerState]] = defaultdict(list)
     shadows: set[str] = set()
@@ -145,7 +146,7 @@ def _tables(connection: apsw.Connection, entries: Iterable[_Entry]) -> tuple[Tab
                 else _columns_if_readable(connection, entry.name),
                 indexes=tuple(indexes[folded]),
                 triggers=tuple(triggers[folded]),
-                without_rowid=kind == "table" and _WITHOUT_ROWID.search(entry.sql) is not None,
+                without_rowid=kind == "table" and entry.name in without_rowid,
             )
         )
     return tuple(tables)

@@ -94,9 +94,9 @@ def delete_meta(connection: apsw.Connection, key: str) -> bool:
     return connection.changes() > 0
 
 
-def backfill_record(digest: str, at: str, rows: int) -> str:
+def backfill_record(digest: str, rows: int) -> str:
     """The value recorded for a finished backfill."""
-    return json.dumps({"digest": digest, "at": at, "rows": rows})
+    return json.dumps({"digest": digest, "rows": rows})
 
 
 def backfill_digests(meta: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, unified_diff
+from io import StringIO
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class Fix:
     def diff(self) -> str:
         """The edit as a unified diff."""
         lines = unified_diff(
-            self.before.splitlines(keepends=True),
-            self.after.splitlines(keepends=True),
+            list(StringIO(self.before)),
+            list(StringIO(self.after)),
             fromfile=self.file,
             tofile=self.file,
         )

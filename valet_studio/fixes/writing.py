@@ -71,7 +71,3 @@ class Style:
             case _:
                 inner = ""
         return f"{self.v}.{validator.kind}({inner})"
-
-    def type_of(self, validator: Validator) -> str:
-        """The TypeScript type of a union of literals."""
-        return " | ".join(self.scalar(item.value) for item in validator.items)

@@ -139,7 +139,7 @@ def refuse_replica(server: Server) -> None:
         where = server.primary()
         told = (
             where.replace("https://", "libsql://").replace("http://", "http+libsql://")
-            if (where)
+            if where
             else None
         )
         raise Unsupported(

@@ -335,7 +335,3 @@ def has_affinity(sql_type: str) -> bool:
 
 def _json(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 
 import apsw
 
+from valet_studio.database import layout
 from valet_studio.database.ask import ask
 from valet_studio.database.inspect import inspect
-from valet_studio.database.layout import CREATE_BOOKKEEPING, write_meta
 from valet_studio.errors import Cancelled, MigrationFailed, PlanIsStale, PlanRejected
 from valet_studio.migrate.ahead import Ahead, ByColumn, check_intact
 from valet_studio.migrate.backfill import BackfillRun
@@ -47,7 +47,7 @@ from valet_studio.plan.compare import compare, kept_after, promised_after
 from valet_studio.plan.measure import answered, deciding, questions
 from valet_studio.plan.sentences import count
 from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
-from valet_studio.schema.document import schema_hash, table_to_document, to_document
+from valet_studio.schema.document import schema_hash, to_document
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import DatabaseState, backfill_key
@@ -218,7 +218,7 @@ def _structure(run: _Run, state: DatabaseState, changes: tuple[AnyChange, ...]) 
     The triggers come back at the end: neither a new column nor a backfill is a change that
     clients are to be told of, since they run the same migration themselves.
     """
-    for sql in CREATE_BOOKKEEPING:
+    for sql in layout.CREATE_BOOKKEEPING:
         run.connection.execute(sql)
     yield from _drop_triggers(run, state, {c.table for c in changes if isinstance(c, AddColumn)})
     for change in changes:
@@ -312,19 +312,20 @@ def _write_bookkeeping(run: _Run, schema: Schema, state: DatabaseState, plan: Pl
     is tried again by the next push (the seed's "Backfill rules")."""
     promised = promised_after(schema, plan, run.undone)
     document = json.dumps(to_document(promised), ensure_ascii=False)
-    write_meta(run.connection, "schema_json", document)
-    kept = [table_to_document(table) for table in kept_after(schema, state)]
-    write_meta(run.connection, "kept_json", json.dumps(kept, ensure_ascii=False))
+    layout.write_meta(run.connection, layout.SCHEMA_JSON, document)
+    kept = layout.kept_to_json(kept_after(schema, state))
+    layout.write_meta(run.connection, layout.KEPT_JSON, kept)
     for change, report in zip(
         (change for change in plan.pending if isinstance(change, RunBackfill)),
         run.backfills,
         strict=True,
     ):
         if not report.failed:
-            done = {"digest": change.declared.digest, "rows": report.updated}
-            write_meta(run.connection, backfill_key(change.table, report.column), json.dumps(done))
+            done = layout.backfill_record(change.declared.digest, report.updated)
+            key = backfill_key(change.table, report.column)
+            layout.write_meta(run.connection, key, done)
     if not run.failed:
-        write_meta(run.connection, "schema_hash", schema_hash(schema))
+        layout.write_meta(run.connection, layout.SCHEMA_HASH, schema_hash(schema))
 
 
 def _verify(

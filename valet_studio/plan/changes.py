@@ -227,8 +227,6 @@ class RunBackfill(Change):
     kind = "run_backfill"
     sign = "~"
     declared: Backfill
-    fills_new_column: bool
-    """Whether the column is added by the same push, so that nothing can be overwritten."""
     overwrites: int = 0
     """Values other than null that it would overwrite; 0 where not measured."""
 

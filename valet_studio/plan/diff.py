@@ -104,7 +104,7 @@ def _sync(before: Table, after: Table) -> Iterator[SchemaChange]:
     if before.sync.mode != after.sync.mode:
         modes = f"mode {before.sync.mode} → {after.sync.mode}"
         yield _of(after, "~", None, f"Sync of {after.name}: {modes}.")
-    elif before.sync.filter != after.sync.filter:
+    elif before.sync != after.sync:
         yield _of(after, "~", None, f"Sync of {after.name}: its filter changes.")
 
 

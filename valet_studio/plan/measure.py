@@ -5,6 +5,7 @@ Pure on both sides; `database.ask` runs the questions in between.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -206,4 +207,4 @@ def _raised(risk: Risk) -> Risk:
 
 
 def _name(change: AnyChange, what: str) -> str:
-    return f"{change.kind}:{change.table}:{change.column or ''}:{what}"
+    return json.dumps([change.kind, change.table, change.column, what])

@@ -23,7 +23,7 @@ def sync_changes(at: TableView) -> Iterator[AnyChange]:
     past = at.past.sync if at.past is not None else None
     if past is None:
         past = after if not (missing or surplus) else say.sync_of_triggers(at.found)
-    changed = (past.mode, past.filter) != (after.mode, after.filter)
+    changed = past != after
     if not (changed or missing or surplus):
         return
     drops = [sql.drop_trigger(t) for t in (*missing, *surplus) if fold(t) in here]
@@ -70,5 +70,4 @@ def backfills(at: TableView) -> Iterator[AnyChange]:
             rule=rule,
             location=backfill.location,
             declared=backfill,
-            fills_new_column=column is None,
         )

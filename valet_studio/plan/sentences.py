@@ -139,7 +139,7 @@ def change_sync(
     """What becomes of a table's sync."""
     if declared_before and before.mode != after.mode:
         return f"Sync of {table}: mode {before.mode} → {after.mode}; clients will re-sync."
-    if declared_before and before.filter != after.filter:
+    if declared_before and before != after:
         return f"Sync of {table}: its filter changes; clients will re-sync."
     if surplus:
         return f"Stop tracking changes of {table}: drop {', '.join(surplus)}."

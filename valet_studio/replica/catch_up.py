@@ -119,8 +119,3 @@ def _again(schema: Schema, version: Version) -> tuple[str, ...]:
         for backfill in table.backfills
     }
     return tuple(key for key in version.backfills if key in declared)
-
-
-def last_schema(versions: tuple[Version, ...], schemas: ReceivedSchemas) -> Schema | None:
-    """The schema of the last version."""
-    return schemas.judge(dict(versions[-1].document)) if versions else None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
-from valet_studio.errors import Location
+from valet_studio.errors import Location, lines_of
 from valet_studio.schema.canonical import canonical
 from valet_studio.schema.impurity import impurities_in
 from valet_studio.schema.model import Impurity, Sources
@@ -225,6 +225,6 @@ class _Reach:
 
 def _dedent(node: Node) -> str:
     """The text of a node without the indentation that its surroundings gave it."""
-    first, *rest = text_of(node).splitlines() or [""]
+    first, *rest = lines_of(text_of(node)) or [""]
     margin = min((len(x) - len(x.lstrip()) for x in rest if x.strip()), default=0)
     return "\n".join([first, *(line[margin:] for line in rest)])

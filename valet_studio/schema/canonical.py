@@ -30,6 +30,12 @@ _LEFT_OUT = frozenset(
     }
 )
 _TYPED = frozenset({"as_expression", "satisfies_expression", "non_null_expression"})
+_TRANSPARENT = _TYPED | {"parenthesized_expression"}
+_LINKS = {"member_expression": "object", "subscript_expression": "object"} | {
+    "call_expression": "function"
+}
+"""What a chain is made of, and the field in which each link holds the chain before it."""
+_MAKES_PROPERTY = frozenset({"accessibility_modifier", "override_modifier", "readonly"})
 _CLOSING = frozenset({")", "]", "}"})
 NAMES = frozenset({"identifier", "shorthand_property_identifier"})
 
@@ -48,12 +54,15 @@ def canonical(root: Node, number: Callable[[Node], str | None] = lambda _: None)
 
 def _write(node: Node, number: Callable[[Node], str | None], parts: list[str]) -> None:
     kind = node.type
-    if kind in _LEFT_OUT:
+    if kind in _LEFT_OUT or _is_declared_only(node):
         return
-    if kind in _TYPED or kind == "parenthesized_expression":
-        inner = next((c for c in node.named_children if c.type != "comment"), None)
+    if kind in _TRANSPARENT:
+        inner = _inner(node)
         if inner is not None:
+            ends = _ends_chain(node, inner)
+            parts.append("(parenthesized_expression " if ends else "")
             _write(inner, number, parts)
+            parts.append(")" if ends else "")
         return
     if kind == "string":
         parts.append(json.dumps(string_value(node)) + " ")
@@ -71,6 +80,10 @@ def _write(node: Node, number: Callable[[Node], str | None], parts: list[str]) -
         parts.append(text_of(node) + " ")
         return
     parts.append(f"({kind} ")
+    if kind in ("required_parameter", "optional_parameter") and any(
+        child.type in _MAKES_PROPERTY for child in node.children
+    ):
+        parts.append("this. ")
     if kind == "arrow_function" and (single := node.child_by_field_name("parameter")) is not None:
         _write_single_parameter(node, single, number, parts)
     else:
@@ -92,6 +105,49 @@ def _write_single_parameter(
             parts.append(")) )")
         else:
             _write(child, number, parts)
+
+
+def _is_declared_only(node: Node) -> bool:
+    """Whether it is a class's `declare`d member, which makes no property."""
+    return node.type == "public_field_definition" and any(
+        child.type == "declare" for child in node.children
+    )
+
+
+def _inner(node: Node) -> Node | None:
+    """What stands between parentheses or before a type."""
+    return next((c for c in node.named_children if c.type != "comment"), None)
+
+
+def _ends_chain(node: Node, inner: Node) -> bool:
+    """Whether parentheses keep what follows out of a chain: where a is null, `(a?.b).c` fails
+    and `a?.b.c` is undefined, as is `(a?.b)?.c`."""
+    if node.type != "parenthesized_expression":
+        return False
+    outer: Node | None = node.parent
+    held = node
+    while outer is not None and outer.type == "non_null_expression":
+        held, outer = outer, outer.parent
+    link = _LINKS.get(outer.type) if outer is not None else None
+    if outer is None or link is None or outer.child_by_field_name(link) != held:
+        return False
+    if _is_optional(outer):
+        return False
+    chain: Node | None = inner
+    while chain is not None and chain.type in _TRANSPARENT:
+        chain = _inner(chain)
+    while chain is not None:
+        if _is_optional(chain):
+            return True
+        if chain.type == "non_null_expression":
+            chain = _inner(chain)
+        else:
+            chain = chain.child_by_field_name(_LINKS.get(chain.type, ""))
+    return False
+
+
+def _is_optional(link: Node) -> bool:
+    return any(child.type in ("optional_chain", "?.") for child in link.children)
 
 
 def _stands_alone(empty: Node) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from valet_studio.errors import Location, Problem
+from valet_studio.errors import Location, Problem, lines_of
 
 Kind: TypeAlias = Literal[
     "string",
@@ -32,6 +32,15 @@ Kind: TypeAlias = Literal[
 
 Scalar: TypeAlias = str | int | float | bool
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+
+
+def _alike(one: Json, other: Json) -> bool:
+    """Whether two values are equal as JSON, where true is not 1 as it is to Python."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 class Storage(StrEnum):
@@ -82,6 +91,17 @@ class Validator:
     """`array`: (element,); `record`: (key, value); `union`: the members as written."""
     fields: tuple[ObjectField, ...] = ()
     """`object`: its properties as written."""
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Validator):
+            return NotImplemented
+        return (
+            self.kind == other.kind
+            and _alike(self.value, other.value)
+            and self.table == other.table
+            and self.items == other.items
+            and self.fields == other.fields
+        )
 
     @property
     def storage(self) -> Storage:
@@ -161,6 +181,11 @@ class Sync:
     filter: Json = None
     location: Location | None = field(default=None, compare=False)
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sync):
+            return NotImplemented
+        return self.mode == other.mode and _alike(self.filter, other.filter)
+
 
 @dataclass(frozen=True, slots=True)
 class Impurity:
@@ -220,7 +245,7 @@ class Sources:
         """The source line at a location, or None where it is not in these files."""
         prefix = f"{self.folder}/"
         text = self.files.get(location.file.removeprefix(prefix))
-        lines = text.splitlines() if text is not None else []
+        lines = lines_of(text) if text is not None else []
         return lines[location.line - 1] if 0 < location.line <= len(lines) else None
 
 

@@ -28,8 +28,11 @@ _DECLARATIONS = frozenset(
         "abstract_class_declaration",
         "enum_declaration",
         "internal_module",
+        "module",
     }
 )
+_MERGED = frozenset({"enum_declaration", "internal_module", "module"})
+"""Declarations of which several under one name make one thing together."""
 _SCOPES = _FUNCTIONS | {
     "program",
     "statement_block",
@@ -269,7 +272,8 @@ class Program:
                     yield module, node
 
     def statements_beside(self, binding: Binding) -> Iterator[Node]:
-        """The statements of a declaration's own block that declare nothing themselves."""
+        """The statements of a declaration's own block that declare nothing themselves, or more of
+        the same enum or namespace."""
         if binding.scope.type not in ("program", "statement_block"):
             return
         for statement in binding.scope.named_children:
@@ -285,6 +289,10 @@ class Program:
                 "statement_block",
             ):
                 yield statement
+                continue
+            more = statement.child_by_field_name("declaration") or statement
+            if more.type in _MERGED and more != binding.node and _name(more) == binding.name:
+                yield more
 
 
 def _plain(node: Node) -> str:
@@ -354,14 +362,20 @@ def _from_statement(statement: Node) -> Iterator[tuple[str, Node, str]]:
                 for name in _pattern_names(declarator.child_by_field_name("name")):
                     yield name, declarator, "value"
     elif statement.type in _DECLARATIONS:
-        name_node = statement.child_by_field_name("name")
-        if name_node is not None:
-            yield text_of(name_node), statement, "value"
+        declared = _name(statement)
+        if declared is not None:
+            yield declared, statement, "value"
     elif statement.type == "expression_statement":
         # tree-sitter gives `namespace X { … }` as an expression statement.
         for child in statement.named_children:
             if child.type == "internal_module":
                 yield from _from_statement(child)
+
+
+def _name(declaration: Node) -> str | None:
+    """The name that a declaration gives its scope: `X` for `namespace X.Y { … }`."""
+    name = declaration.child_by_field_name("name")
+    return text_of(name).partition(".")[0].strip() if name is not None else None
 
 
 def _hoisted(body: Node) -> Iterator[tuple[str, Node, str]]:

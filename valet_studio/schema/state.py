@@ -96,5 +96,9 @@ class DatabaseState:
 
 
 def backfill_key(table: str, column: str) -> str:
-    """The key of a finished backfill in `_valet_meta` (the seed's "Backfill rules")."""
-    return f"backfill:{table}:{column}"
+    """The key of a finished backfill in `_valet_meta` (the seed's "Backfill rules").
+
+    A colon of the table's own name is escaped: `a:b`.`c` and `a`.`b:c` are two backfills.
+    """
+    escaped = table.replace("\\", "\\\\").replace(":", "\\:")
+    return f"backfill:{escaped}:{column}"

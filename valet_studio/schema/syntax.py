@@ -41,6 +41,7 @@ def text_of(node: Node) -> str:
 
 _ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]+)\}|u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(\r\n|[\s\S]))")
 _NAMED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+_LINE_ENDS = ("\n", "\r\n", "\r", "\u2028", "\u2029")
 
 
 def string_value(node: Node) -> str:
@@ -50,7 +51,7 @@ def string_value(node: Node) -> str:
         code = match[1] or match[2] or match[3]
         if code:
             return chr(int(code, 16))
-        return "" if match[4] in ("\n", "\r\n") else _NAMED.get(match[4], match[4])
+        return "" if match[4] in _LINE_ENDS else _NAMED.get(match[4], match[4])
 
     return _ESCAPE.sub(unescape, text_of(node)[1:-1])
 

@@ -13,7 +13,14 @@ import re
 import time
 from collections.abc import Iterator
 
-from valet_studio.errors import Cancelled, IsCancelled, Location, Problem, SandboxError
+from valet_studio.errors import (
+    Cancelled,
+    IsCancelled,
+    Location,
+    Problem,
+    SandboxError,
+    lines_of,
+)
 from valet_studio.typescript.deno import Workspace, make_workspace, start_check
 from valet_studio.typescript.modules import Modules, shown_path
 from valet_studio.typescript.stacks import user_location
@@ -123,7 +130,7 @@ def _line(place: Location | None, modules: Modules) -> str | None:
     if place is None:
         return None
     for file, text in modules.files.items():
-        lines = text.splitlines()
+        lines = lines_of(text)
         if shown_path(modules.folder, file) == place.file and place.line <= len(lines):
             return lines[place.line - 1]
     return None
