@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +114,8 @@ def undo(
         except BaseException:
             kept.unlink(missing_ok=True)  # Nothing was replaced.
             raise
-    snapshot.unlink()
+    with suppress(OSError):  # One that stays is set aside by the next apply of that number.
+        snapshot.unlink()
     return UndoReport(target.label, last.id, snapshot, kept)
 
 
