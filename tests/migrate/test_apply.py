@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
@@ -25,6 +26,7 @@ from support import (
 
 from valet_studio import pipeline
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale
+from valet_studio.migrate import undo as undoing
 from valet_studio.migrate.events import BackfillProgress, StatementRun
 
 BEFORE = TRACKED_TODOS
@@ -266,6 +268,46 @@ def test_undo_restores_the_state_before_and_keeps_what_it_replaced(
     kept.close()
     assert todos.plan().status == "pending"
     assert todos.apply().status == "ok"
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_an_undo_that_is_cancelled_before_it_replaces_leaves_no_copy(
+    todos: Project, mode: str
+) -> None:
+    todos.sql(f"PRAGMA journal_mode = {mode}")
+    todos.apply()
+    before = todos.sql("SELECT * FROM todos")
+    copied = todos.database.parent / "snapshots" / "dev.undone-0002.db"
+    with pytest.raises(Cancelled):
+        pipeline.undo(todos.settings, copied.exists)
+    assert not copied.exists()
+    assert todos.sql("SELECT * FROM todos") == before
+    assert [entry.id for entry in pipeline.history(todos.settings)] == [2, 1]
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_what_an_undo_replaced_is_kept_though_ctrl_c_stops_it(
+    todos: Project, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    todos.sql(f"PRAGMA journal_mode = {mode}")
+    todos.apply()
+    todos.sql("INSERT INTO todos (_id, title) VALUES ('since', 'written since')")
+    restore = undoing._restore
+
+    def while_it_is_interrupted(snapshot: Path, connection: apsw.Connection) -> None:
+        restore(snapshot, connection)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(undoing, "_restore", while_it_is_interrupted)
+    told = []
+    with suppress(KeyboardInterrupt):
+        told.append(pipeline.undo(todos.settings))
+    (kept,) = (todos.database.parent / "snapshots").glob("*undone*")
+    connection = apsw.Connection(str(kept))
+    assert connection.execute("SELECT title FROM todos WHERE _id = 'since'").get == "written since"
+    connection.close()
+    assert [report.kept for report in told] == [kept]
+    assert [entry.id for entry in pipeline.history(todos.settings)] == [1]
 
 
 @ON_FILES

@@ -16,6 +16,7 @@ from support import ON_FILES, Project, last, never, schema_of
 from valet_studio import pipeline
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
+from valet_studio.migrate import undo as undoing
 from valet_studio.migrate.events import Event, PhaseStarted
 from valet_studio.migrate.snapshot import KEPT_SNAPSHOTS
 
@@ -166,6 +167,28 @@ def test_a_failed_undo_leaves_no_copy(project: Project, monkeypatch: pytest.Monk
     assert list(project.database.parent.glob("snapshots/*undone*")) == []
     monkeypatch.undo()
     assert pipeline.undo(project.settings, never).kept.exists()
+
+
+def test_an_undo_is_told_though_its_snapshot_cannot_be_deleted(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.push(ONE)
+    project.push(TWO)
+    restore = undoing._restore
+
+    def and_another_takes_it(snapshot: Path, connection: apsw.Connection) -> None:
+        restore(snapshot, connection)
+        snapshot.unlink()
+        snapshot.mkdir()
+
+    monkeypatch.setattr(undoing, "_restore", and_another_takes_it)
+    report = pipeline.undo(project.settings, never)
+    assert report.history_id == 2
+    assert report.kept.exists()
+    assert [entry.id for entry in pipeline.history(project.settings)] == [1]
+    project.apply()
+    assert (report.restored_from.with_name("dev.earlier-0002.db")).is_dir()
+    assert pipeline.undo(project.settings, never).history_id == 2
 
 
 def test_an_undo_finds_its_snapshot_however_the_database_is_named(project: Project) -> None:

@@ -100,6 +100,15 @@ def test_a_plan_that_is_stale_is_not_tried(failed: tuple[Project, Report]) -> No
         pipeline.retry_failed(state, report, never)
 
 
+@ON_FILES
+def test_a_plan_whose_table_is_gone_is_not_tried(failed: tuple[Project, Report]) -> None:
+    project, report = failed
+    state = project.look()
+    project.sql("ALTER TABLE todos RENAME TO other")
+    with pytest.raises(PlanIsStale):
+        pipeline.retry_failed(state, report, never)
+
+
 @EVERYWHERE
 def test_cancelling_stops_it(failed: tuple[Project, Report]) -> None:
     project, report = failed

@@ -273,6 +273,46 @@ def test_documents_are_read_by_their_ids(todos: Project, served: Served) -> None
     assert served.post("/api/documents", {"table": "none", "ids": ["a"]}).json["documents"] == []
 
 
+@pytest.mark.parametrize("name", ["none", "_valet_meta", "seen", "todos_fts", "half \ud800"])
+def test_documents_of_what_is_no_table_are_not_tried(
+    todos: Project, served: Served, name: str
+) -> None:
+    todos.sql("CREATE VIEW seen AS SELECT * FROM todos")
+    todos.sql("CREATE VIRTUAL TABLE todos_fts USING fts5(title)")
+    asked = {"schema": document(BACKFILL), "documents": {"todos": ["t0001", "t0001"]}}
+    answer = served.post("/api/schema/retry", asked, Accept="application/json")
+    assert answer.json["backfills"][0]["rows"] == 1
+    asked["documents"][name] = ["_id"]
+    answer = served.post("/api/schema/retry", asked)
+    assert answer.status == 400
+    message = answer.json["errors"][0]["message"]
+    assert "is no text" in message if "half" in name else f"'{name}', which is no table" in message
+
+
+def test_half_of_a_character_is_called_so_wherever_it_stands(
+    todos: Project, served: Served
+) -> None:
+    before = todos.database.read_bytes()
+    for path, asked in {
+        "/api/documents": {"table": "todos", "ids": ["\ud800"]},
+        "/api/touched": {"table": "todos", "column": "\ud800"},
+        "/api/backfill/reset": {"table": "\ud800", "column": "a"},
+    }.items():
+        answer = served.post(path, asked)
+        assert answer.status == 400
+        assert "half of a character" in answer.json["errors"][0]["message"]
+    assert served.post("/api/documents", {"table": "todos", "ids": ["\U0001f600"]}).status == 200
+    assert todos.database.read_bytes() == before
+
+
+@pytest.mark.parametrize("push", ["x" * 65, "", "%00"], ids=["long", "empty", "control"])
+def test_an_id_that_no_push_can_have_is_not_asked_after(served: Served, push: str) -> None:
+    for path in ("/api/schema", "/api/undo"):
+        answer = served.get(f"{path}?push={push}")
+        assert answer.status == 400
+        assert "push is no id" in answer.json["errors"][0]["message"]
+
+
 ODD_QUESTIONS: dict[str, list[Any]] = {
     "/api/documents": [b"", b"[]", {}, {"table": 1}, {"table": "todos", "ids": ["a"] * 6}],
     "/api/touched": [b"{", {"table": "todos", "column": []}, {"table": "todos", "ids": [1]}],

@@ -91,6 +91,8 @@ def _copy_some(
             _insert(few, name, source.execute(f"SELECT * FROM {quote(name)}").fetchall())
     for table, ids in documents.items():
         columns = _columns(source, table)
+        if not columns:
+            continue  # The table is gone since, so the plan is stale; whoever rehearses it says so.
         picked = ", ".join(quote(column) for column in columns)
         find = f'SELECT {picked} FROM {quote(table)} WHERE "_id" = ?'
         rows = [row for who in ids for row in source.execute(find, (who,))]

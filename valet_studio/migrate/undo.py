@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +94,7 @@ def undo(
     Raises:
         NothingToUndo: nothing was applied, or its snapshot is gone.
         PlanIsStale: another migration is the last one.
+        Cancelled: stopped; nothing was replaced.
         DatabaseBusy: another process holds the write lock.
     """
     last, snapshot = last_snapshot(target)
@@ -110,11 +111,17 @@ def undo(
             raise _not_the_last(target, last.identity)
         under_its_final_name(kept, lambda partial: _copy(connection, partial, cancelled))
         try:
+            if cancelled():
+                raise Cancelled
             _restore(snapshot, connection)
         except BaseException:
-            kept.unlink(missing_ok=True)  # Nothing was replaced.
-            raise
-    snapshot.unlink()
+            # Ctrl-C is raised once SQLite returns, which may be after it committed: then all is
+            # undone, and `kept` alone holds what was written since.
+            if entries(connection)[:1] == (last,):
+                kept.unlink(missing_ok=True)
+                raise
+    with suppress(OSError):  # One that stays is set aside by the next apply of that number.
+        snapshot.unlink()
     return UndoReport(target.label, last.id, snapshot, kept)
 
 

@@ -130,11 +130,12 @@ class PushServer:
         """The schema that holds now; open to clients, which run the same migrations."""
         query = request.query_params
         told: dict[str, Json] = {}
+        push = push_id(request)
         if "brief" in query or "push" in query:
             self._gate.authorize(request)
             info = await asyncio.to_thread(self.service.target.info)
             told["database"] = encode(info)
-        if push := query.get("push"):
+        if push is not None:
             told["push"] = became_json(push, await self.service.became(push))
         if "brief" in query:
             told["schema_hash"] = await asyncio.to_thread(self.service.schema_hash)
@@ -308,7 +309,7 @@ def failed_documents(told: Json) -> Documents:
     for table, ids in (told if isinstance(told, dict) else {"": None}).items():
         if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
             raise Refused(400, "documents is not an object of lists of _ids by table.")
-        found[table] = tuple(str(each) for each in ids)
+        found[table] = tuple(dict.fromkeys(str(each) for each in ids))
     if sum(map(len, found.values())) > MAX_FAILURES * 100:
         raise Refused(400, "These are too many documents to be tried again at once.")
     return found

@@ -84,6 +84,9 @@ class Gate:
         text = await self.body(request)
         try:
             document: Json = json.loads(text)
+            json.dumps(document, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise Refused(400, "The body holds half of a character, which is no text.") from None
         except (ValueError, RecursionError):
             raise Refused(400, "The body is not JSON.") from None
         if not isinstance(document, dict):

@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -19,7 +19,7 @@ import apsw
 from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import read_meta, write_meta
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError
+from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError, StudioError
 from valet_studio.migrate.apply import apply
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import MigrationId, last_completed, next_id
@@ -90,6 +90,10 @@ class Became:
     """None where the server was started again since."""
 
 
+class UnknownTable(StudioError):
+    """Documents of what is no table were asked for."""
+
+
 class Service:
     """The state of one push server. Make it within a running event loop.
 
@@ -149,9 +153,12 @@ class Service:
 
         Raises:
             PlanIsStale: the plan that was reviewed no longer holds.
+            UnknownTable: `documents` names what is no table.
         """
         async with self._room:
             plan = await self._reviewed(schema, order)
+            if documents is not None:
+                await asyncio.to_thread(self._check_tables, documents)
 
             def work(cancelled: IsCancelled) -> Iterator[Event]:
                 limits, strict = self._limits, order.strict
@@ -323,6 +330,17 @@ class Service:
                     number = noted.get("history_id")
                     return Became("applied", number if isinstance(number, int) else None)
         return None
+
+    def _check_tables(self, names: Iterable[str]) -> None:
+        with self.target.file.reading() as connection:
+            state = inspect(connection)
+        for name in names:
+            table = state.table_named(name)
+            if table is None or table.kind != "table" or table.column_named("_id") is None:
+                raise UnknownTable(
+                    f"documents names {name!a}, which is no table of documents here.",
+                    "Name the tables whose backfills failed, as the dry run told them.",
+                )
 
     async def _reviewed(self, schema: Schema, order: Order) -> Plan:
         plan = await asyncio.to_thread(lambda: self.target.planner(strict=order.strict)(schema))

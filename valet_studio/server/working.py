@@ -29,6 +29,7 @@ from valet_studio.schema.model import Json
 from valet_studio.server.answers import error_json
 from valet_studio.server.gate import Refused
 from valet_studio.server.runs import Run
+from valet_studio.server.service import UnknownTable
 
 NDJSON = "application/x-ndjson"
 PULSE_SECONDS = 5.0
@@ -166,7 +167,7 @@ def failed(error: Exception) -> Response:
     match told:
         case Refused():
             status = told.status
-        case SchemaError():
+        case SchemaError() | UnknownTable():
             status = 400
         case PlanIsStale() | DatabaseBusy() | ServerError() | NothingToUndo():
             status = 409
