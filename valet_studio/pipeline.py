@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -355,6 +356,17 @@ def reset_backfill(settings: Settings, table: str, column: str) -> bool:
     """Forget that a backfill ran, so that the next push runs it; False where it never had."""
     refuse_read_only(settings)
     return target_of(settings).reset_backfill(table, column)
+
+
+def applied_backfills(settings: Settings) -> frozenset[tuple[str, str]]:
+    """Table and column of each backfill in the schemas of the history, where they can be read."""
+    target = target_of(settings)
+    found: set[tuple[str, str]] = set()
+    for entry in target.history():
+        with suppress(StudioError):
+            tables = target.schema_at(entry.id).tables
+            found |= {(table.name, b.column) for table in tables for b in table.backfills}
+    return frozenset(found)
 
 
 def declares_backfill(settings: Settings, table: str, column: str) -> bool | None:

@@ -382,6 +382,19 @@ def test_a_reset_backfill_is_pending_again() -> None:
     assert run("backfill", "reset", "todos").exit_code == 2
 
 
+def test_a_reset_of_a_name_with_two_meanings_is_refused(project: Project) -> None:
+    one = "a: defineTable({ 'b.c': v.string() }).backfill('b.c', () => 'one'),"
+    project.push(schema_of(one))
+    assert run("backfill", "reset", "a.b.c").exit_code == 0
+    other = "'a.b': defineTable({ c: v.string() }).backfill('c', () => 'two'),"
+    project.push(schema_of(one + other))
+    before = project.meta()
+    done = run("backfill", "reset", "a.b.c")
+    assert done.exit_code == 1
+    assert 'column "b.c" of table "a" and column "c" of table "a.b"' in done.stderr
+    assert project.meta() == before
+
+
 def test_schema_prints_schema_json(project: Project) -> None:
     project.write(BACKFILL)
     assert run("schema").stdout == next(

@@ -17,6 +17,7 @@ from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget, open_target
 from valet_studio.errors import Cancelled, DatabaseError, PlanIsStale, StudioError
 from valet_studio.migrate import snapshot as keeping
+from valet_studio.migrate import undo as undoing
 from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, Report
 from valet_studio.migrate.snapshot import snapshot_folder
 
@@ -197,3 +198,31 @@ def test_it_outlives_a_power_cut(project: Project, monkeypatch: pytest.MonkeyPat
     report = project.push(with_fields("a"))
     assert report.snapshot is not None
     assert {Path(report.snapshot), Path(report.snapshot).parent} <= synced
+
+
+def test_what_an_undo_keeps_is_as_private_as_the_database(project: Project) -> None:
+    project.push(BEFORE)
+    project.push(with_fields("a"))
+    project.database.chmod(0o600)
+    undone = pipeline.undo(project.settings, never)
+    assert undone.kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_snapshot_that_is_deleted_meanwhile_is_not_taken_for_an_empty_database(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.push(BEFORE)
+    project.sql("INSERT INTO items (_id, n) VALUES ('i1', 1)")
+    report = project.push(with_fields("a"))
+    assert report.snapshot is not None
+    copy = undoing._copy
+
+    def deleting(*given: Any) -> None:
+        copy(*given)
+        Path(str(report.snapshot)).unlink()
+
+    monkeypatch.setattr(undoing, "_copy", deleting)
+    before = documents(project.database)
+    with pytest.raises(StudioError, match="was deleted meanwhile"):
+        pipeline.undo(project.settings, never)
+    assert documents(project.database) == before

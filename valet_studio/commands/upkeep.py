@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import click
 
@@ -22,6 +22,7 @@ from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.diff import SchemaChange
 from valet_studio.schema.model import Json
+from valet_studio.schema.state import backfill_key
 
 
 def history(
@@ -147,8 +148,10 @@ def reset_backfill(settings: Settings, name: str, confirm: str | None = None) ->
     if asked and not agreed(settings, f"Let the backfill of {name} run again?", confirm):
         complain("Nothing was changed.\n")
         return 1
-    for cut in range(1, len(parts)):
-        table, column = ".".join(parts[:cut]), ".".join(parts[cut:])
+    splits = [(".".join(parts[:cut]), ".".join(parts[cut:])) for cut in range(1, len(parts))]
+    if len(splits) > 1:
+        _refuse_ambiguous(name, splits, pipeline.applied_backfills(settings))
+    for table, column in splits:
         if pipeline.reset_backfill(settings, table, column):
             declared = pipeline.declares_backfill(settings, table, column)
             say(armed_text(table, column, declared=declared is not False))
@@ -157,6 +160,20 @@ def reset_backfill(settings: Settings, name: str, confirm: str | None = None) ->
         f"No backfill of {name} has run on {settings.database}, so there is nothing to reset.",
         "`valet-studio plan` lists the backfills that the next push will run.",
     )
+
+
+def _refuse_ambiguous(
+    name: str, splits: Sequence[tuple[str, str]], applied: Collection[tuple[str, str]]
+) -> None:
+    """Raises `StudioError` where a dotted name may mean several backfills."""
+    meant = [split for split in splits if split in applied]
+    if len(meant) > 1:
+        told = " and ".join(f'column "{column}" of table "{table}"' for table, column in meant)
+        keys = " or ".join(f"'{backfill_key(*each)}'" for each in meant)
+        raise StudioError(
+            f"{name} names more than one backfill: of {told}. Nothing was changed.",
+            f"Delete the row of the one that you mean from _valet_meta: its key is {keys}.",
+        )
 
 
 def armed_text(table: str, column: str, *, declared: bool = True) -> str:

@@ -29,6 +29,8 @@ from valet_studio.schema.state import (
 _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\s", re.IGNORECASE)
 _FTS5 = re.compile(r"\bUSING\s+fts5\s*\(", re.IGNORECASE)
 _UNIQUE = re.compile(r"\s*CREATE\s+UNIQUE\s", re.IGNORECASE)
+_WITHOUT_ROWID = re.compile(r"\bWITHOUT\s+ROWID\b", re.IGNORECASE)
+_COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
 _FTS5_SHADOWS = ("_data", "_idx", "_content", "_docsize", "_config")
 
 _COLUMNS = """
@@ -41,7 +43,6 @@ _INDEX_COLUMNS = """
     FROM main.sqlite_master AS m JOIN pragma_index_info(m.name, 'main') AS c
     WHERE m.type = 'index' AND m.sql IS NOT NULL
     ORDER BY m.rowid, c.seqno"""
-_WITHOUT_ROWID = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND wr"
 
 
 TableKind: TypeAlias = Literal["table", "virtual", "view", "shadow"]
@@ -104,6 +105,13 @@ def _state(
     )
 
 
+def _is_without_rowid(sql: str) -> bool:
+    """Whether a table's options say so: they follow its last parenthesis, and SQLite keeps nothing
+    behind them. To ask `pragma_table_list` would have it read the tables of every view."""
+    options = _COMMENT.sub(" ", sql.rpartition(")")[2])
+    return _WITHOUT_ROWID.search(options) is not None
+
+
 def _tables(connection: apsw.Connection, entries: Iterable[_Entry]) -> tuple[TableState, ...]:
     columns: dict[str, list[ColumnState]] = defaultdict(list)
     for table, name, sql_type, not_null, key, default, hidden in connection.execute(_COLUMNS):
@@ -113,7 +121,6 @@ def _tables(connection: apsw.Connection, entries: Iterable[_Entry]) -> tuple[Tab
     indexed: dict[str, list[str]] = defaultdict(list)
     for index, column in connection.execute(_INDEX_COLUMNS):
         indexed[index].append(column)
-    without_rowid = {name for (name,) in connection.execute(_WITHOUT_ROWID)}
     indexes: dict[str, list[IndexState]] = defaultdict(list)
     triggers: dict[str, list[TriggerState]] = defaultdict(list)
     shadows: set[str] = set()
@@ -146,7 +153,7 @@ def _tables(connection: apsw.Connection, entries: Iterable[_Entry]) -> tuple[Tab
                 else _columns_if_readable(connection, entry.name),
                 indexes=tuple(indexes[folded]),
                 triggers=tuple(triggers[folded]),
-                without_rowid=kind == "table" and entry.name in without_rowid,
+                without_rowid=kind == "table" and _is_without_rowid(entry.sql),
             )
         )
     return tuple(tables)

@@ -15,7 +15,9 @@ from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.history import HistoryEntry, MigrationId, entries
 from valet_studio.migrate.snapshot import (
     KEPT_SNAPSHOTS,
+    create_like,
     free,
+    make_durable,
     make_snapshot_folder,
     snapshot_folder,
     snapshot_path,
@@ -109,7 +111,8 @@ def undo(
         connection.execute("COMMIT")
         if entries(connection)[:1] != (last,):
             raise _not_the_last(target, last.identity)
-        under_its_final_name(kept, lambda partial: _copy(connection, partial, cancelled))
+        under_its_final_name(kept, lambda partial: _keep(target, connection, partial, cancelled))
+        make_durable(kept)
         try:
             if cancelled():
                 raise Cancelled
@@ -148,11 +151,23 @@ def _not_the_last(target: FileTarget, migration: MigrationId) -> PlanIsStale:
 
 def _restore(snapshot: Path, connection: apsw.Connection) -> None:
     """Overwrite the live database with a snapshot, in one transaction of SQLite's backup."""
+    if not snapshot.exists():  # An absent database reads as an empty one.
+        raise NothingToUndo(
+            f"The snapshot {snapshot} was deleted meanwhile. Nothing was undone.",
+            "Put it back from a backup, if there is one.",
+        )
     with (
         FileTarget(str(snapshot), snapshot).reading() as source,
         connection.backup("main", source, "main") as backup,
     ):
         backup.step(-1)
+
+
+def _keep(
+    target: FileTarget, connection: apsw.Connection, path: Path, cancelled: IsCancelled
+) -> None:
+    create_like(path, target.path)
+    _copy(connection, path, cancelled)
 
 
 def _copy(connection: apsw.Connection, path: Path, cancelled: IsCancelled) -> None:
