@@ -134,20 +134,26 @@ def test_a_backfill_is_reset_in_production_only_by_its_name(pending: Project) ->
     assert pending.database.read_bytes() != before
 
 
-@pytest.mark.parametrize(("typed", "code"), [("dev.db", 0), ("y", 1)])
-def test_at_a_terminal_a_reset_asks_for_the_name(pending: Project, typed: str, code: int) -> None:
-    before = pending.database.read_bytes()
+def answered(arguments: list[str], name: str, typed: str) -> int | None:
+    """The exit code of a command that asks for a name at a terminal."""
     command = pexpect.spawn(
         sys.executable,
-        ["-m", "valet_studio", "--production", "backfill", "reset", "t.a"],
+        ["-m", "valet_studio", "--production", *arguments],
         encoding="utf-8",
         timeout=20,
     )
-    command.expect("Type dev.db to go ahead")
+    command.expect(f"Type {name} to go ahead")
     command.sendline(typed)
     command.expect(pexpect.EOF)
     command.close()
-    assert command.exitstatus == code
+    code: int | None = command.exitstatus
+    return code
+
+
+@pytest.mark.parametrize(("typed", "code"), [("dev.db", 0), ("y", 1)])
+def test_at_a_terminal_a_reset_asks_for_the_name(pending: Project, typed: str, code: int) -> None:
+    before = pending.database.read_bytes()
+    assert answered(["backfill", "reset", "t.a"], "dev.db", typed) == code
     assert (pending.database.read_bytes() == before) is (code == 1)
 
 
@@ -219,17 +225,7 @@ def test_at_a_terminal_a_replica_asks_for_the_name(
 ) -> None:
     file, connect = behind
     before = file.read_bytes()
-    command = pexpect.spawn(
-        sys.executable,
-        ["-m", "valet_studio", "--production", *connect],
-        encoding="utf-8",
-        timeout=20,
-    )
-    command.expect("Type client.db to go ahead")
-    command.sendline(typed)
-    command.expect(pexpect.EOF)
-    command.close()
-    assert command.exitstatus == code
+    assert answered([*connect], "client.db", typed) == code
     assert (file.read_bytes() == before) is (code == 1)
 
 
