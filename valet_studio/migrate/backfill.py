@@ -20,6 +20,7 @@ from typing import TypeAlias
 import apsw
 
 from valet_studio.errors import MigrationFailed
+from valet_studio.migrate import alone
 from valet_studio.migrate.by_input import (
     WORTHWHILE,
     ByInput,
@@ -118,10 +119,12 @@ class BackfillRun:
 
         Raises:
             DatabaseError: a document cannot be read.
+            MigrationFailed: a document did not get its own value.
         """
         yield self._progress()
         # Counted in a rehearsal alone: an apply has a lock to give back.
         counts = self._evaluators.twice
+        looked_at = alone.spread(self.documents) if counts else ()
         held = counts and ColumnWriter(self.documents, self.backfill.column).holds_values()
         updated, unchanged, done = 0, 0, None
         by_input = self._hoped_for()
@@ -139,6 +142,8 @@ class BackfillRun:
                 unchanged = self._holding(by_input) if held else 0
                 yield from self._filled(by_input)
                 updated = self._done
+        if looked_at:
+            self._check_alone(looked_at)
         if by_input is not None and kept is not None:
             kept.outcomes.by_input = dict(by_input.inputs)
         if not held:
@@ -146,6 +151,29 @@ class BackfillRun:
         if kept is not None:
             kept.settle(self._tally, self.documents.only)
         yield self._report(updated, unchanged if counts and not self._tally.failed else None)
+
+    def _check_alone(self, looked_at: tuple[Batch, ...]) -> None:
+        """Compare what some documents hold with what the function gives for each of them alone.
+
+        Raises:
+            MigrationFailed: they differ, although the function is proved to be pure.
+        """
+        if self._tally.failed or not self._tally.same:
+            return
+        self._choose()
+        table, column = self.documents.table.name, self.backfill.column
+        writer = ColumnWriter(self.documents, column)
+        key = alone.other_value(looked_at, writer, self._evaluators, self._cancelled)
+        if key is None:
+            return
+        if is_pure(self._evaluators.sources, self.backfill):
+            (who,) = self.documents.ids([key])
+            raise MigrationFailed(
+                f'Document "{who}" of "{table}" was given another value than its backfill of '
+                f'"{column}" computes for it. Everything was rolled back.',
+                "Please report this, with the backfill's function.",
+            )
+        self._tally.same = False
 
     def _holding(self, by_input: ByInput) -> int:
         """How many documents hold their value already; some of the others are noted."""
