@@ -118,6 +118,13 @@ class StudioApp(Running):
         """Textual's own themes borrow what only ours define."""
         return DARK.variables
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Before there is a screen, note the theme's colours alone: rules are read with it."""
+        if not self.screen_stack:
+            self.stylesheet.set_variables(self.get_css_variables())
+        else:
+            super().refresh_css(animate)
+
     def get_driver_class(self) -> type[Driver]:
         """Textual's own, which outlives its terminal."""
         return lasting(super().get_driver_class())
