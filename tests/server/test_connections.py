@@ -37,12 +37,16 @@ from support import (
 )
 
 from valet_studio import pipeline
-from valet_studio.errors import Cancelled, ServerError
+from valet_studio.errors import Cancelled, DatabaseError, ServerError
 from valet_studio.migrate.events import BackfillProgress, Event
+from valet_studio.migrate.target import LocalTarget
+from valet_studio.plan.changes import Plan
+from valet_studio.remote import http as remote_http
 from valet_studio.remote import target as remote
 from valet_studio.schema.document import to_document
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Sources
+from valet_studio.server import working
 
 BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
@@ -339,3 +343,46 @@ def test_what_is_no_push_server_is_a_sentence(todos: Project, what: str) -> None
     (problem,) = state.problems
     assert url in problem.message
     assert problem.hint
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> float:
+    """How long a client waits for a word; a server that works says one more often."""
+    monkeypatch.setattr(working, "PULSE_SECONDS", 0.1)
+    monkeypatch.setattr(remote_http, "ANSWER_SECONDS", 0.6)
+    return 0.6
+
+
+def test_a_plan_that_takes_longer_than_the_client_waits_for_a_word_comes(
+    todos: Project, served: Served, patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = LocalTarget.measure
+    elapsed = threading.Event()
+
+    def slow(*given: Any, **more: Any) -> Plan:
+        elapsed.wait(2 * patience)
+        return measure(*given, **more)
+
+    expected = todos.plan()
+    monkeypatch.setattr(LocalTarget, "measure", slow)
+    assert through(todos, served.url).plan() == expected
+    answer = served.post("/api/schema/plan", document(BACKFILL))
+    assert answer.status == 200
+    assert answer.body.startswith(b"\n")
+    assert answer.json["status"] == "pending"
+
+
+def test_an_error_after_the_first_word_is_told(
+    todos: Project, served: Served, patience: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elapsed = threading.Event()
+
+    def failing(*_given: Any, **_more: Any) -> Plan:
+        elapsed.wait(2 * patience)
+        raise DatabaseError("The disk has a bad day.", "Give it another one.")
+
+    monkeypatch.setattr(LocalTarget, "measure", failing)
+    state = pipeline.look(through(todos, served.url).settings)
+    with pytest.raises(DatabaseError, match="The disk has a bad day") as raised:
+        pipeline.measure(state, never)
+    assert raised.value.problems[0].hint == "Give it another one."

@@ -65,7 +65,11 @@ class Server:
 
     def _one(self, call: _Call, cancelled: IsCancelled) -> Json:
         with call:
-            return _parsed(self.url, b"".join(call.lines(cancelled)))
+            told = _parsed(self.url, b"".join(call.lines(cancelled)))
+        if isinstance(told, dict) and "error" in told:
+            # What went wrong after the status was told.
+            raise error_of(self.url, told["error"])
+        return told
 
 
 class _Call:
@@ -175,6 +179,14 @@ def _parsed(url: str, text: bytes) -> Json:
     except (ValueError, RecursionError):
         raise not_ours(url) from None
     return document
+
+
+def error_of(url: str, document: Json) -> StudioError:
+    """What a server says went wrong."""
+    try:
+        return decode_error(document)
+    except ValueError:
+        return not_ours(url)
 
 
 def not_ours(url: str) -> ServerError:

@@ -20,10 +20,10 @@ from valet_studio.migrate.target import DatabaseInfo, Documents, Planner
 from valet_studio.migrate.touched import Touched, Wanted
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Position, Version, Versions
-from valet_studio.migrate.wire import decode, decode_error, decode_event, encode
+from valet_studio.migrate.wire import decode, decode_event, encode
 from valet_studio.migrate.written import TableWrites, Undoable
 from valet_studio.plan.changes import Plan
-from valet_studio.remote.http import AnswerLost, Server, not_ours
+from valet_studio.remote.http import AnswerLost, Server, error_of, not_ours
 from valet_studio.schema.document import from_document, to_document
 from valet_studio.schema.model import Json, Schema
 from valet_studio.typescript.limits import Limits
@@ -260,17 +260,11 @@ class ServerTarget:
 
     def _event(self, line: Json) -> Event:
         if isinstance(line, dict) and "error" in line:
-            raise self._error(line["error"])
+            raise error_of(self.label, line["error"])
         try:
             return decode_event(line)
         except ValueError:
             raise not_ours(self.label) from None
-
-    def _error(self, document: Json) -> StudioError:
-        try:
-            return decode_error(document)
-        except ValueError:
-            return not_ours(self.label)
 
     def _told(
         self, kind: type[T], path: str, document: Json, cancelled: IsCancelled, **query: str
@@ -281,7 +275,7 @@ class ServerTarget:
         with closing(cast("Any", lines)):
             for line in lines:
                 if isinstance(line, dict) and "error" in line:
-                    raise self._error(line["error"])
+                    raise error_of(self.label, line["error"])
                 return self._decoded(kind, line)
         raise AnswerLost(f"{self.label} ended its answer too soon.", "Try again.")
 

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket
 from valet_studio import __version__
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Problem, ServerError, StudioError
-from valet_studio.migrate.events import MAX_FAILURES, IsCancelled, Report
+from valet_studio.migrate.events import MAX_FAILURES, Report
 from valet_studio.migrate.history import MigrationId, as_json
 from valet_studio.migrate.reruns import BackfillReset
 from valet_studio.migrate.target import Documents
@@ -43,7 +43,7 @@ from valet_studio.server.openapi import DOCUMENT
 from valet_studio.server.runs import Run
 from valet_studio.server.service import Done, Order, ResetOrder, Service, UndoOrder
 from valet_studio.server.sync import Hub
-from valet_studio.server.working import NDJSON, Working, failed, until_gone
+from valet_studio.server.working import NDJSON, Reading, Working, failed
 from valet_studio.typescript.limits import Limits
 
 T = TypeVar("T")
@@ -161,26 +161,22 @@ class PushServer:
         strict = flag(request, "strict")
         target = self.service.target
         if not flag(request, "measured", default=True):
-            plan = await asyncio.to_thread(lambda: target.planner(strict=strict)(schema))
-        else:
-            plan = await self._while_there(
-                request, lambda gone: target.measure(schema, gone, strict=strict)
-            )
-        return JSONResponse(plan_answer(plan))
+            return Reading(lambda _gone: target.planner(strict=strict)(schema), plan_answer)
+        return Reading(lambda gone: target.measure(schema, gone, strict=strict), plan_answer)
 
     async def _touched(self, request: Request) -> Response:
         asked = await self._wanted(request)
-        found = await self._while_there(
-            request, lambda gone: self.service.target.touched(asked, gone)
+        return Reading(
+            lambda gone: self.service.target.touched(asked, gone),
+            lambda found: {"touched": encode(found)},
         )
-        return JSONResponse({"touched": encode(found)})
 
     async def _documents(self, request: Request) -> Response:
         asked = await self._wanted(request)
-        found = await self._while_there(
-            request, lambda gone: self.service.target.documents(asked, gone)
+        return Reading(
+            lambda gone: self.service.target.documents(asked, gone),
+            lambda found: {"documents": list(found)},
         )
-        return JSONResponse({"documents": found})
 
     async def _dry_run(self, request: Request) -> Response:
         schema = await self._pushed(request)
@@ -276,15 +272,6 @@ class PushServer:
         if len(asked.ids) > SHOWN_DOCUMENTS:
             raise Refused(400, f"{len(asked.ids):,} documents are too many at once.")
         return asked
-
-    async def _while_there(self, request: Request, read: Callable[[IsCancelled], T]) -> T:
-        """What is read, unless the client goes away meanwhile."""
-        gone = asyncio.Event()
-        watch = asyncio.ensure_future(until_gone(request.receive, gone))
-        try:
-            return await asyncio.to_thread(read, gone.is_set)
-        finally:
-            watch.cancel()
 
     def _guarded(
         self, handler: Callable[[Request], Awaitable[Response]]

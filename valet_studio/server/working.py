@@ -22,7 +22,7 @@ from valet_studio.errors import (
     ServerError,
     StudioError,
 )
-from valet_studio.migrate.events import PhaseStarted, Report
+from valet_studio.migrate.events import IsCancelled, PhaseStarted, Report
 from valet_studio.migrate.undo import NothingToUndo
 from valet_studio.migrate.wire import encode
 from valet_studio.schema.model import Json
@@ -113,8 +113,9 @@ class Working(Response, Generic[E]):
 class _Lines:
     """A body of JSON lines, whose status is told by the first of them that can tell it."""
 
-    def __init__(self, send: Send):
+    def __init__(self, send: Send, kind: str = NDJSON):
         self._send = send
+        self._kind = kind
         self._held: object | None = None
         self.begun = False
 
@@ -127,7 +128,7 @@ class _Lines:
         if not self.begun:
             self.begun = True
             status = _status(event)
-            headers = [(b"content-type", NDJSON.encode()), (b"cache-control", b"no-store")]
+            headers = [(b"content-type", self._kind.encode()), (b"cache-control", b"no-store")]
             await self._send({"type": "http.response.start", "status": status, "headers": headers})
             if held is not None and status == 200:
                 await self.put(held)
@@ -136,7 +137,11 @@ class _Lines:
 
     async def fail(self, error: StudioError) -> None:
         """Say what went wrong, and end."""
-        await self._body(json.dumps(error_json(error)).encode() + b"\n")
+        await self.last(json.dumps(error_json(error)).encode() + b"\n")
+
+    async def last(self, text: bytes) -> None:
+        """Say this, and end."""
+        await self._body(text)
         await self.end()
 
     async def end(self) -> None:
@@ -145,6 +150,39 @@ class _Lines:
 
     async def _body(self, text: bytes, *, more: bool = True) -> None:
         await self._send({"type": "http.response.body", "body": text, "more_body": more})
+
+
+class Reading(Response, Generic[E]):
+    """The answer to what only reads, in one JSON document; a client that goes away cancels it.
+
+    Where it takes long, lines that are empty come before the document. What then goes wrong can no
+    longer be told by the status, only by the document.
+    """
+
+    def __init__(self, read: Callable[[IsCancelled], E], told: Callable[[E], dict[str, Json]]):
+        self._read = read
+        self._told = told
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read and answer."""
+        gone = asyncio.Event()
+        watch = asyncio.ensure_future(until_gone(receive, gone))
+        lines = _Lines(send, "application/json")
+        work = asyncio.ensure_future(asyncio.to_thread(self._read, gone.is_set))
+        try:
+            while not (await asyncio.wait({work}, timeout=PULSE_SECONDS))[0]:
+                await lines.put(None)
+            answer: Response = JSONResponse(self._told(work.result()))
+        except Exception as error:
+            answer = failed(error)
+        finally:
+            gone.set()
+            watch.cancel()
+        if lines.begun:
+            await lines.last(bytes(answer.body))
+        else:
+            await answer(scope, receive, send)
 
 
 async def until_gone(
