@@ -276,7 +276,7 @@ def test_told_to_stop_a_server_ends_its_dry_runs_at_once(todos: Project, number:
         state = through(todos, served.url).look()
         assert served.process is not None
         process = served.process
-        with pytest.raises(Cancelled):
+        with pytest.raises(ServerError, match="The server was stopped"):
             at_backfill(pipeline.dry_run(state, never), lambda: process.send_signal(number))
         _, complained = served.process.communicate(timeout=5)
         assert served.process.returncode == 0

@@ -73,10 +73,11 @@ class Working(Response, Generic[E]):
             await self._cut_short(run, lines)(scope, receive, send)
             return
         except Exception as error:
+            ended = _stopped() if isinstance(error, Cancelled) and not gone.is_set() else error
             if lines.begun:
-                await lines.fail(_told_of(error))
+                await lines.fail(_told_of(ended))
             else:
-                await failed(error)(scope, receive, send)
+                await failed(ended)(scope, receive, send)
             return
         finally:
             if watch is not None:
@@ -91,10 +92,7 @@ class Working(Response, Generic[E]):
 
     def _cut_short(self, run: Run[E] | None, lines: _Lines) -> ASGIApp:
         report = run.report if run is not None else None
-        stopped = ServerError(
-            "The server was stopped, and this was rolled back. Nothing was changed.",
-            "Try again once the server runs.",
-        )
+        stopped = _stopped()
 
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             if lines.begun and report is not None:
@@ -197,6 +195,14 @@ async def until_gone(
 
 def _status(event: object) -> int:
     return 409 if isinstance(event, Report) and event.status == "rejected" else 200
+
+
+def _stopped() -> ServerError:
+    """For work that ended with the server, although its client waited."""
+    return ServerError(
+        "The server was stopped, and this was rolled back. Nothing was changed.",
+        "Try again once the server runs.",
+    )
 
 
 def failed(error: Exception) -> Response:
