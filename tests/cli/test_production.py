@@ -157,6 +157,20 @@ def test_at_a_terminal_a_reset_asks_for_the_name(pending: Project, typed: str, c
     assert (pending.database.read_bytes() == before) is (code == 1)
 
 
+@pytest.mark.usefixtures("pending")
+def test_a_reset_that_names_the_database_asks_no_more_at_a_terminal() -> None:
+    command = pexpect.spawn(
+        sys.executable,
+        ["-m", "valet_studio", "--production", *"backfill reset t.a --confirm dev.db".split()],
+        encoding="utf-8",
+        timeout=20,
+    )
+    command.expect(pexpect.EOF)
+    command.close()
+    assert command.exitstatus == 0
+    assert "[y/N]" not in str(command.before)
+
+
 def run_alone(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A command that may not go on for ever, in a process of its own."""
     command = [sys.executable, "-m", "valet_studio", *arguments]

@@ -143,7 +143,7 @@ def reset_backfill(settings: Settings, name: str, confirm: str | None = None) ->
             f"{name} names no column: write TABLE.COLUMN, as in todos.priorityNum."
         )
     command = f"backfill reset {name}"
-    asked = settings.production and has_terminal()
+    asked = settings.production and confirm is None and has_terminal()
     must_be_named(settings, command, confirm, asked=asked, flags="")
     if asked and not agreed(settings, f"Let the backfill of {name} run again?", confirm):
         complain("Nothing was changed.\n")
