@@ -159,9 +159,10 @@ def test_at_a_terminal_a_reset_asks_for_the_name(pending: Project, typed: str, c
 
 @pytest.mark.usefixtures("pending")
 def test_a_reset_that_names_the_database_asks_no_more_at_a_terminal() -> None:
+    reset = ["--production", "backfill", "reset", "t.a", "--confirm", "dev.db"]
     command = pexpect.spawn(
         sys.executable,
-        ["-m", "valet_studio", "--production", *"backfill reset t.a --confirm dev.db".split()],
+        ["-m", "valet_studio", *reset],
         encoding="utf-8",
         timeout=20,
     )
