@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 from valet_studio import pipeline
 from valet_studio.database.inspect import inspect
-from valet_studio.migrate import backfill
+from valet_studio.migrate import work
 from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
@@ -89,7 +89,7 @@ def ours(database: Path, place: Place) -> float:
 def for_each_document(database: Path, place: Place) -> float:
     """The same where the function runs for every document, although once for each input would
     be enough."""
-    with patch.object(backfill, "WORTHWHILE", sys.maxsize):
+    with patch.object(work, "WORTHWHILE", sys.maxsize):
         return ours(database, place)
 
 

@@ -17,8 +17,7 @@ from plain_loop import contents, database, in_batches, one_by_one
 from support import Project, last, never, schema_of
 
 from valet_studio import pipeline
-from valet_studio.migrate import backfill as backfill_module
-from valet_studio.migrate import by_input, migration
+from valet_studio.migrate import by_input, migration, work
 from valet_studio.migrate.by_input import ByInput
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, Event, Report
 from valet_studio.migrate.pace import FIRST_ROWS
@@ -69,7 +68,7 @@ OTHERS = st.sampled_from(
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Inputs are learnt from few documents, too."""
-    monkeypatch.setattr(backfill_module, "WORTHWHILE", 1)
+    monkeypatch.setattr(work, "WORTHWHILE", 1)
     monkeypatch.setattr(by_input, "_FIRST", 2)
     monkeypatch.setattr(by_input, "_SPAN", 3)
 
@@ -207,7 +206,7 @@ def test_a_function_that_is_found_out_runs_for_every_document(
     function: str,
     distinct: int,
 ) -> None:
-    monkeypatch.setattr(backfill_module, "is_pure", lambda *_: True)
+    monkeypatch.setattr(work, "is_pure", lambda *_: True)
     documents.write(backfilled(function))
     assert documents.apply().status == "ok"
     assert sum(sent) == FIRST_ROWS + COUNT
@@ -227,7 +226,7 @@ def test_the_report_is_that_of_running_it_for_every_document(
     project.sql(f"UPDATE t SET out = {held}")
     project.write(backfilled("(row) => row.s === null ? null : row.s.toUpperCase()"))
     by_input_told = project.dry_run()
-    monkeypatch.setattr(backfill_module, "WORTHWHILE", COUNT + 1)
+    monkeypatch.setattr(work, "WORTHWHILE", COUNT + 1)
     for_each_told = project.dry_run()
     assert by_input_told.status == "ok"
     assert [told(b) for b in by_input_told.backfills] == [told(b) for b in for_each_told.backfills]

@@ -14,8 +14,7 @@ from support import schema_of as schema_text
 
 from valet_studio.database.inspect import inspect
 from valet_studio.errors import MigrationFailed
-from valet_studio.migrate import alone, column_writer
-from valet_studio.migrate import backfill as backfill_module
+from valet_studio.migrate import alone, column_writer, work
 from valet_studio.migrate.by_input import ByInput
 from valet_studio.migrate.documents import Documents, Key
 from valet_studio.typescript.cells import Cells
@@ -59,7 +58,7 @@ def shift_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def swap_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQL is told another value for each input."""
-    monkeypatch.setattr(backfill_module, "WORTHWHILE", 1)
+    monkeypatch.setattr(work, "WORTHWHILE", 1)
     decided = ByInput._decided
     monkeypatch.setattr(
         ByInput, "_decided", lambda self: f"CASE {decided(self)} WHEN 'a' THEN 'b' ELSE 'a' END"

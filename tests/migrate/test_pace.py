@@ -56,7 +56,7 @@ def test_progress_is_seen_while_a_slow_function_runs(project: Project, function:
 def test_the_first_documents_of_a_slow_function_tell_its_inputs(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("valet_studio.migrate.backfill.WORTHWHILE", 1)
+    monkeypatch.setattr("valet_studio.migrate.work.WORTHWHILE", 1)
     project.push(schema_of("t: defineTable({ n: v.number() }),"))
     project.sql(
         "WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < 499) "

@@ -22,8 +22,6 @@ from valet_studio.schema.model import Backfill
 from valet_studio.schema.names import fold
 from valet_studio.typescript.cells import Value
 
-WORTHWHILE = 40_000
-"""Documents from which on it pays to learn inputs first."""
 _FIRST = 5_000
 """Documents on which a function runs to begin with: an input that comes often is among them, and
 a function that gives one input two values is most likely found out."""
