@@ -1,6 +1,7 @@
 """The values that the last dry run of this process computed, for the apply that may follow.
 
-What was reviewed is then what is written, byte for byte, and no JavaScript runs again.
+What was reviewed is then what is written, byte for byte, and no JavaScript runs again. In a server
+this holds for the client that reviewed it: `who` is None for a person at this program.
 """
 
 from __future__ import annotations
@@ -19,28 +20,30 @@ class _Rehearsal:
     database: Path
     fingerprint: str
     values: ByColumn
+    who: str | None
 
 
 _lock = threading.Lock()
 _last: _Rehearsal | None = None
 
 
-def keep(database: Path, fingerprint: str, values: ByColumn) -> None:
+def keep(database: Path, fingerprint: str, values: ByColumn, who: str | None = None) -> None:
     """Keep the values of a finished dry run, in place of any others."""
-    _put(_Rehearsal(database.absolute(), fingerprint, values) if values else None)
+    _put(_Rehearsal(database.absolute(), fingerprint, values, who) if values else None)
 
 
-def take(database: Path, fingerprint: str) -> ByColumn:
-    """The values of the last dry run, where it was of this very plan; none otherwise.
+def take(database: Path, fingerprint: str, who: str | None = None) -> ByColumn:
+    """The values of the last dry run, where it was of this very plan, by the same; none otherwise.
 
     The caller closes them; whoever asks next gets none.
     """
     global _last
     with _lock:
         found = _last
-        if found is None or (found.database, found.fingerprint) != (
+        if found is None or (found.database, found.fingerprint, found.who) != (
             database.absolute(),
             fingerprint,
+            who,
         ):
             return {}
         _last = None

@@ -147,17 +147,28 @@ class LocalTarget:
             return answered(plan, ask(connection, questions(plan, schema, held)))
 
     def dry_run(
-        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
+        self,
+        schema: Schema,
+        plan: Plan,
+        cancelled: IsCancelled,
+        *,
+        limits: Limits,
+        strict: bool,
+        who: str | None = None,
     ) -> Iterator[Event]:
-        """Rehearse a plan on a copy; see `migrate.dry_run`."""
+        """Rehearse a plan on a copy; see `migrate.dry_run`, and `migrate.rehearsal` for `who`."""
         from valet_studio.migrate import rehearsal
         from valet_studio.migrate.dry_run import dry_run
+        from valet_studio.migrate.events import Report
 
         kept: ByColumn = {}
-        yield from dry_run(
+        for event in dry_run(
             self.file, schema, plan, cancelled, limits=limits, strict=strict, kept=kept
-        )
-        rehearsal.keep(self.file.path, plan.fingerprint, kept)
+        ):
+            if isinstance(event, Report):
+                # Who reads the report may apply at once, before what follows here has run.
+                rehearsal.keep(self.file.path, plan.fingerprint, kept, who)
+            yield event
 
     def apply(
         self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool

@@ -31,6 +31,8 @@ from valet_studio.typescript.limits import Limits
 RESOLVE_SECONDS = 30.0
 """How long a server is asked what became of a push whose answer was lost."""
 _ASK_AGAIN_SECONDS = 0.1
+_CLIENT = uuid4().hex
+"""This process, to a server: what it rehearsed is what its push writes."""
 
 T = TypeVar("T")
 
@@ -103,6 +105,7 @@ class ServerTarget:
             cancelled,
             fingerprint=plan.fingerprint,
             strict=_flag(strict),
+            client=_CLIENT,
         )
 
     def apply(
@@ -128,6 +131,7 @@ class ServerTarget:
                 fingerprint=plan.fingerprint,
                 strict=_flag(strict),
                 push=push,
+                client=_CLIENT,
             )
         except (AnswerLost, Cancelled) as reason:
             became = self._became(reason, "push", "/api/schema", push=push, brief="1")

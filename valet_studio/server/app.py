@@ -38,7 +38,7 @@ from valet_studio.server.answers import (
     undoable_json,
     versions_json,
 )
-from valet_studio.server.gate import Gate, Refused, flag, number, push_id
+from valet_studio.server.gate import Gate, Refused, flag, number, own_id, push_id
 from valet_studio.server.openapi import DOCUMENT
 from valet_studio.server.runs import Run
 from valet_studio.server.service import Done, Order, ResetOrder, Service, UndoOrder
@@ -191,7 +191,7 @@ class PushServer:
     def _rehearsing(
         self, request: Request, schema: Schema, documents: Documents | None = None
     ) -> Response:
-        order = Order(request.query_params.get("fingerprint"), flag(request, "strict"))
+        order = _order(request)
         return Working(
             lambda: self.service.dry_run(schema, order, documents),
             as_lines=request.headers.get("accept") != "application/json",
@@ -200,7 +200,7 @@ class PushServer:
 
     async def _push(self, request: Request) -> Response:
         push = push_id(request)
-        order = Order(request.query_params.get("fingerprint"), flag(request, "strict"), push)
+        order = _order(request, push)
 
         async def begin() -> AbstractAsyncContextManager[Run[Report]]:
             schema = await self._pushed(request)
@@ -284,6 +284,16 @@ class PushServer:
                 return failed(error)
 
         return guarded
+
+
+def _order(request: Request, push: str | None = None) -> Order:
+    """What the query of a request asks for.
+
+    Raises:
+        Refused: a part of it is malformed.
+    """
+    query = request.query_params
+    return Order(query.get("fingerprint"), flag(request, "strict"), push, own_id(request, "client"))
 
 
 def failed_documents(told: Json) -> Documents:

@@ -136,12 +136,17 @@ def number(request: Request, name: str) -> int | None:
 
 
 def push_id(request: Request) -> str | None:
-    """The client's own id for what it asks for; None where it gives none.
+    """The client's own id for what it asks for; None where it gives none; raises as `own_id`."""
+    return own_id(request, "push")
+
+
+def own_id(request: Request, name: str) -> str | None:
+    """An id of the query that the client made up; None where it is not there.
 
     Raises:
         Refused: it is too long, or cannot be printed.
     """
-    push = request.query_params.get("push")
-    if push is not None and not (0 < len(push) <= 64 and push.isprintable()):
-        raise Refused(400, "push is no id: it must have 1 to 64 printable characters.")
-    return push
+    given = request.query_params.get(name)
+    if given is not None and not (0 < len(given) <= 64 and given.isprintable()):
+        raise Refused(400, f"{name} is no id: it must have 1 to 64 printable characters.")
+    return given

@@ -45,6 +45,7 @@ _COLUMN = _object(table=_TEXT, column=_TEXT)
 _KEY: list[dict[str, list[str]]] = [{"deployKey": []}]
 _STRICT = _query("strict", "Refuse backfills that vary by run.", "flag")
 _FINGERPRINT = _query("fingerprint", "The plan that was reviewed; any other is refused.")
+_CLIENT = _query("client", "The client's own id for itself: what it rehearsed, its push writes.")
 _BODY = _body(_ref("Schema"))
 _DOCUMENTS = _array({"type": "object"})
 _ERRORS = {
@@ -103,6 +104,7 @@ DOCUMENT: dict[str, Any] = {
                 "parameters": [
                     _FINGERPRINT,
                     _STRICT,
+                    _CLIENT,
                     _query("push", "The client's own id for this push."),
                 ],
                 "requestBody": _BODY,
@@ -132,7 +134,7 @@ DOCUMENT: dict[str, Any] = {
                 "summary": "Rehearse a push on a copy; one JSON line an event, the report last. "
                 "With `Accept: application/json` the report alone.",
                 "security": _KEY,
-                "parameters": [_FINGERPRINT, _STRICT],
+                "parameters": [_FINGERPRINT, _STRICT, _CLIENT],
                 "requestBody": _BODY,
                 "responses": {
                     "200": _answer("The events.", _object(), lines=True),

@@ -20,6 +20,8 @@ from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import read_meta, write_meta
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError, StudioError
+from valet_studio.migrate import rehearsal
+from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.apply import apply
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import MigrationId, last_completed, next_id
@@ -56,6 +58,8 @@ class Order:
     strict: bool = False
     push: str | None = None
     """The client's name for this push, by which it can ask what became of it."""
+    client: str | None = None
+    """The client's name for itself: what it has rehearsed is what its push writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,7 @@ class Service:
                 limits, strict = self._limits, order.strict
                 if documents is None:
                     return self.target.dry_run(
-                        schema, plan, cancelled, limits=limits, strict=strict
+                        schema, plan, cancelled, limits=limits, strict=strict, who=order.client
                     )
                 return self.target.retry(
                     schema, plan, documents, cancelled, limits=limits, strict=strict
@@ -195,6 +199,7 @@ class Service:
                     _note_push(connection, order.push, next_id(connection))
 
             def work(cancelled: IsCancelled) -> Iterator[Event]:
+                reviewed = self._reviewed_values(plan, order)
                 events = apply(
                     self.target.file,
                     schema,
@@ -202,15 +207,25 @@ class Service:
                     cancelled,
                     limits=self._limits,
                     strict=order.strict,
+                    rehearsed=reviewed,
                     note=note,
                 )
-                for event in events:
-                    if isinstance(event, Report):
-                        self._remember(order.push, event)
-                    yield event
+                try:
+                    for event in events:
+                        if isinstance(event, Report):
+                            self._remember(order.push, event)
+                        yield event
+                finally:
+                    rehearsal.close(reviewed)
 
             async with self._running(Run(work, Report), self._pushes) as run:
                 yield run
+
+    def _reviewed_values(self, plan: Plan, order: Order) -> ByColumn:
+        """What the client's own dry run of this plan computed, where that was the last one."""
+        if order.client is None or order.fingerprint is None:
+            return {}
+        return rehearsal.take(self.target.file.path, plan.fingerprint, order.client)
 
     @asynccontextmanager
     async def undoable(self) -> AsyncIterator[Run[Undoable]]:
