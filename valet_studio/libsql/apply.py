@@ -71,11 +71,18 @@ class _DocumentsChanged(Exception):
     """Documents are no longer what their values were computed from."""
 
 
-def apply(server: Server, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
+def apply(
+    server: Server, order: Order, cancelled: IsCancelled, *, rehearsed: ByColumn
+) -> Iterator[Event]:
     """Migrate the server's database by exactly this plan; the last event is the report.
 
+    Args:
+        rehearsed: what a dry run of the same plan computed; documents that changed since are
+            computed again.
+
     Raises:
-        PlanIsStale: the database is not in the state for which the plan was made.
+        PlanIsStale: the database is not in the state for which the plan was made, or a document
+            fails that did not in the dry run.
         Unsupported: the server is a replica.
         Cancelled: stopped; nothing was changed.
         DatabaseBusy: another client holds the write lock, or writes all the time.
@@ -91,12 +98,19 @@ def apply(server: Server, order: Order, cancelled: IsCancelled) -> Iterator[Even
         yield from made.make(cancelled)
         sending = _Sending(server, made, order, cancelled, uuid4().hex)
         cleaning.callback(sending.clean)
-        known: ByColumn = {}
+        known = rehearsed
         for attempt in range(_TRIES):
             rehearsal = Rehearsal()
             kept.callback(close, rehearsal.values)
             for event in rehearse(
-                made, order, evaluators, cancelled, rehearsal, known=known, push=sending.push
+                made,
+                order,
+                evaluators,
+                cancelled,
+                rehearsal,
+                known=known,
+                reviewed=tuple(rehearsed),
+                push=sending.push,
             ):
                 if not attempt or isinstance(event, BackfillProgress):
                     yield event

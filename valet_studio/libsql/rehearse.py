@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,15 +107,18 @@ def rehearse(
     rehearsal: Rehearsal,
     *,
     known: ByColumn,
+    reviewed: Collection[tuple[str, str]] = (),
     push: str,
 ) -> Iterator[Event]:
     """Migrate a copy of the copy; every event but the commit and the report is passed on.
 
     Args:
         known: values of an earlier migration of an older copy.
+        reviewed: table and column of each backfill that succeeded in a dry run of this plan.
 
     Raises:
-        PlanIsStale: the database is not in the state for which the plan was made.
+        PlanIsStale: the database is not in the state for which the plan was made, or a document
+            fails that did not in the dry run.
         Cancelled, MigrationFailed, DatabaseError: nothing of it is of use.
     """
     made.migrated.unlink(missing_ok=True)
@@ -139,6 +142,7 @@ def rehearse(
             before_changes=lambda writer: pushed.note(writer, push),
             ahead=Ahead(values=known, intact=True),
             kept=rehearsal.values,
+            rehearsed=reviewed,
         ):
             match event:
                 case Report():
@@ -156,10 +160,13 @@ def rehearse(
                     yield event
 
 
-def dry_run(server: Server, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
+def dry_run(
+    server: Server, order: Order, cancelled: IsCancelled, kept: ByColumn
+) -> Iterator[Event]:
     """Copy the server's database, migrate the copy, report, delete the copy.
 
-    Every backfill is computed by two processes, and their answers are compared.
+    Every backfill is computed by two processes, and their answers are compared. Its values go to
+    `kept`, for an apply of the same plan.
 
     Raises:
         PlanIsStale: the database is not in the state for which the plan was made.
@@ -168,7 +175,7 @@ def dry_run(server: Server, order: Order, cancelled: IsCancelled) -> Iterator[Ev
     """
     with copies(server) as made:
         yield from made.make(cancelled)
-        yield from _twice(made, order, cancelled)
+        yield from _twice(made, order, cancelled, kept)
 
 
 def retry(
@@ -195,7 +202,9 @@ def retry(
         yield from _twice(made, order, cancelled)
 
 
-def _twice(made: Copies, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
+def _twice(
+    made: Copies, order: Order, cancelled: IsCancelled, kept: ByColumn | None = None
+) -> Iterator[Event]:
     with (
         database_errors(made.server.url),
         closing(apsw.Connection(str(made.standing))) as connection,
@@ -203,7 +212,13 @@ def _twice(made: Copies, order: Order, cancelled: IsCancelled) -> Iterator[Event
     ):
         _unsafe(connection)
         yield from migrate(
-            connection, order.schema, order.plan, evaluators, cancelled, strict=order.strict
+            connection,
+            order.schema,
+            order.plan,
+            evaluators,
+            cancelled,
+            strict=order.strict,
+            kept=kept,
         )
 
 

@@ -20,8 +20,9 @@ from valet_studio.libsql.hrana import Server, Statement, StepFailed, server_at
 from valet_studio.libsql.mirror import mirror
 from valet_studio.libsql.rehearse import Order, dry_run, retry
 from valet_studio.libsql.session import as_connection, reading
-from valet_studio.migrate import versions
-from valet_studio.migrate.events import Event, IsCancelled
+from valet_studio.migrate import rehearsal, versions
+from valet_studio.migrate.ahead import ByColumn
+from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import HistoryEntry, entries, schema_at
 from valet_studio.migrate.target import DatabaseInfo, Documents, Planner
 from valet_studio.migrate.touched import Touched, Wanted, documents, touched
@@ -93,13 +94,23 @@ class LibsqlTarget:
         self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
     ) -> Iterator[Event]:
         """Rehearse a plan on a copy made here; the last event is the report."""
-        return dry_run(self.server, Order(schema, plan, limits, strict), cancelled)
+        kept: ByColumn = {}
+        for event in dry_run(self.server, Order(schema, plan, limits, strict), cancelled, kept):
+            if isinstance(event, Report):
+                # Who reads the report may apply at once, before what follows here has run.
+                rehearsal.keep(self.label, plan.fingerprint, kept)
+            yield event
 
     def apply(
         self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
     ) -> Iterator[Event]:
         """Carry out exactly this plan; see `libsql.apply`."""
-        return apply(self.server, Order(schema, plan, limits, strict), cancelled)
+        values = rehearsal.take(self.label, plan.fingerprint)
+        order = Order(schema, plan, limits, strict)
+        try:
+            yield from apply(self.server, order, cancelled, rehearsed=values)
+        finally:
+            rehearsal.close(values)
 
     def retry(
         self,

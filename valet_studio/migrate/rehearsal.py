@@ -17,7 +17,7 @@ from valet_studio.migrate.ahead import ByColumn
 class _Rehearsal:
     """What one dry run left for the apply after it."""
 
-    database: Path
+    database: Path | str
     fingerprint: str
     values: ByColumn
     who: str | None
@@ -27,12 +27,16 @@ _lock = threading.Lock()
 _last: _Rehearsal | None = None
 
 
-def keep(database: Path, fingerprint: str, values: ByColumn, who: str | None = None) -> None:
-    """Keep the values of a finished dry run, in place of any others."""
-    _put(_Rehearsal(database.absolute(), fingerprint, values, who) if values else None)
+def keep(database: Path | str, fingerprint: str, values: ByColumn, who: str | None = None) -> None:
+    """Keep the values of a finished dry run, in place of any others.
+
+    Args:
+        database: a file, or the address of a database.
+    """
+    _put(_Rehearsal(_named(database), fingerprint, values, who) if values else None)
 
 
-def take(database: Path, fingerprint: str, who: str | None = None) -> ByColumn:
+def take(database: Path | str, fingerprint: str, who: str | None = None) -> ByColumn:
     """The values of the last dry run, where it was of this very plan, by the same; none otherwise.
 
     The caller closes them; whoever asks next gets none.
@@ -41,7 +45,7 @@ def take(database: Path, fingerprint: str, who: str | None = None) -> ByColumn:
     with _lock:
         found = _last
         if found is None or (found.database, found.fingerprint, found.who) != (
-            database.absolute(),
+            _named(database),
             fingerprint,
             who,
         ):
@@ -54,6 +58,10 @@ def close(values: ByColumn) -> None:
     """Delete the files that hold values."""
     for computed in values.values():
         computed.close()
+
+
+def _named(database: Path | str) -> Path | str:
+    return database.absolute() if isinstance(database, Path) else database
 
 
 def _put(rehearsal: _Rehearsal | None) -> None:

@@ -1,22 +1,22 @@
-"""What a client rehearsed on a server is what its push writes there."""
+"""What a dry run computed is what the apply after it writes, wherever the database is."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 import pytest
-from serving import Served, through
-from support import TRACKED_TODOS, Project, fill_todos, last, never, seed_blocks
+from support import EVERYWHERE, TRACKED_TODOS, Project, fill_todos, last, never, seed_blocks
 
 from valet_studio import pipeline
 from valet_studio.errors import PlanIsStale
 from valet_studio.migrate.events import Report
-from valet_studio.remote import target as remote
 from valet_studio.typescript.child import Child
 
 BACKFILL = seed_blocks()[4]
 VARYING = BACKFILL.replace("?? 1", "?? Math.random()")
+FAILING = BACKFILL.replace(
+    "?? 1", "?? (() => { if (row.title === 'bad') throw Error('no') })() ?? 1"
+)
 
 
 @pytest.fixture
@@ -33,10 +33,11 @@ def values(report: Report) -> list[tuple[Any, Any]]:
     return [(sample.id, sample.after) for sample in report.backfills[0].samples]
 
 
-def test_a_push_writes_what_the_clients_dry_run_computed(
-    todos: Project, served: Served, monkeypatch: pytest.MonkeyPatch
+@EVERYWHERE
+def test_what_was_reviewed_is_written_without_javascript(
+    todos: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = through(todos, served.url).look()
+    state = todos.look()
     reviewed = last(pipeline.dry_run(state, never))
     started: list[object] = []
     monkeypatch.setattr(Child, "start_backfill", lambda *given: started.append(given))
@@ -48,34 +49,28 @@ def test_a_push_writes_what_the_clients_dry_run_computed(
         assert todos.sql("SELECT priorityNum FROM todos WHERE _id = ?", (who,)) == [(value,)]
 
 
-def test_a_push_of_another_client_computes_its_own(
-    todos: Project, served: Served, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    state = through(todos, served.url).look()
-    reviewed = last(pipeline.dry_run(state, never))
-    monkeypatch.setattr(remote, "_CLIENT", "somebody else")
-    done = last(pipeline.apply(state, never))
-    assert done.status == "ok"
-    assert values(done) != values(reviewed)
+@EVERYWHERE
+def test_a_document_that_was_written_since_is_computed_anew(todos: Project) -> None:
+    state = todos.look()
+    assert last(pipeline.dry_run(state, never)).status == "ok"
+    todos.sql("UPDATE todos SET priority = 'high' WHERE _id = 't0007'")
+    todos.sql("INSERT INTO todos (_id, title, priority) VALUES ('late', 'new', 'medium')")
+    assert last(pipeline.apply(state, never)).backfills[0].updated == 143
+    found = "SELECT priorityNum FROM todos WHERE _id IN ('t0007', 'late') ORDER BY _id"
+    assert todos.sql(found) == [(2,), (3,)]
 
 
-def test_a_push_is_refused_where_a_document_fails_that_did_not_when_it_was_reviewed(
-    todos: Project, served: Served
+@EVERYWHERE
+def test_a_document_that_fails_and_did_not_when_it_was_reviewed_refuses_the_apply(
+    todos: Project,
 ) -> None:
-    todos.write(
-        BACKFILL.replace("?? 1", "?? (() => { if (row.title === 'bad') throw Error('no') })() ?? 1")
-    )
-    state = through(todos, served.url).look()
+    todos.write(FAILING)
+    state = todos.look()
     assert last(pipeline.dry_run(state, never)).status == "ok"
     todos.sql("INSERT INTO todos (_id, title, priority) VALUES ('late', 'bad', 'odd')")
-    before = todos.contents()
+    before = todos.sql("SELECT * FROM todos ORDER BY _id")
     with pytest.raises(PlanIsStale, match="none did in the dry run: late"):
         last(pipeline.apply(state, never))
-    assert todos.contents() == before
+    assert todos.sql("SELECT * FROM todos ORDER BY _id") == before
+    # Who was told so and applies again takes the seed's rule: the backfill is taken back alone.
     assert last(pipeline.apply(state, never)).status == "failed"
-
-
-@pytest.mark.parametrize("client", ["", "x" * 65, "a\nb"])
-def test_a_client_that_gives_no_id_for_itself_is_refused(served: Served, client: str) -> None:
-    answer = served.post(f"/api/schema/dry-run?client={quote(client)}", {})
-    assert answer.status == 400
