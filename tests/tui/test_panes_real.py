@@ -45,6 +45,8 @@ async def test_find_why_a_backfill_fails_mend_it_and_try_again(todos: Project) -
         assert "toLowerCase" in pane.detail.text
         assert f"▶ {LINE} │" in pane.detail.text
         assert "null" in pane.detail.text
+        # The list tells the reason, and leaves out what is said above of the whole backfill.
+        assert "✗ t0007  TypeError: Cannot read" in screen_text(app)
         await pilot.press("down")
         await until(pilot, lambda: '"Todo 50"' in pane.detail.text)
         save(todos, LOUD.replace("(row.priority as string)", "(row.priority as string ?? '')"))
