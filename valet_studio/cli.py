@@ -433,6 +433,8 @@ def replica() -> None:
 @click.option("--server", metavar="URL", help="The server to follow. [VALET_PROJECT_URL]")
 @click.option("--watch", "-w", is_flag=True, help="Stay and follow, until Ctrl-C.")
 @click.option("--confirm", metavar="NAME", help="The file's name, for one in production.")
+@click.option("--production", is_flag=True, help="Ask for the file's name first.")
+@click.option("--read-only", is_flag=True, help="Change nothing of the file.")
 @click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
 @click.pass_context
 def replica_connect(

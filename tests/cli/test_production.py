@@ -206,6 +206,16 @@ def test_a_read_only_replica_is_never_changed(
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize("mark", ["--read-only", "--production"])
+def test_a_replica_can_be_marked_after_the_command(
+    behind: tuple[Path, list[str]], mark: str
+) -> None:
+    file, connect = behind
+    before = file.read_bytes()
+    assert run(*connect, mark).exit_code == 1
+    assert file.read_bytes() == before
+
+
 def test_only_the_marks_of_the_replica_itself_count(behind: tuple[Path, list[str]]) -> None:
     file, connect = behind
     Path(CONFIG_FILE).write_text(
