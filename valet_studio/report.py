@@ -293,7 +293,7 @@ def _backfill_lines(backfill: BackfillReport) -> list[str]:
 
 
 def _failure_lines(backfill: BackfillReport) -> list[str]:
-    lines = [_failure(failure) for failure in _of_each_kind(backfill.errors)]
+    lines = [_failure(failure, backfill) for failure in _of_each_kind(backfill.errors)]
     hidden = max(backfill.failed, len(backfill.errors)) - len(lines)
     lines += [f"… and {hidden:,} more"] if hidden else []
     if backfill.tried is not None:
@@ -315,10 +315,10 @@ def _of_each_kind(failures: Sequence[Failure]) -> list[Failure]:
     return [failure for failure in failures if failure in chosen]
 
 
-def _failure(failure: Failure) -> str:
+def _failure(failure: Failure, backfill: BackfillReport) -> str:
     who = f"_id {json.dumps(failure.id, ensure_ascii=False)}: " if failure.id is not None else ""
     place = f"  ({failure.location})" if failure.location else ""
-    return f"✗ {who}{_one_line(failure.message)}{place}"
+    return f"✗ {who}{_one_line(failure.reason(backfill.column))}{place}"
 
 
 def _outcome(report: Report, rehearsal: bool, database: str) -> str:

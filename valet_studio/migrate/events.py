@@ -73,6 +73,10 @@ class Failure:
     message: str
     location: Location | None = None
 
+    def reason(self, column: str) -> str:
+        """Why, where it is said already that it is the backfill of this column that failed."""
+        return self.message.removeprefix(f'Backfill "{column}" failed: ')
+
 
 @dataclass(frozen=True, slots=True)
 class ValueCount:

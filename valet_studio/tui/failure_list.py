@@ -13,7 +13,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
-from valet_studio.migrate.events import Failure, Sample
+from valet_studio.migrate.events import Sample
 from valet_studio.tui.progress import FailedDocument, Progress
 from valet_studio.tui.text import one_line, shortened, value
 
@@ -126,7 +126,7 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         if newest is None:
             why = _works_now(self.progress.sample_now(item))
         else:
-            why = _reason(item, newest)
+            why = newest.reason(item.column)
         line = Content.assemble(
             ("✓ " if mended else "✗ ", "bold $success" if mended else "bold $error"),
             (who + " " * (room - Content(who).cell_length), "bold"),
@@ -138,11 +138,6 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
 
 def _works_now(sample: Sample | None) -> str:
     return "works now" if sample is None else f"works now: {value(sample.after)}"
-
-
-def _reason(item: FailedDocument, failure: Failure) -> str:
-    """Why it failed, without what is said above of the whole backfill: room is short."""
-    return failure.message.removeprefix(f'Backfill "{item.column}" failed: ')
 
 
 def _same(one: FailedDocument, other: FailedDocument) -> bool:
