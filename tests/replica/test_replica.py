@@ -273,6 +273,17 @@ def test_a_failing_backfill_leaves_the_replica_to_try_again(todos: Project, clie
     assert client.connect().status == "migrated"
 
 
+def test_a_push_that_failed_and_was_given_up_is_nothing_to_a_replica(
+    todos: Project, client: Client
+) -> None:
+    assert todos.push(BACKFILL.replace("?? 1", "?? nothing()")).status == "failed"
+    assert todos.push(BEFORE).status == "ok"
+    assert client.connect().status == "in_sync"
+    assert client.connect().status == "in_sync"
+    todos.push(BACKFILL)
+    assert client.connect().status == "migrated"
+
+
 @pytest.mark.parametrize("events", [2, 7, 12])
 def test_killed_in_the_middle_it_catches_up_on_the_next_connect(
     todos: Project, client: Client, server: Client, events: int
