@@ -330,5 +330,7 @@ def test_the_documents_whose_value_changes_are_shown_first(
         assert set(changes[:2]) == {("odd", "x"), ("late", "x")}
         assert changes[differing:] == [("x", "x")] * (20 - differing)
     else:
-        assert changes == [("odd", "x")] * 20
+        # Whether the last ones are looked at is a question of how many go into a batch.
+        assert changes[0] == ("odd", "x")
+        assert set(changes) <= {("odd", "x"), ("late", "x")}
     assert len({sample.id for sample in told.samples}) == 20
