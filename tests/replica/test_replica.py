@@ -273,6 +273,28 @@ def test_a_failing_backfill_leaves_the_replica_to_try_again(todos: Project, clie
     assert client.connect().status == "migrated"
 
 
+def test_a_push_that_failed_and_was_given_up_is_nothing_to_a_replica(
+    todos: Project, client: Client
+) -> None:
+    assert todos.push(BACKFILL.replace("?? 1", "?? nothing()")).status == "failed"
+    assert todos.push(BEFORE).status == "ok"
+    assert client.connect().status == "in_sync"
+    assert client.connect().status == "in_sync"
+    todos.push(BACKFILL)
+    assert client.connect().status == "migrated"
+
+
+def test_a_backfill_edited_after_a_push_that_failed_gives_both_sides_equal_values(
+    todos: Project, client: Client, server: Client
+) -> None:
+    """It ran there, beside the one that failed; the replica sees the push that completes alone."""
+    failing = LATER.replace("?? 1", "?? nothing()")
+    assert todos.push(failing).status == "failed"
+    assert todos.push(LATER.replace("title).length", "title).length + 1")).status == "ok"
+    assert client.connect().status == "migrated"
+    assert client.rows() == server.rows()
+
+
 @pytest.mark.parametrize("events", [2, 7, 12])
 def test_killed_in_the_middle_it_catches_up_on_the_next_connect(
     todos: Project, client: Client, server: Client, events: int

@@ -179,6 +179,91 @@ def test_declarations_that_differ_in_types_alone_have_one_digest(one: str, other
     assert digest(use, one) == digest(use, other)
 
 
+_LIST = "const list: any[] = []\n"
+_ADD = "function add(value: any) { list.push(value) }\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (f"{_LIST}{_ADD}add(1)", f"{_LIST}{_ADD}add(2)"),
+        (f"{_LIST}{_ADD}add(1)", f"{_LIST}{_ADD.replace('(value)', '(value + 1)')}add(1)"),
+        (f"{_LIST}{_ADD}[1].forEach(add)", f"{_LIST}{_ADD}[2].forEach(add)"),
+        (f"{_LIST}{_ADD}const it = add(1)", f"{_LIST}{_ADD}const it = add(2)"),
+        (
+            f"{_LIST}{_ADD}const twice = (n: any) => {{ add(n); add(n) }}\ntwice(1)",
+            f"{_LIST}{_ADD}const twice = (n: any) => {{ add(n); add(n) }}\ntwice(2)",
+        ),
+        (f"{_LIST}export const size = list.push(1)", f"{_LIST}export const size = list.push(2)"),
+        (f"{_LIST}const [first] = [list[0] = 1]", f"{_LIST}const [first] = [list[0] = 2]"),
+        (f"{_LIST}class A {{ static {{ list.push(1) }} }}", f"{_LIST}class A {{ }}"),
+        (f"{_LIST}const it = Object.assign(list, [1])", f"{_LIST}const it = Object.assign(list)"),
+        (f"{_LIST}const it = delete list[0]", _LIST),
+        (
+            "let list = 0\nconst set = (n: number) => { list = n }\nset(1)",
+            "let list = 0\nconst set = (n: number) => { list = n }\nset(2)",
+        ),
+        (
+            "let list = 0\nconst set = (n: number) => { [list] = [n] }\nset(1)",
+            "let list = 0\nconst set = (n: number) => { [list] = [n] }\nset(2)",
+        ),
+    ],
+)
+def test_changes_made_while_modules_load_count(before: str, after: str) -> None:
+    assert digest("() => list", before) != digest("() => list", after)
+
+
+def test_changes_that_another_module_makes_while_it_loads_count() -> None:
+    use = (
+        "import './tools/index'\nimport { list } from './helpers'\nt.backfill('x', () => list[0])\n"
+    )
+    lists = "export const list: any[] = []\nexport const add = (n: any) => { list.push(n) }\n"
+    one, two, called, otherwise = (
+        behaviour(use, lists, f"import * as helpers from '../helpers'\n{change}\n").digest
+        for change in (
+            "helpers.list.push(1)",
+            "helpers.list.push(2)",
+            "helpers.add(1)",
+            "helpers.add(2)",
+        )
+    )
+    assert len({one, two, called, otherwise}) == 4
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        pytest.param(f"{_ADD}const u = table(1)", id="a change that is not made"),
+        pytest.param(f"{_ADD}const u = table(1).sync(add)", id="made by what is handed on"),
+        pytest.param("const u = table(1).sync(() => list.push(1))", id="made in a function"),
+        pytest.param(f"{_ADD}const u = () => add(1)", id="made by what nobody calls"),
+        pytest.param("const u = (list: any[]) => list.push(1)", id="a parameter of that name"),
+        pytest.param("const u = list.map(() => 1)", id="a method that changes nothing"),
+    ],
+)
+def test_what_changes_nothing_while_modules_load_does_not_count(beside: str) -> None:
+    one = digest("() => list", _LIST + beside)
+    assert (
+        one == digest("() => list", _LIST + beside.replace("1", "2")) == digest("() => list", _LIST)
+    )
+
+
+def test_modules_that_are_imported_where_it_runs_are_followed() -> None:
+    main = "const m = await import('./helpers.ts')\nt.backfill('x', () => m.n)\n"
+    one, two = (behaviour(main, f"export const n = {n}\n").digest for n in (1, 2))
+    assert one != two
+
+
+def test_the_order_of_a_json_modules_keys_counts() -> None:
+    main = "import rules from './rules.json'\nt.backfill('x', () => Object.keys(rules)[0])\n"
+    place = Location("valet/schema.ts", 2, len("t.") + 1)
+    one, other, spaced = (
+        Behaviours(Sources("schema.ts", {"schema.ts": main, "rules.json": rules})).of(place, "")
+        for rules in ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}', '{"a":1,\n"b":2}')
+    )
+    assert one.digest == spaced.digest != other.digest
+
+
 def test_unused_exports_of_other_modules_do_not_count() -> None:
     helpers = HELPERS.replace("other = 1", "other = 2")
     tools = TOOLS.replace("return 2", "return 3")

@@ -99,6 +99,7 @@ def _state(
         applied_hash=meta.get(layout.SCHEMA_HASH) or None,
         kept=_kept(meta, problems),
         backfills=layout.backfill_digests(meta),
+        unsettled=layout.unsettled_backfills(meta),
         has_bookkeeping=any(fold(e.name) == layout.META for e in entries if e.kind == "table"),
         problems=tuple(problems),
         signature=_signature(entries, meta),
@@ -218,7 +219,7 @@ def _signature(entries: Iterable[_Entry], meta: Mapping[str, str]) -> str:
     recorded = {
         key: value
         for key, value in meta.items()
-        if key in (layout.SCHEMA_HASH, layout.SCHEMA_JSON, layout.KEPT_JSON)
+        if key in (layout.SCHEMA_HASH, layout.SCHEMA_JSON, layout.KEPT_JSON, layout.UNSETTLED)
         or key.startswith(layout.BACKFILL_PREFIX)
     }
     structure = sorted((e.kind, e.name, e.table, e.sql) for e in entries)

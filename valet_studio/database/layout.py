@@ -25,6 +25,8 @@ SCHEMA_HASH = "schema_hash"
 SCHEMA_JSON = "schema_json"
 KEPT_JSON = "kept_json"
 BACKFILL_PREFIX = "backfill:"
+UNSETTLED = "unsettled_backfills"
+"""The key under which the keys of those stand that no completed push brought yet, as a list."""
 
 CREATE_BOOKKEEPING: tuple[str, ...] = (
     f'CREATE TABLE IF NOT EXISTS "{META}" ("key" TEXT PRIMARY KEY NOT NULL, "value" TEXT)',
@@ -102,6 +104,26 @@ def backfill_record(digest: str, rows: int) -> str:
 def backfill_digests(meta: Mapping[str, str]) -> dict[str, str]:
     """Key of each finished backfill → digest of what ran, "" where Valet itself recorded it."""
     return {key: _digest(value) for key, value in meta.items() if key.startswith(BACKFILL_PREFIX)}
+
+
+def note_unsettled(connection: apsw.Connection, keys: Iterable[str]) -> None:
+    """Record which backfills ran that no completed push brought yet."""
+    wanted = frozenset(keys)
+    if wanted != unsettled_backfills(read_meta(connection)):
+        write_meta(connection, UNSETTLED, json.dumps(sorted(wanted)))
+
+
+def unsettled_backfills(meta: Mapping[str, str]) -> frozenset[str]:
+    """What `note_unsettled` recorded."""
+    try:
+        listed = json.loads(meta.get(UNSETTLED, "[]"))
+    except ValueError:
+        listed = []
+    return frozenset(filter(_is_key, listed if isinstance(listed, list) else []))
+
+
+def _is_key(key: object) -> bool:
+    return isinstance(key, str) and key.startswith(BACKFILL_PREFIX)
 
 
 def kept_to_json(kept: Iterable[Table]) -> str:

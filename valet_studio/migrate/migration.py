@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -324,8 +324,17 @@ def _write_bookkeeping(run: _Run, schema: Schema, state: DatabaseState, plan: Pl
             done = layout.backfill_record(change.declared.digest, report.updated)
             key = backfill_key(change.table, report.column)
             layout.write_meta(run.connection, key, done)
+    layout.note_unsettled(run.connection, _unsettled(run, schema, state))
     if not run.failed:
         layout.write_meta(run.connection, layout.SCHEMA_HASH, schema_hash(schema))
+
+
+def _unsettled(run: _Run, schema: Schema, state: DatabaseState) -> Iterable[str]:
+    """Keys of the backfills that ran, here or before, and that no completed push brought yet."""
+    if run.failed:
+        return state.unsettled | run.filled
+    brought = {fold(backfill_key(t.name, b.column)) for t in schema.tables for b in t.backfills}
+    return (key for key in state.unsettled if fold(key) not in brought)
 
 
 def _verify(

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from valet_studio.plan import sql
-from valet_studio.schema.model import Field, Sync, Table
+from valet_studio.schema.model import Backfill, Field, Sync, Table
 from valet_studio.schema.names import fold
-from valet_studio.schema.state import UNKNOWN, DatabaseState, TableState
+from valet_studio.schema.state import UNKNOWN, DatabaseState, TableState, backfill_key
 
 SYSTEM_COLUMNS = ("_id", "_version")
 
@@ -74,6 +74,7 @@ class Before:
         self._virtual = {n: t for n, t in self._found.items() if t.kind == "virtual"}
         self._indexes = {fold(i.name): t.name for t in state.tables for i in t.indexes}
         self._ran = {fold(key): digest for key, digest in state.backfills.items()}
+        self._unsettled = {fold(key) for key in state.unsettled}
         self._past = {fold(past.table.name): past for past in self._past_tables()}
         self._tables: dict[str, TableBefore] = {}
 
@@ -112,6 +113,13 @@ class Before:
     def backfill_digest(self, key: str) -> str | None:
         """Digest of the backfill recorded under the key; None where none ran."""
         return self._ran.get(fold(key))
+
+    def is_pending(self, table: str, backfill: Backfill) -> bool:
+        """Whether the next push runs a backfill: it never ran, or it was edited after it ran in a
+        push that did not complete. Clients run it as it is in the push that does."""
+        key = backfill_key(table, backfill.column)
+        ran = self.backfill_digest(key)
+        return ran is None or (ran != backfill.digest and fold(key) in self._unsettled)
 
     def in_the_way(self, name: str) -> str | None:
         """Why no table of that name can be created, or None."""

@@ -156,7 +156,7 @@ def _warnings(schema: Schema, before: Before, strict: bool) -> Iterator[Problem]
             key = backfill_key(table.name, backfill.column)
             target = f"{table.name}.{backfill.column}"
             ran = before.backfill_digest(key)
-            if ran is None:
+            if before.is_pending(table.name, backfill):
                 if backfill.impurities and not strict:  # Then it is a breaking change.
                     first = backfill.impurities[0]
                     yield Problem(

@@ -9,6 +9,7 @@ from valet_studio.plan import sql
 from valet_studio.plan.changes import AnyChange, ChangeSync, Risk, RunBackfill
 from valet_studio.plan.view import TableView
 from valet_studio.schema.names import fold
+from valet_studio.schema.state import backfill_key
 
 
 def sync_changes(at: TableView) -> Iterator[AnyChange]:
@@ -47,7 +48,9 @@ def backfills(at: TableView) -> Iterator[AnyChange]:
         return
     for backfill in at.pending_backfills:
         column = at.columns.get(fold(backfill.column))
-        risk, rule = Risk.SAFE, say.BACKFILL
+        risk = Risk.SAFE
+        ran = at.before.backfill_digest(backfill_key(at.name, backfill.column)) is not None
+        rule = say.BACKFILL_EDITED if ran else say.BACKFILL
         summary = f"Run the backfill of {at.name}.{backfill.column} for every document."
         if column is not None and column.generated:
             risk = Risk.BREAKING

@@ -32,6 +32,10 @@ BACKFILL = (
     "Runs once per column, for all documents or none; it is recorded in _valet_meta and never "
     "runs again."
 )
+BACKFILL_EDITED = (
+    "It ran in a push of which another backfill failed, and was edited since. No client has run it "
+    "yet, and they will run it as it is now."
+)
 IMPURE = "Clients run the same backfill and would compute other values: derive them from the row."
 SYNC_RULE = "Clients see other documents than before, so they will sync again."
 SYNC_RULE_FIRST = "Triggers log every change of the table's documents for its clients."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from valet_studio.plan.before import Before, TableBefore
 from valet_studio.schema.model import Backfill, Table
 from valet_studio.schema.names import fold
-from valet_studio.schema.state import ColumnState, TableState, backfill_key
+from valet_studio.schema.state import ColumnState, TableState
 
 
 class TableView:
@@ -26,9 +26,7 @@ class TableView:
             {fold(c.name): c for c in self.found.columns} if self.found else {}
         )
         self.pending_backfills: list[Backfill] = [
-            backfill
-            for backfill in table.backfills
-            if before.backfill_digest(backfill_key(table.name, backfill.column)) is None
+            backfill for backfill in table.backfills if before.is_pending(table.name, backfill)
         ]
         self.filled = {fold(b.column) for b in self.pending_backfills}
         """Folded names of the columns that a backfill of this push fills."""

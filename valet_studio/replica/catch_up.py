@@ -90,6 +90,7 @@ def catch_up(
         again = _again(schema, version)
         with file.reading() as connection:
             plan = compare(schema, armed_again(inspect(connection), again))
+        outcome = None
         for event in apply(
             file,
             schema,
@@ -101,11 +102,12 @@ def catch_up(
             again=again,
         ):
             yield event
-            if isinstance(event, Report) and event.status in ("failed", "rejected"):
-                return
-            if isinstance(event, Report) and event.status == "noop":
-                with file.transaction() as connection:
-                    note(connection)
+            outcome = event.status if isinstance(event, Report) else outcome
+        if outcome in ("failed", "rejected"):
+            return
+        if outcome == "noop":  # Noted here, since `apply` gave its lock back only now.
+            with file.transaction() as connection:
+                note(connection)
 
 
 def _again(schema: Schema, version: Version) -> tuple[str, ...]:

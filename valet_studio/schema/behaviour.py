@@ -2,20 +2,22 @@
 
 The functions here are pure: they read the syntax trees of the modules and run nothing. Two
 texts that differ in comments, layout, quotes, trailing commas, semicolons, parentheses or types
-have one digest; a change of any helper or constant that the function can reach changes it.
+have one digest; a change of any helper or constant that the function can reach changes it, and so
+does a change of what modules do to these while they load.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
 from valet_studio.errors import Location, lines_of
 from valet_studio.schema.canonical import canonical
+from valet_studio.schema.effects import Effects
 from valet_studio.schema.impurity import impurities_in
 from valet_studio.schema.model import Impurity, Sources
 from valet_studio.schema.scopes import Binding, Module, Program
@@ -40,6 +42,7 @@ class Behaviours:
     def __init__(self, sources: Sources):
         self._sources = sources
         self._program = Program(sources.files)
+        self._effects = Effects(self._program)
 
     def of(self, location: Location, code: str) -> Behaviour:
         """The behaviour of the `.backfill(…)` called at a place; `code` is what its function's
@@ -131,7 +134,7 @@ class Behaviours:
         values = [n for n in arguments.named_children if n.type != "comment"] if arguments else []
         if len(values) < 2 or any(value.type == "spread_element" for value in values[:2]):
             return None
-        reach = _Reach(self._program)
+        reach = _Reach(self._program, self._effects)
         reach.trace(self._program.module(file), values[1])
         return reach
 
@@ -150,6 +153,7 @@ class _Reach:
     """Follows the names of a function to their declarations, and theirs to others."""
 
     program: Program
+    effects: Effects
     roots: list[tuple[Module, Node]] = field(default_factory=list)
     """Every piece of text that was reached, in the order in which names lead to it."""
     text: str = ""
@@ -181,7 +185,7 @@ class _Reach:
 
     def _piece(self, module: Module, root: Node) -> str:
         if module.file.endswith(".json"):
-            return json.dumps(json.loads(module.text), sort_keys=True) if module.text else ""
+            return json.dumps(json.loads(module.text)) if module.text else ""
 
         def number(node: Node) -> str | None:
             binding = self.program.resolve(module, node)
@@ -191,20 +195,28 @@ class _Reach:
                 return None
             return ",".join(str(i) for i in self._targets(binding, node))
 
-        return canonical(root, number)
+        text = canonical(root, number)
+        imported = self._pieces(self.program.imported_at(module, root))
+        return text + "".join(f"#{i}" for i in imported)
 
     def _targets(self, binding: Binding, use: Node) -> list[int]:
         """The pieces that a name outside of the current one stands for."""
+        return self._pieces(self.program.follow(binding, use))
+
+    def _pieces(self, bindings: Iterable[Binding]) -> list[int]:
         found = []
-        for target in self.program.follow(binding, use):
+        for target in bindings:
             if target not in self._bindings:
                 self._bindings.append(target)
             found += [self._add(module, node) for module, node in self.program.pieces(target)]
         return found
 
     def _changes(self, module: Module, start: Node) -> Iterator[tuple[Module, Node]]:
-        """Statements beside a declaration that may change what it holds (`mapping.high = 3`)."""
+        """Statements that may change what a declaration holds (`mapping.high = 3`)."""
         for binding in list(self._bindings):
+            for owner, statement in self.effects.on(binding):
+                if not (owner is module and inside(start, statement)):
+                    yield owner, statement
             for statement in self.program.statements_beside(binding):
                 if binding.module is module and inside(start, statement):
                     continue

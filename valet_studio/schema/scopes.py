@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
-from valet_studio.schema.syntax import inside, parse, string_value, text_of, walk
+from valet_studio.schema.syntax import import_sources, inside, parse, string_value, text_of, walk
 from valet_studio.typescript.modules import resolve as resolve_module
 
-_FUNCTIONS = frozenset(
+FUNCTIONS = frozenset(
     {
         "arrow_function",
         "function_expression",
@@ -33,7 +33,7 @@ _DECLARATIONS = frozenset(
 )
 _MERGED = frozenset({"enum_declaration", "internal_module", "module"})
 """Declarations of which several under one name make one thing together."""
-_SCOPES = _FUNCTIONS | {
+_SCOPES = FUNCTIONS | {
     "program",
     "statement_block",
     "switch_body",
@@ -113,6 +113,10 @@ class Program:
             self._modules[file] = Module(file, text, parse(source))
         return self._modules[file]
 
+    def modules(self) -> Iterator[Module]:
+        """All modules of TypeScript or JavaScript."""
+        return (self.module(file) for file in sorted(self._files) if not file.endswith(".json"))
+
     def resolve(self, module: Module, use: Node) -> Binding | None:
         """What a name in a module means, in that module; None for a global."""
         return module.resolve(use)
@@ -137,6 +141,12 @@ class Program:
             original = binding.node.child_by_field_name("name")
             return self.exported(file, _plain(original) if original is not None else binding.name)
         return self.exported(file, "default")
+
+    def imported_at(self, module: Module, root: Node) -> list[Binding]:
+        """All that the modules export which a piece of text imports where it runs."""
+        sources = import_sources(root) if "import" in text_of(root) else ()
+        files = [self._target(module, node) for node in sources if _is_given(node)]
+        return [found for file in files if file is not None for found in self.exported(file, None)]
 
     def exported(
         self, file: str, name: str | None, seen: frozenset[tuple[str, str | None]] = frozenset()
@@ -212,7 +222,7 @@ class Program:
         function = binding.scope
         position = _position(function, binding.node)
         found = [(module, binding.node)]
-        callee = self._named(module, function)
+        callee = self.named(module, function)
         if callee is not None and position is not None:
             for owner, call in self._calls(callee):
                 found += [(owner, node) for node in _arguments(call, position)]
@@ -232,7 +242,7 @@ class Program:
             statement = statement.parent
         return [*found, (module, statement)]
 
-    def _named(self, module: Module, function: Node) -> Binding | None:
+    def named(self, module: Module, function: Node) -> Binding | None:
         """The binding under which a function can be called by name."""
         name = function.child_by_field_name("name")
         if function.type in ("function_declaration", "generator_function_declaration"):
@@ -299,6 +309,11 @@ def _plain(node: Node) -> str:
     return string_value(node) if node.type == "string" else text_of(node)
 
 
+def _is_given(source: Node) -> bool:
+    """Whether the string of an import is the argument of `import(…)`."""
+    return source.parent is not None and source.parent.type == "arguments"
+
+
 def _enclosing(node: Node, kind: str) -> Node | None:
     found: Node | None = node
     while found is not None and found.type != kind:
@@ -309,7 +324,7 @@ def _enclosing(node: Node, kind: str) -> Node | None:
 def _declared(scope: Node) -> Iterator[tuple[str, Node, str]]:
     """Each name that a scope declares, with the node that tells its value, and its kind."""
     kind = scope.type
-    if kind in _FUNCTIONS:
+    if kind in FUNCTIONS:
         single = scope.child_by_field_name("parameter")
         parameters = scope.child_by_field_name("parameters")
         for node in [single] if single is not None else []:
@@ -383,7 +398,7 @@ def _hoisted(body: Node) -> Iterator[tuple[str, Node, str]]:
     stack = list(body.named_children)
     while stack:
         node = stack.pop()
-        if node.type in _FUNCTIONS or node.type in _ERASED:
+        if node.type in FUNCTIONS or node.type in _ERASED:
             continue
         if node.type == "variable_declaration":
             yield from _from_statement(node)

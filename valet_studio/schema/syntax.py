@@ -138,6 +138,52 @@ def import_sources(root: Node) -> list[Node]:
     return sorted(found, key=lambda node: node.start_byte)
 
 
+_MUTATORS = (
+    *("add", "clear", "copyWithin", "delete", "fill", "pop", "push", "reverse", "set"),
+    *("shift", "sort", "splice", "unshift"),
+)
+_OBJECT_MUTATORS = ("assign", "defineProperties", "defineProperty", "set", "setPrototypeOf")
+_ASSIGNMENTS = """
+    (assignment_expression left: (_) @written)
+    (augmented_assignment_expression left: (_) @written)
+    (update_expression argument: (_) @written)
+    (unary_expression operator: "delete" argument: (_) @written)
+    (for_in_statement !kind left: (_) @written)
+"""
+_CHANGING_CALLS = f"""
+    (call_expression
+        function: (member_expression
+            object: (_) @written property: (property_identifier) @method)
+        (#any-of? @method {" ".join(f'"{name}"' for name in _MUTATORS)}))
+    (call_expression
+        function: (member_expression
+            object: (identifier) @owner property: (property_identifier) @method)
+        arguments: (arguments . (_) @written)
+        (#any-of? @owner "Object" "Reflect")
+        (#any-of? @method {" ".join(f'"{name}"' for name in _OBJECT_MUTATORS)}))
+"""
+_MAY_ASSIGN = re.compile(
+    r"(?:\.\s*#?[\w$]+|\]|(?:^|[;{}()=>,:])\s*[\w$]+)[!)}\s]*"
+    r"(?:[-+*/%&|^]|\*\*|<<|>>>?|&&|\|\||\?\?)?=(?![=>])"
+    r"|\+\+|--|\bdelete\b|\bfor\s*\(\s*(?!const\b|let\b|var\b)",
+    re.MULTILINE,
+)
+_MAY_CHANGE = re.compile(rf"\.\s*(?:{'|'.join((*_MUTATORS, *_OBJECT_MUTATORS))})\s*\(")
+
+
+def written_in(root: Node, text: str) -> list[Node]:
+    """What the code of a module assigns to, deletes from, or calls a changing method of.
+
+    Args:
+        text: of the module; most hold nothing of the kind, and to look through it is faster.
+    """
+    found: list[Node] = []
+    for sign, query in ((_MAY_ASSIGN, _ASSIGNMENTS), (_MAY_CHANGE, _CHANGING_CALLS)):
+        if sign.search(text):
+            found += QueryCursor(_query(query)).captures(root).get("written", [])
+    return sorted(found, key=lambda node: node.start_byte)
+
+
 _CALLS = "(call_expression function: [(identifier) (member_expression)] @name)"
 
 

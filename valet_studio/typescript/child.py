@@ -109,7 +109,8 @@ class Child:
     Args:
         sources: the modules to run (`schema.model.Sources`).
         limits: what they may use up.
-        skewed: whether its clock runs a day ahead, to find what depends on the clock.
+        skewed: whether its clock runs a day ahead, in another time zone, to find what depends on
+            where and when it runs.
 
     Raises:
         SandboxError: Deno is missing or cannot be started.
