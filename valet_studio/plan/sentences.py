@@ -32,6 +32,11 @@ BACKFILL = (
     "Runs once per column, for all documents or none; it is recorded in _valet_meta and never "
     "runs again."
 )
+DRIFT = "Nothing is done about it. Keep it if you need it, or remove it by hand."
+NOT_NULL = (
+    "SQLite cannot take NOT NULL off a column. Keep the field in the types and required, or make "
+    "the table anew without NOT NULL by hand."
+)
 IMPURE = "Clients run the same backfill and would compute other values: derive them from the row."
 SYNC_RULE = "Clients see other documents than before, so they will sync again."
 SYNC_RULE_FIRST = "Triggers log every change of the table's documents for its clients."
