@@ -155,5 +155,10 @@ def change_sync(
 
 def impure(table: str, backfill: Backfill) -> str:
     """That a backfill's values differ from run to run."""
-    names = ", ".join(dict.fromkeys(i.name for i in backfill.impurities))
-    return f"The backfill of {table}.{backfill.column} is not deterministic: it uses {names}."
+    target = f"{table}.{backfill.column}"
+    return f"The backfill of {target} is not deterministic: it uses {impure_names(backfill)}."
+
+
+def impure_names(backfill: Backfill) -> str:
+    """What it uses that differs from run to run."""
+    return ", ".join(dict.fromkeys(i.name for i in backfill.impurities))
