@@ -13,7 +13,7 @@ from valet_studio.schema.model import Field, Schema, Table
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import TableState
 
-_OF_TOOLS = ("d1_migrations", "libsql_wasm_func_table", "libsql_vector_meta_shadow")
+OF_TOOLS = ("d1_migrations", "libsql_wasm_func_table", "libsql_vector_meta_shadow")
 """Tables that D1's migrations and libSQL make, under names that a schema could declare."""
 
 
@@ -52,8 +52,12 @@ def drift(
                 )
         elif table is not None:
             yield from _table_drift(table, found, before)
-        elif before.table(found.name) is None and fold(found.name) not in _OF_TOOLS:
-            yield _drift(found.name, f"Table {found.name} is in the database, but in no schema.")
+        elif before.table(found.name) is None and fold(found.name) not in OF_TOOLS:
+            yield _drift(
+                found.name,
+                f"Table {found.name} is in the database, but in no schema.",
+                rule=say.undeclared(found),
+            )
 
 
 def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Drift]:

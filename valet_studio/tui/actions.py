@@ -88,7 +88,7 @@ ACTIONS: tuple[Action, ...] = (
         "init",
         ("i",),
         "make schema",
-        "Make a starting valet/schema.ts where there is none.",
+        "Make a starting valet/schema.ts where there is none, of what the database holds.",
         why.why_no_init,
     ),
     Action(

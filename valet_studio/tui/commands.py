@@ -89,9 +89,8 @@ class Commands(ScreenCommands):
         """Make a starting schema and read it."""
         from valet_studio.scaffold import init
 
-        path = self.app.settings.schema_path
         try:
-            written = init(path.parent, path.name)
+            written = init(self.app.settings)
         except StudioError as error:
             self.app.say(error.problems[0].message, "bad")
         else:
