@@ -231,7 +231,8 @@ def init(context: click.Context, /, folder: Path, debug: bool, db: str | None) -
     """Make valet/schema.ts to begin with, of the tables in the database where it holds any."""
     from valet_studio.commands import scaffold
 
-    return scaffold.init(folder, db or context.find_root().params.get("db"))
+    named = db or context.find_root().params.get("db")
+    return scaffold.init(folder, settings_of(context), named)
 
 
 @cli.command()

@@ -16,28 +16,31 @@ from valet_studio.database.target import open_target
 from valet_studio.errors import StudioError
 
 
-def init(folder: Path, database: str | None) -> int:
+def init(folder: Path, settings: Settings, named: str | None) -> int:
     """Make a project to begin with; what exists is left as it is.
+
+    Args:
+        folder: where `valet/` shall stand.
+        settings: of the run, for its database.
+        named: the database of the command line, which has to be there.
 
     Raises:
         StudioError: there is no such database file, or a file cannot be read or written.
     """
-    if database is not None and not open_target(database).exists():
-        raise StudioError(f"There is no database {database}.", "Check the path given with --db.")
+    if named is not None and not open_target(named).exists():
+        raise StudioError(f"There is no database {named}.", "Check the path given with --db.")
     schema = folder / "valet" / SCHEMA_FILE
-    settings = replace(
-        Settings(),
-        schema_path=schema,
-        database=database or str(folder / Settings().database),
-    )
+    if settings.database == Settings().database:
+        settings = replace(settings, database=str(folder / settings.database))
+    settings = replace(settings, schema_path=schema)
     written = scaffold.init(settings)
     if schema not in written:
         say(f"{schema} exists already and is left as it is.\n")
     for path in written:
         say(f"Wrote {path}\n")
     step = "" if folder.resolve() == Path.cwd() else f"  cd {folder}\n"
-    named = f" --db {shlex.quote(database)}" if database is not None and not step else ""
-    say(f"\nNext:\n{step}  valet-studio{named}\n")
+    flag = f" --db {shlex.quote(named)}" if named is not None and not step else ""
+    say(f"\nNext:\n{step}  valet-studio{flag}\n")
     return 0
 
 
