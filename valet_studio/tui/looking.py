@@ -220,6 +220,20 @@ class Looking(StudioBase):
             before = self.facts.plan
             self.learn(replace(self.facts, state=message.state, good=message.state))
             self._tell_rejection(before)
+            self._tell_count(before)
+
+    def _tell_count(self, before: Plan | None) -> None:
+        """Correct what was said before it was known which adopted columns hold what they should:
+        those are no changes."""
+        now = self.facts.plan
+        if now is None or before is None or now.status == "blocked":
+            return
+        if len(now.pending) == len(before.pending):
+            return
+        said, corrected = plan_sentence(before), plan_sentence(now)
+        self.log_line("·", f"Looked through the data: {corrected}")
+        if said in self.main.notice:
+            self.say(self.main.notice.replace(said, corrected))
 
     def _tell_rejection(self, before: Plan | None) -> None:
         """Say what only the data could tell: that a plan breaks what the documents hold."""
