@@ -90,6 +90,10 @@ class StudioBase(App[None]):
         """What no handler expected; the app is ending."""
         self.database_seen: Stamp | None = None
         """The database's files as they were at the newest look."""
+        self.server_seen: str | None = None
+        """What the server was migrated to when it was asked last; None before that."""
+        self.server_asked = 0.0
+        self.asking_server: threading.Thread | None = None
         self.rest_until = 0.0
         """When the database may be read again unasked: a slow count is not repeated at once."""
         self.fixed: list[Fix] = []
