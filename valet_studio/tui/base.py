@@ -116,7 +116,7 @@ class StudioBase(App[None]):
     @property
     def closing(self) -> bool:
         """Whether the panes are gone: what workers still tell is no longer shown."""
-        return not self.main.query(LogPane)
+        return not self.screen_stack or not self.main.query(LogPane)
 
     def tour_place(self) -> TourPlace | None:
         """Where the tour is; None where there is none, or before its first step."""
