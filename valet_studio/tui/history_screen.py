@@ -154,7 +154,7 @@ class HistoryScreen(Screen[None]):
         parts[:0] = [count(entry.rows, "value")] if entry.rows else []
         parts += ["incomplete"] if incomplete else []
         # The right side tells all of it; here a line must not break.
-        while len(parts) > 1 and len(head) + len(" · ".join(parts)) + 2 > width:
+        while len(parts) > 1 and len(head) + len(" · ".join(parts)) + 1 > width:
             parts.pop(-2 if incomplete else -1)
         told = " · ".join(parts)
         gap = max(2, width - len(head) - len(told))
