@@ -61,7 +61,7 @@ def backfills(at: TableView) -> Iterator[AnyChange]:
             summary = say.impure(at.name, backfill)
             rule = say.IMPURE
         elif backfill.impurities:
-            risk, rule = Risk.WARNING, f"It uses {say.impure_names(backfill)}. {say.IMPURE}"
+            risk, rule = Risk.WARNING, say.VARIES
         yield RunBackfill(
             table=at.name,
             column=backfill.column,

@@ -37,6 +37,7 @@ NOT_NULL = (
     "SQLite cannot take NOT NULL off a column. Keep the field in the types and required, or make "
     "the table anew without NOT NULL by hand."
 )
+VARIES = "Its values differ from run to run: the warnings below say by what, and where."
 IMPURE = "Clients run the same backfill and would compute other values: derive them from the row."
 SYNC_RULE = "Clients see other documents than before, so they will sync again."
 SYNC_RULE_FIRST = "Triggers log every change of the table's documents for its clients."
@@ -180,10 +181,5 @@ def change_sync(
 
 def impure(table: str, backfill: Backfill) -> str:
     """That a backfill's values differ from run to run."""
-    target = f"{table}.{backfill.column}"
-    return f"The backfill of {target} is not deterministic: it uses {impure_names(backfill)}."
-
-
-def impure_names(backfill: Backfill) -> str:
-    """What it uses that differs from run to run."""
-    return ", ".join(dict.fromkeys(i.name for i in backfill.impurities))
+    names = ", ".join(dict.fromkeys(i.name for i in backfill.impurities))
+    return f"The backfill of {table}.{backfill.column} is not deterministic: it uses {names}."
