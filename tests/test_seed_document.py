@@ -168,3 +168,27 @@ def test_running_codegen_during_development(project: Project, stop: signal.Signa
         watch.wait()
     assert columns(project)[-2:] == ["priority", "dueDate"]
     assert "dueDate?: string" in types(project)
+
+
+def test_a_watch_goes_on_by_itself_once_the_database_can_be_read(project: Project) -> None:
+    project.write(BEFORE)
+    project.database.parent.mkdir(exist_ok=True)
+    project.database.write_text("no database " * 100, encoding="utf-8")
+    watch = subprocess.Popen(
+        [sys.executable, "-u", "-m", "valet_studio", "codegen", "--watch"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert watch.stdout is not None
+        assert "is not a SQLite database" in read_until(watch.stdout, "Watching")
+        project.database.unlink()
+        told = read_until(watch.stdout, "Created with columns")
+        assert "dev.db can be read again." in told
+        watch.send_signal(signal.SIGINT)
+        assert watch.wait(timeout=20) == 0
+        assert "Traceback" not in watch.stdout.read()
+    finally:
+        watch.kill()
+        watch.wait()

@@ -225,11 +225,14 @@ def cli(
 @cli.command()
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 @click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
-def init(folder: Path, debug: bool) -> int:  # noqa: ARG001
-    """Make valet/schema.ts to begin with."""
+@click.option("--db", metavar="PATH", help="A database whose tables it declares. [.valet/dev.db]")
+@click.pass_context
+def init(context: click.Context, /, folder: Path, debug: bool, db: str | None) -> int:  # noqa: ARG001
+    """Make valet/schema.ts to begin with, of the tables in the database where it holds any."""
     from valet_studio.commands import scaffold
 
-    return scaffold.init(folder)
+    named = db or context.find_root().params.get("db")
+    return scaffold.init(folder, settings_of(context), named)
 
 
 @cli.command()

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from valet_studio import pipeline
 from valet_studio.config import SCHEMA_FILE, Settings
 from valet_studio.database.errors import database_errors
+from valet_studio.database.held import held
+from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
-from valet_studio.errors import StudioError, reason_of
+from valet_studio.errors import Cancelled, StudioError, reason_of
+from valet_studio.fixes.adopt import sources_for
+from valet_studio.schema.model import Sources
 
 IGNORED = ("_generated/", ".valet/")
+_PATIENCE = 2.0
+"""Seconds that a database is read for: the studio waits for it."""
 DEMO_DOCUMENTS = 142
 """As many as the seed's output text says."""
 
@@ -80,23 +90,57 @@ export default defineSchema({
 """
 
 
-def init(valet_dir: Path, name: str = SCHEMA_FILE) -> tuple[Path, ...]:
-    """Make a schema of that name in a valet directory, and a .gitignore beside that directory.
+def init(settings: Settings) -> tuple[Path, ...]:
+    """Make the settings' schema, and a .gitignore beside its directory.
 
-    Returns the files that it wrote; a schema that exists is left as it is.
+    It begins with what the database holds, or else with an example. Returns the files that it
+    wrote; one that exists is left as it is.
 
     Raises:
         StudioError: a file cannot be read or written.
     """
     written = []
-    schema = valet_dir / name
+    schema = settings.schema_path
+    valet_dir = schema.parent
     if not schema.exists():
-        pipeline.write_atomically(schema, STARTER)
-        written.append(schema)
+        for path, text in _beginning(settings):
+            if not path.exists():
+                pipeline.write_atomically(path, text)
+                written.append(path)
     ignoring = valet_dir.parent / ".gitignore"
     if _ignore(ignoring):
         written.append(ignoring)
     return tuple(written)
+
+
+def _beginning(settings: Settings) -> Iterator[tuple[Path, str]]:
+    """The modules that a schema begins with, schema.ts as the last."""
+    sources = _of_database(settings.database)
+    schema = settings.schema_path
+    if sources is None:
+        yield schema, STARTER
+        return
+    folder = schema.parent
+    for name, text in sources.files.items():
+        path = Path(os.path.normpath(folder / name))
+        if name != sources.entry and path.is_relative_to(os.path.normpath(folder)):
+            yield path, text
+    yield schema, sources.files[sources.entry]
+
+
+def _of_database(database: str) -> Sources | None:
+    """What a database file tells of its schema; None where it tells nothing in time."""
+    deadline = time.monotonic() + _PATIENCE
+    sources = None
+    # A look follows, and says what is wrong with the database.
+    with (
+        suppress(Cancelled, StudioError),
+        open_target(database).reading(lambda: time.monotonic() > deadline) as connection,
+        connection,  # one moment
+    ):
+        state = inspect(connection)
+        sources = sources_for(state, held(connection, state))
+    return sources
 
 
 def demo_settings(folder: Path) -> Settings:

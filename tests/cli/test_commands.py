@@ -415,6 +415,22 @@ def test_init_makes_a_schema_that_plans_and_overwrites_nothing(project: Project)
     assert (project.root / "deeper/app/valet/schema.ts").exists()
 
 
+def test_init_declares_the_tables_of_the_database_that_is_named(project: Project) -> None:
+    project.sql("CREATE TABLE people (_id TEXT PRIMARY KEY, name TEXT NOT NULL)")
+    database = str(project.database)
+    made = run("init", "--db", database)
+    assert made.exit_code == 0
+    assert f"valet-studio --db {database}" in made.stdout
+    text = project.schema_path.read_text(encoding="utf-8")
+    assert "people: defineTable({\n        name: v.string()," in text
+    project.schema_path.unlink()
+    assert run("--db", database, "init").exit_code == 0
+    assert project.schema_path.read_text(encoding="utf-8") == text
+    missing = run("init", "--db", "nowhere.db")
+    assert missing.exit_code == 1
+    assert "There is no database nowhere.db." in missing.stderr
+
+
 def test_init_appends_to_a_gitignore_that_is_a_link_or_has_other_line_ends(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -89,6 +89,7 @@ def test_production_is_changed_only_by_its_name(pending: Project, command: str) 
     assert done.exit_code == 1
     assert "names other.db, but the database is dev.db" in done.stderr
     assert pending.database.read_bytes() == before
+    assert f"valet-studio {command} --yes --confirm dev.db" in run("--production", command).stderr
     assert run("--production", command, "--yes", "--confirm", "dev.db").exit_code == 0
     assert pending.database.read_bytes() != before
 

@@ -414,3 +414,15 @@ def test_a_schema_outside_of_the_working_directory(
     fix = offered(project, "change_type", "priority")[0]
     assert pipeline.apply_fix(project.settings, fix) == project.schema_path
     assert Path(fix.file) == project.schema_path
+
+
+def test_an_adopted_column_that_holds_null_may_become_optional(project: Project) -> None:
+    project.sql("CREATE TABLE t (_id TEXT PRIMARY KEY, x TEXT, n INTEGER)")
+    project.sql("INSERT INTO t VALUES ('a', NULL, 1), ('b', 'y', 'two'), ('c', NULL, 3)")
+    project.write(schema_of("t: defineTable({ x: v.string(), n: v.number() }),"))
+    (fix,) = offered(project, "narrow_field", "x")
+    assert "x: v.optional(v.string())" in fix.after
+    assert offered(project, "narrow_field", "n") == ()
+    assert any("do not fit: all hold null" in c.summary for c in project.plan().changes)
+    pipeline.apply_fix(project.settings, fix)
+    assert [c.column for c in project.plan().changes if c.kind == "narrow_field"] == ["n"]

@@ -17,6 +17,10 @@ def test_documents_that_do_not_fit_are_counted_and_named(project: Project) -> No
     for change, culprit in ((adopted["title"], "b"), (adopted["n"], "c")):
         assert (change.risk.value, change.rows, change.examples) == ("warning", 1, (culprit,))
         assert "1 document does not fit" in change.summary
+    assert [adopted[name].summary.endswith(": it holds null.") for name in ("title", "n")] == [
+        True,
+        False,
+    ]
     assert project.apply().status == "ok"
     assert project.plan().changes == ()
     assert project.sql("SELECT title, n FROM notes WHERE _id = 'c'") == [("y", "three")]

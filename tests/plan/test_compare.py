@@ -469,6 +469,8 @@ def test_an_impure_backfill_is_named(strict: bool) -> None:
         for told in (backfill.summary, *(w.message for w in plan.warnings)):
             assert ("uses Date.now, Math.random" in told) is (strict or told != backfill.summary)
         assert backfill.risk is (Risk.BREAKING if strict else Risk.WARNING)
+        told = "Clients run the same" if strict else "differ from run to run: the warnings below"
+        assert told in backfill.rule
 
 
 def test_a_backfill_of_a_new_table_is_recorded_too() -> None:
@@ -599,6 +601,45 @@ def test_what_no_schema_explains_is_drift() -> None:
             assert name in text
         assert len(plan.changes) == 6
         assert plan.status == "in_sync"
+
+
+REQUIRED = (
+    "CREATE TABLE todos (_id TEXT PRIMARY KEY, title TEXT, priority TEXT NOT NULL)",
+    "INSERT INTO todos VALUES ('a', 'T', 'high')",
+)
+
+
+@pytest.mark.parametrize(
+    ("field", "words"),
+    [
+        ((priority(deprecated=True),), "NOT NULL, but not in the types: inserts without it fail."),
+        ((priority(optional=True),), "NOT NULL, but the schema lets documents lack it: inserts"),
+        ((), "but in no schema, and inserts fail because it is NOT NULL."),
+    ],
+    ids=["deprecated", "optional", "undeclared"],
+)
+def test_a_required_column_that_documents_may_lack_is_told(
+    field: tuple[Field, ...], words: str
+) -> None:
+    with database(*REQUIRED) as connection:
+        for plan in (push(connection, todos(*field)), look(connection, todos(*field))):
+            (told,) = (c for c in plan.changes if c.kind == "drift")
+            assert (told.column, words in told.summary) == ("priority", True), told.summary
+
+
+def test_a_required_column_that_leaves_the_types_is_told_before_and_after() -> None:
+    with database(*REQUIRED) as connection:
+        assert "drift" not in kinds(push(connection, todos(priority())))
+        for plan in (push(connection, todos()), look(connection, todos())):
+            (told,) = (c for c in plan.changes if c.kind == "drift")
+            assert "NOT NULL, but not in the types" in told.summary
+            assert "make the table anew" in told.rule
+
+
+@pytest.mark.parametrize("how", ["TEXT", "TEXT NOT NULL DEFAULT 'low'"])
+def test_a_column_that_fills_itself_may_leave_the_types(how: str) -> None:
+    with database(f"CREATE TABLE todos (_id TEXT PRIMARY KEY, title, priority {how})") as db:
+        assert "drift" not in kinds(push(db, todos(priority(deprecated=True))))
 
 
 def test_what_was_applied_and_is_gone_is_drift_and_made_again() -> None:

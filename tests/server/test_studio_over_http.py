@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from serving import KEY, serve_command
-from support import SEED_TODOS, Project, fill_todos, seed_blocks
+from support import SEED_TODOS, Project, fill_todos, never, seed_blocks
 from terminal import Terminal
+
+from valet_studio.pipeline import apply, look, write_atomically
+from valet_studio.tui import looking
 
 BEFORE = SEED_TODOS
 BACKFILL = seed_blocks()[4]
@@ -47,6 +53,32 @@ def test_the_studio_rehearses_and_applies_through_a_server(
         terminal.press("q")
         assert terminal.wait_for_end() == 0
     assert not todos.database.exists()
+
+
+def test_the_studio_sees_what_another_pushes_to_its_server(
+    todos: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Path("elsewhere.db")
+    todos.database.rename(database)
+    todos.write(BEFORE)
+    monkeypatch.setenv("VALET_DEPLOY_KEY", KEY)
+    with (
+        serve_command(database) as served,
+        Terminal(todos.root, "--db", served.url) as terminal,
+    ):
+        terminal.wait_for("in sync")
+        time.sleep(looking.DATABASE_SECONDS + 1)  # It was asked once.
+        other = replace(todos.settings, database=served.url, deploy_key=KEY)
+        other = replace(other, schema_path=todos.root / "other" / "schema.ts")
+        write_atomically(other.schema_path, BACKFILL)
+        deque(apply(look(other), never))
+        terminal.wait_for("Remove priorityNum from the types")
+        assert served.process is not None
+        served.process.kill()
+        served.process.wait()
+        terminal.wait_for("cannot be reached")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
 
 
 FAILING = BACKFILL.replace("?? 1", "?? (() => { throw new Error('no such priority') })()")

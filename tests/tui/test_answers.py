@@ -128,7 +128,7 @@ async def test_an_empty_project_names_the_users_own_key(tmp_path: Path) -> None:
     async with rebound(tmp_path, None) as opened:
         opened.engine.settings.schema_path.unlink()
         opened.saves.save()
-        await opened.until(lambda: shows(opened, "I makes a starting schema there."))
+        await opened.until(lambda: shows(opened, "I makes a starting schema there"))
 
 
 # ---- the palette

@@ -20,6 +20,7 @@ from valet_studio.schema.model import Json
 from valet_studio.tui.confirm import Told, apply_question
 from valet_studio.tui.detail import empty_detail
 from valet_studio.tui.fix_screen import edit_drawn
+from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_tree import PlanTree
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.report_text import ordered_fields, run_lines
@@ -53,6 +54,17 @@ async def test_the_quick_fixes_of_a_change_stand_with_it(todos: Project) -> None
             await pilot.press("down")
         await until(pilot, lambda: app.facts.fixes)
         assert "f  Rename title to headline: headline gets the values" in screen_text(app)
+
+
+async def test_adopted_columns_that_fit_are_counted_nowhere(project: Project) -> None:
+    project.sql("CREATE TABLE t (_id TEXT PRIMARY KEY, a TEXT, b TEXT, c TEXT)")
+    project.sql("INSERT INTO t VALUES ('1', 'a', 'b', NULL)")
+    project.write(schema_of("t: defineTable({ a: v.string(), b: v.string(), c: v.string() }),"))
+    async with opened(project) as (app, pilot):
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "Read again: 2 changes pending." in app.main.notice)
+        log = app.main.query_one(LogPane)
+        await until(pilot, lambda: any("data: 2 changes pending" in e.text for e in log.entries))
 
 
 async def test_the_sql_tab_says_all_that_an_apply_does(todos: Project) -> None:

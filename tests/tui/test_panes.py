@@ -478,3 +478,25 @@ async def test_the_title_of_the_focused_pane_stands_out(tmp_path: Path) -> None:
         for key, title in {"2": "2 Types", "4": "4 Log", "3": "3 Dry run", "1": "1 Plan"}.items():
             await opened.press(key)
             assert bold_titles(opened) == [title]
+
+
+async def test_brackets_go_from_mark_to_mark_in_the_plan(tmp_path: Path) -> None:
+    many = [change for name in ("a", "b", "c") for change in changes(table=name)]
+    many[4] = replace(many[4], risk=Risk.WARNING)
+    async with studio(tmp_path, plan_of(*many)) as opened:
+        tree = opened.app.main.query_one(PlanTree)
+        await opened.press("home", "minus", "right_square_bracket")
+        assert tree.selected is not None
+        assert tree.selected.key == ("b", "add_column", "priorityNum")
+        many[1], many[8] = (replace(many[at], risk=Risk.BREAKING) for at in (1, 8))
+        opened.engine.state = replace(opened.engine.state, plan=plan_of(*many))
+        await opened.save()
+        for key, table in (("right", "c"), ("right", "a"), ("left", "c"), ("left", "a")):
+            await opened.press(f"{key}_square_bracket")
+            assert (tree.selected.key[0], tree.selected.sign) == (table, "✗")
+
+
+async def test_brackets_say_where_nothing_is_marked(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        await opened.press("1", "right_square_bracket")
+        assert "No change is marked ✗ or !." in opened.notice

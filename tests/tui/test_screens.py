@@ -15,7 +15,7 @@ from valet_studio.config import Settings
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.written import TableWrites
-from valet_studio.plan.changes import RunBackfill
+from valet_studio.plan.changes import Risk, RunBackfill
 from valet_studio.tui import looking, runs
 from valet_studio.tui.actions import ACTIONS
 from valet_studio.tui.app import StudioApp
@@ -180,6 +180,21 @@ async def test_history_shows_each_migration_and_compares_any_two(
         assert opened.app.screen is opened.app.main
 
 
+@SIZES
+async def test_a_migration_of_many_values_takes_two_lines(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    many = replace(ENTRIES[1], rows=400_000, seconds=2.02)
+    async with studio(tmp_path, plan_of(), size) as opened:
+        opened.engine.entries = (many, replace(many, hash_after=None))
+        await opened.press("h")
+        await opened.until(lambda: "400,000 values" in opened.screen)
+        lines = opened.screen.split("\n")
+        at = [number for number, line in enumerate(lines) if "09:30 UTC" in line[:40]]
+        assert at[1] - at[0] == 2
+        assert "incomplete" in lines[at[1]]
+
+
 async def test_a_history_that_cannot_be_read_is_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,6 +278,17 @@ async def test_where_there_is_nothing_to_fix_it_says_so(tmp_path: Path) -> None:
         assert "nothing to fix" in opened.notice
         await opened.press("j")
         assert "nothing to fix" not in opened.notice
+
+
+async def test_where_there_is_nothing_to_fix_the_way_to_what_is_marked_is_told(
+    tmp_path: Path,
+) -> None:
+    first, *others = changes()
+    async with studio(tmp_path, plan_of(first, replace(others[0], risk=Risk.WARNING))) as opened:
+        await opened.press("home", "f")
+        assert "what is selected; ] goes to the next marked change." in opened.notice
+        await opened.press("right_square_bracket", "f")
+        assert "nothing to fix in what is selected." in opened.notice
 
 
 # ---- other files, jumps, themes, keys

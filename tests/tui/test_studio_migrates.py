@@ -191,6 +191,17 @@ async def test_a_missing_schema_is_made_by_i(project: Project) -> None:
     assert project.schema_path.is_file()
 
 
+async def test_a_missing_schema_is_made_of_what_the_database_holds(project: Project) -> None:
+    project.sql("CREATE TABLE people (_id TEXT PRIMARY KEY, name TEXT NOT NULL)")
+    app = StudioApp(project.settings)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.facts.missing)
+        assert "makes a starting schema there, of what" in screen_text(app)
+        await pilot.press("i")
+        await until(pilot, lambda: shows(app, "Add column _version"))
+    assert "people: defineTable" in project.schema_path.read_text(encoding="utf-8")
+
+
 async def test_a_file_that_is_no_database_is_said_and_left_alone(todos: Project) -> None:
     todos.database.write_text("no database [/x]" * 100, encoding="utf-8")
     app = StudioApp(todos.settings)

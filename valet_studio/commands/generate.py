@@ -8,6 +8,7 @@ import signal
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from valet_studio import pipeline, report, watch
 from valet_studio.commands.console import complain, failing, interruptible, run_to_report, say
@@ -18,6 +19,9 @@ from valet_studio.migrate.events import IsCancelled, Report
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan, Risk
 from valet_studio.typescript import warm
+
+AGAIN_SECONDS = 2.0
+"""How often a watch looks whether a database that could not be read can be read again."""
 
 
 def codegen(settings: Settings, *, push: bool) -> int:
@@ -67,9 +71,13 @@ def schema(settings: Settings) -> int:
 def _evaluated(settings: Settings, push: bool) -> StudioState:
     """The state; without a push a database that cannot be read does not matter."""
     state = pipeline.look(settings)
+    _refuse_unread(state, push)
+    return state
+
+
+def _refuse_unread(state: StudioState, push: bool) -> None:
     if state.schema is None or (push and state.plan is None):
         raise failing(state.problems)
-    return state
 
 
 def _finish(state: StudioState, done: Report | None) -> int:
@@ -114,19 +122,34 @@ async def _watch(settings: Settings, push: bool) -> None:
         except NotImplementedError:  # Windows has no such handlers in asyncio
             signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
     saves = watch.saves(folder)
-    await asyncio.to_thread(_pass, settings, push, stopped.is_set)
-    say(f"Watching {folder} for saves. Ctrl-C stops.\n")
+    turn, unread = asyncio.Lock(), asyncio.Event()
+
+    async def one_pass() -> None:
+        async with turn:
+            read = await asyncio.to_thread(_pass, settings, push, stopped.is_set)
+            unread.clear() if read else unread.set()
 
     async def each_save() -> None:
         async for _ in saves:
             say(f"\n{datetime.now():%H:%M:%S} Saved.\n")
-            await asyncio.to_thread(_pass, settings, push, stopped.is_set)
+            await one_pass()
 
+    async def each_return() -> None:
+        while True:
+            await unread.wait()
+            await asyncio.sleep(AGAIN_SECONDS)
+            if await asyncio.to_thread(_is_read, settings, stopped.is_set) and unread.is_set():
+                say(f"\n{datetime.now():%H:%M:%S} {settings.database} can be read again.\n")
+                await one_pass()
+
+    await one_pass()
+    say(f"Watching {folder} for saves. Ctrl-C stops.\n")
     if stopped.is_set():
         return
-    passes = asyncio.ensure_future(each_save())
+    passes = asyncio.gather(each_save(), each_return())
     stop = asyncio.ensure_future(stopped.wait())
-    await asyncio.wait({passes, stop}, return_when=asyncio.FIRST_COMPLETED)
+    either: set[asyncio.Future[Any]] = {passes, stop}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
     if not passes.done():
         passes.cancel()
@@ -134,10 +157,17 @@ async def _watch(settings: Settings, push: bool) -> None:
         await passes
 
 
-def _pass(settings: Settings, push: bool, cancelled: IsCancelled) -> None:
-    """One pass of the watch; what goes wrong is told, and the watch goes on."""
+def _pass(settings: Settings, push: bool, cancelled: IsCancelled) -> bool:
+    """One pass of the watch; what goes wrong is told, and the watch goes on.
+
+    Returns False where the schema was good and the database could not be read, so that the pass
+    is to be made again once it can.
+    """
+    read = True
     try:
-        state = _evaluated(settings, push)
+        state = pipeline.look(settings)
+        read = state.schema is None or state.plan is not None or not push
+        _refuse_unread(state, push)
         done = None
         if push:
             for event in pipeline.apply(state, cancelled):
@@ -147,3 +177,12 @@ def _pass(settings: Settings, push: bool, cancelled: IsCancelled) -> None:
         complain(report.problems_text(error.problems))
     except StudioError as error:
         complain(report.problems_text(error.problems) + "\n")
+    return read
+
+
+def _is_read(settings: Settings, cancelled: IsCancelled) -> bool:
+    """Whether there is a plan now."""
+    try:
+        return pipeline.look(settings, cancelled).plan is not None
+    except Cancelled:
+        return False

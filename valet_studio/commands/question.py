@@ -39,9 +39,12 @@ def must_ask(settings: Settings, command: str, *, as_json: bool = False) -> None
     """
     if as_json or not has_terminal():
         why = "with --json it cannot ask" if as_json else "there is no terminal to ask at"
+        flags = " --yes"
+        if settings.production:
+            flags += f" --confirm {shlex.quote(settings.database_name)}"
         raise StudioError(
             f"{command} asks before it changes the database, and {why}.",
-            f"Add --yes to go ahead without being asked: {_again(settings, command)} --yes",
+            f"Add --yes to go ahead without being asked: {_again(settings, command)}{flags}",
         )
 
 

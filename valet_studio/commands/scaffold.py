@@ -5,24 +5,42 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from valet_studio import pipeline, report, scaffold
 from valet_studio.commands.console import run_to_report, say
 from valet_studio.commands.runs import planned
 from valet_studio.config import SCHEMA_FILE, Settings
+from valet_studio.database.target import open_target
+from valet_studio.errors import StudioError
 
 
-def init(folder: Path) -> int:
-    """Make a project to begin with; what exists is left as it is."""
+def init(folder: Path, settings: Settings, named: str | None) -> int:
+    """Make a project to begin with; what exists is left as it is.
+
+    Args:
+        folder: where `valet/` shall stand.
+        settings: of the run, for its database.
+        named: the database of the command line, which has to be there.
+
+    Raises:
+        StudioError: there is no such database file, or a file cannot be read or written.
+    """
+    if named is not None and not open_target(named).exists():
+        raise StudioError(f"There is no database {named}.", "Check the path given with --db.")
     schema = folder / "valet" / SCHEMA_FILE
-    written = scaffold.init(schema.parent)
+    if settings.database == Settings().database:
+        settings = replace(settings, database=str(folder / settings.database))
+    settings = replace(settings, schema_path=schema)
+    written = scaffold.init(settings)
     if schema not in written:
         say(f"{schema} exists already and is left as it is.\n")
     for path in written:
         say(f"Wrote {path}\n")
     step = "" if folder.resolve() == Path.cwd() else f"  cd {folder}\n"
-    say(f"\nNext:\n{step}  valet-studio\n")
+    flag = f" --db {shlex.quote(named)}" if named is not None and not step else ""
+    say(f"\nNext:\n{step}  valet-studio{flag}\n")
     return 0
 
 

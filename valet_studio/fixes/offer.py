@@ -121,6 +121,8 @@ def _attempts(change: AnyChange, schema: Schema, plan: Plan) -> Iterator[_Attemp
                 yield lambda: _optional(after, table, schema)
             if before.validator != after.validator:
                 yield lambda: _former_type(before, after, table, schema)
+        case NarrowField(adopted=True, field=after) if change.nulls:
+            yield lambda: _optional(after, table, schema)
         case _:
             pass
 

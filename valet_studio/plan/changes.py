@@ -174,6 +174,8 @@ class NarrowField(Change):
     """Whether a backfill of the same push writes the column, so that it is checked after that."""
     adopted: bool = False
     """Whether the column was made by hand, so that no schema made a promise of it before."""
+    nulls: int = 0
+    """Of an adopted column that must not be null: how many documents hold null there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

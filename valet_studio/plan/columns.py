@@ -115,14 +115,13 @@ def alterations(at: TableView) -> Iterator[AnyChange]:
 
 def _unfit_system_columns(at: TableView, found: TableState) -> Iterator[AnyChange]:
     key = at.columns.get("_id")
-    keys = [c for c in found.columns if c.primary_key]
-    if key is None or keys != [key] or not column_holds(key.sql_type, Storage.TEXT):
+    if not say.has_fit_id(found):
         yield ChangeType(
             table=at.name,
             column="_id",
             risk=Risk.BREAKING,
             summary=say.unfit_id(at.name, key),
-            rule=say.UNFIT_ID,
+            rule=say.move_rows(found),
             location=at.table.location,
             before=None,
             before_sql_type=key.sql_type if key else "",

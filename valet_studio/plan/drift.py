@@ -9,11 +9,11 @@ from valet_studio.plan import sentences as say
 from valet_studio.plan import sql
 from valet_studio.plan.before import SYSTEM_COLUMNS, Before
 from valet_studio.plan.changes import Drift, Risk
-from valet_studio.schema.model import Schema, Table
+from valet_studio.schema.model import Field, Schema, Table
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import TableState
 
-_OF_TOOLS = ("d1_migrations", "libsql_wasm_func_table", "libsql_vector_meta_shadow")
+OF_TOOLS = ("d1_migrations", "libsql_wasm_func_table", "libsql_vector_meta_shadow")
 """Tables that D1's migrations and libSQL make, under names that a schema could declare."""
 
 
@@ -52,8 +52,12 @@ def drift(
                 )
         elif table is not None:
             yield from _table_drift(table, found, before)
-        elif before.table(found.name) is None and fold(found.name) not in _OF_TOOLS:
-            yield _drift(found.name, f"Table {found.name} is in the database, but in no schema.")
+        elif before.table(found.name) is None and fold(found.name) not in OF_TOOLS:
+            yield _drift(
+                found.name,
+                f"Table {found.name} is in the database, but in no schema.",
+                rule=say.undeclared(found),
+            )
 
 
 def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Drift]:
@@ -71,13 +75,17 @@ def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Dr
     recorded = before.state.applied is not None or not before.state.has_bookkeeping
     for column in found.columns:
         name = fold(column.name)
-        if name in declared or name in SYSTEM_COLUMNS:
+        if name in SYSTEM_COLUMNS:
             continue
-        if past is not None and past.field(column.name) is not None:
+        burden = column.not_null and not column.has_default and not column.generated
+        wanted = declared.get(name)
+        left = past is not None and past.field(column.name) is not None
+        if wanted is not None or left:
+            if burden and (wanted is None or wanted.nullable or wanted.deprecated):
+                yield _burden(table, column.name, wanted)
             continue
         if name.startswith("_") and not recorded:
             continue  # Valet's own, in a database that Valet made
-        burden = column.not_null and not column.has_default and not column.generated
         yield _drift(
             table.name,
             f"Column {table.name}.{column.name} is in the database, but in no schema"
@@ -105,6 +113,19 @@ def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Dr
             )
 
 
+def _burden(table: Table, column: str, field: Field | None) -> Drift:
+    """That documents made by the types are refused: `field` is None where it was removed."""
+    optional = field is not None and not field.deprecated
+    how = "the schema lets documents lack it" if optional else "not in the types"
+    return _drift(
+        table.name,
+        f"Column {table.name}.{column} is NOT NULL, but {how}: inserts without it fail.",
+        (field.location if field is not None else None) or table.location,
+        column=column,
+        rule=say.NOT_NULL,
+    )
+
+
 def _is_search_table(name: str, schema: Schema, before: Before) -> bool:
     owners = [t.name for t in schema.tables] + [t.name for t in before.tables()]
     return any(sql.is_search_name(name, owner) for owner in owners)
@@ -116,6 +137,7 @@ def _drift(
     location: Location | None = None,
     column: str | None = None,
     index: str | None = None,
+    rule: str = say.DRIFT,
 ) -> Drift:
     return Drift(
         table=table,
@@ -123,6 +145,6 @@ def _drift(
         index=index,
         risk=Risk.WARNING,
         summary=summary,
-        rule="Nothing is done about it. Keep it if you need it, or remove it by hand.",
+        rule=rule,
         location=location,
     )

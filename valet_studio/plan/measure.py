@@ -92,6 +92,9 @@ def _questions(change: AnyChange, schema: Schema, state: DatabaseState) -> Itera
             yield Question(_name(change, "empty"), change.table, empty)
         case NarrowField() if not change.after_backfill and found.column_named("_id") is not None:
             yield promise(change, schema, state)
+            if change.adopted and not change.field.nullable:
+                empty = f"{quote(change.field.name)} IS NULL"
+                yield Question(_name(change, "empty"), change.table, empty)
         case _:
             pass
 
@@ -132,7 +135,7 @@ def _answered(change: AnyChange, answers: Mapping[str, Answer]) -> AnyChange:
         case RunBackfill():
             return _backfilled(change, rows.count if rows else 0, held.count if held else 0)
         case NarrowField() if broken is not None:
-            return _narrowed(change, broken)
+            return _narrowed(change, broken, empty.count if empty else 0)
         case RestoreField() if empty is not None:
             return _restored(change, empty.count)
         case RemoveTable() | RestoreTable() if rows is not None:
@@ -165,16 +168,22 @@ def _backfilled(change: RunBackfill, rows: int, held: int) -> RunBackfill:
     return replace(change, rows=rows, risk=risk, summary=summary, overwrites=held)
 
 
-def _narrowed(change: NarrowField, broken: Answer) -> NarrowField:
+def _narrowed(change: NarrowField, broken: Answer, nulls: int) -> NarrowField:
     if broken.count == 0:
         summary = f"{change.summary} All documents keep the promise."
         return replace(change, rows=0, offending=0, summary=summary)
     if change.adopted:
         verb = "does" if broken.count == 1 else "do"
-        summary = f"{change.summary} {say.count(broken.count)} {verb} not fit."
-        examples = broken.examples
-        risk = _raised(change.risk)
-        return replace(change, rows=broken.count, examples=examples, risk=risk, summary=summary)
+        summary = f"{change.summary} {say.count(broken.count)} {verb} not fit"
+        summary += f"{_of_null(nulls, broken.count)}."
+        return replace(
+            change,
+            rows=broken.count,
+            nulls=nulls,
+            examples=broken.examples,
+            risk=_raised(change.risk),
+            summary=summary,
+        )
     verb = "breaks" if broken.count == 1 else "break"
     summary = f"{change.summary} {say.count(broken.count)} {verb} the promise."
     return replace(
@@ -185,6 +194,13 @@ def _narrowed(change: NarrowField, broken: Answer) -> NarrowField:
         risk=Risk.BREAKING,
         summary=summary,
     )
+
+
+def _of_null(nulls: int, broken: int) -> str:
+    """How many of the documents that break a promise do so by holding null."""
+    if nulls < broken:
+        return f": {nulls:,} of them null" if nulls else ""
+    return ": it holds null" if broken == 1 else ": all hold null"
 
 
 def _restored(change: RestoreField, empty: int) -> RestoreField:

@@ -64,7 +64,7 @@ def backfills(at: TableView) -> Iterator[AnyChange]:
             summary = say.impure(at.name, backfill)
             rule = say.IMPURE
         elif backfill.impurities:
-            risk = Risk.WARNING
+            risk, rule = Risk.WARNING, say.VARIES
         yield RunBackfill(
             table=at.name,
             column=backfill.column,

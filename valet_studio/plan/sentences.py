@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from valet_studio.plan.naming import replacement_name
-from valet_studio.plan.types import describe
-from valet_studio.schema.model import Backfill, Field, Sync, Table
-from valet_studio.schema.names import fold, text_literal
+from valet_studio.plan.types import column_holds, describe
+from valet_studio.schema.model import Backfill, Field, Storage, Sync, Table
+from valet_studio.schema.names import fold, quote, text_literal
 from valet_studio.schema.state import ColumnState, IndexState, TableState, TriggerState
 
 ADD_COLUMN = (
@@ -36,13 +36,15 @@ BACKFILL_EDITED = (
     "It ran in a push of which another backfill failed, and was edited since. No client has run it "
     "yet, and they will run it as it is now."
 )
+DRIFT = "Nothing is done about it. Keep it if you need it, or remove it by hand."
+NOT_NULL = (
+    "SQLite cannot take NOT NULL off a column. Keep the field in the types and required, or make "
+    "the table anew without NOT NULL by hand."
+)
+VARIES = "Its values differ from run to run: the warnings below say by what, and where."
 IMPURE = "Clients run the same backfill and would compute other values: derive them from the row."
 SYNC_RULE = "Clients see other documents than before, so they will sync again."
 SYNC_RULE_FIRST = "Triggers log every change of the table's documents for its clients."
-UNFIT_ID = (
-    "Valet finds documents by _id, and SQLite cannot change a primary key. Rename this table by "
-    "hand, push the schema, and copy the rows into the new table."
-)
 
 
 def count(number: int, noun: str = "document") -> str:
@@ -71,6 +73,35 @@ def unfit_id(table: str, key: ColumnState | None) -> str:
     return (
         f"{table}._id is {key.sql_type or 'untyped'} or only part of the primary key; "
         "Valet needs _id TEXT PRIMARY KEY."
+    )
+
+
+def has_fit_id(table: TableState) -> bool:
+    """Whether Valet can find documents by the table's `_id`."""
+    keys = [c for c in table.columns if c.primary_key]
+    fit = [fold(c.name) for c in keys] == ["_id"]
+    return fit and column_holds(keys[0].sql_type, Storage.TEXT)
+
+
+def move_rows(table: TableState) -> str:
+    """How the rows of a table without a fit `_id` get into one that has it."""
+    keys = [c.name for c in table.columns if c.primary_key]
+    given = f"CAST({quote(keys[0])} AS TEXT)" if len(keys) == 1 else "<a text that is unique>"
+    old, new = quote(f"{table.name}_old"), quote(table.name)
+    return (
+        f"Valet finds documents by _id, and SQLite cannot change a primary key. By hand: "
+        f"ALTER TABLE {new} RENAME TO {old}; then push the schema, and copy: "
+        f"INSERT INTO {new} (_id, …) SELECT {given}, … FROM {old}."
+    )
+
+
+def undeclared(table: TableState) -> str:
+    """What may be done about a table that no schema declares."""
+    if has_fit_id(table):
+        return "Nothing is done about it. Declare it to adopt it, or keep it as it is."
+    return (
+        "Nothing is done about it. It has no _id TEXT PRIMARY KEY, so it cannot be declared as it "
+        "stands."
     )
 
 

@@ -62,7 +62,7 @@ class Gate:
             raise Refused(
                 401,
                 "The server refuses the deploy key." if given else "The server asks for a key.",
-                "Give the server's deploy key with --deploy-key or VALET_DEPLOY_KEY.",
+                "Set VALET_DEPLOY_KEY to the key of the server, or give codegen its --deploy-key.",
             )
 
     async def body(self, request: Request) -> bytes:

@@ -88,7 +88,7 @@ ACTIONS: tuple[Action, ...] = (
         "init",
         ("i",),
         "make schema",
-        "Make a starting valet/schema.ts where there is none.",
+        "Make a starting valet/schema.ts where there is none, of what the database holds.",
         why.why_no_init,
     ),
     Action(
@@ -238,17 +238,15 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "next_hunk",
         ("right_square_bracket",),
-        "next hunk",
-        "Go to the next difference.",
-        pane="types",
+        "next mark",
+        "Go to the next difference; in the plan, to the next change marked ✗, or else !.",
         in_footer=False,
     ),
     Action(
         "last_hunk",
         ("left_square_bracket",),
-        "last hunk",
-        "Go to the difference before.",
-        pane="types",
+        "last mark",
+        "Go to the difference before; in the plan, to the marked change before.",
         in_footer=False,
     ),
     Action(

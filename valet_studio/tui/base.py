@@ -90,6 +90,10 @@ class StudioBase(App[None]):
         """What no handler expected; the app is ending."""
         self.database_seen: Stamp | None = None
         """The database's files as they were at the newest look."""
+        self.server_seen: str | None = None
+        """What the server was migrated to when it was asked last; None before that."""
+        self.server_asked = 0.0
+        self.asking_server: threading.Thread | None = None
         self.rest_until = 0.0
         """When the database may be read again unasked: a slow count is not repeated at once."""
         self.fixed: list[Fix] = []
@@ -112,7 +116,7 @@ class StudioBase(App[None]):
     @property
     def closing(self) -> bool:
         """Whether the panes are gone: what workers still tell is no longer shown."""
-        return not self.main.query(LogPane)
+        return not self.screen_stack or not self.main.query(LogPane)
 
     def tour_place(self) -> TourPlace | None:
         """Where the tour is; None where there is none, or before its first step."""

@@ -89,9 +89,8 @@ class Commands(ScreenCommands):
         """Make a starting schema and read it."""
         from valet_studio.scaffold import init
 
-        path = self.app.settings.schema_path
         try:
-            written = init(path.parent, path.name)
+            written = init(self.app.settings)
         except StudioError as error:
             self.app.say(error.problems[0].message, "bad")
         else:
@@ -216,12 +215,19 @@ class Commands(ScreenCommands):
             self.app.refuse(f"Pane 2 is too narrow for two sides; {key} shows it alone.")
 
     def do_next_hunk(self) -> None:
-        """The next difference."""
-        self.app.main.types_pane.go_to_hunk(1)
+        """The next difference, or marked change."""
+        self._go_to_mark(1)
 
     def do_last_hunk(self) -> None:
-        """The difference before."""
-        self.app.main.types_pane.go_to_hunk(-1)
+        """The difference before, or marked change."""
+        self._go_to_mark(-1)
+
+    def _go_to_mark(self, step: int) -> None:
+        main = self.app.main
+        if main.pane_name != "plan":
+            main.types_pane.go_to_hunk(step)
+        elif not main.plan_pane.changes.go_to_mark(step):
+            self.app.refuse("No change is marked ✗ or !.")
 
     def do_zoom(self) -> None:
         """One pane, or all."""

@@ -169,12 +169,15 @@ def empty_detail(facts: Facts) -> Content:
     if facts.missing:
         gone = facts.good is not None
         said = f"{path} is gone: put it back to go on." if gone else f"There is no {path} yet."
+        filled = facts.state is not None and facts.state.database.exists
+        of_what = ", of what the database holds." if filled else "."
         return lines(
             (
                 Content.styled(said, "bold"),
                 BLANK,
                 Content.assemble(
-                    (facts.key("init"), "bold $primary"), "  makes a starting schema there."
+                    (facts.key("init"), "bold $primary"),
+                    f"  makes a starting schema there{of_what}",
                 ),
                 Content.styled("Or write one: it is read as soon as it is saved.", "$muted"),
             )

@@ -150,8 +150,13 @@ class HistoryScreen(Screen[None]):
         mark = "◆" if entry.id == self.marked else " "
         incomplete = entry.hash_after is None
         head = f"{mark} {entry.id:>3}  {when(entry)}"
-        rows = f"{count(entry.rows, 'value')} · " if entry.rows else ""
-        told = f"{rows}{duration(entry.seconds)}" + (" · incomplete" if incomplete else "")
+        parts = [duration(entry.seconds)]
+        parts[:0] = [count(entry.rows, "value")] if entry.rows else []
+        parts += ["incomplete"] if incomplete else []
+        # The right side tells all of it; here a line must not break.
+        while len(parts) > 1 and len(head) + len(" · ".join(parts)) + 1 > width:
+            parts.pop(-2 if incomplete else -1)
+        told = " · ".join(parts)
         gap = max(2, width - len(head) - len(told))
         return lines(
             (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,12 +26,14 @@ from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_pane import PlanPane
-from valet_studio.tui.runs import look, read_more
+from valet_studio.tui.runs import ask_server, look, read_more
 from valet_studio.tui.sentences import look_notice, plan_sentence
 from valet_studio.tui.text import code, duration, problem_plain
 
 DATABASE_SECONDS = 2.0
 """How often it is asked whether another program wrote the database."""
+SERVER_SECONDS = 5.0
+"""How often a server is asked whether another push reached it."""
 
 
 READING_SECONDS = 0.3
@@ -44,6 +47,7 @@ class Looking(StudioBase):
         """Watch the settings' schema and database, and look at them."""
         self.run_worker(self._watch(), group="watch", exclusive=True, exit_on_error=False)
         self.database_seen = watch.database_stamp(self.settings.database)
+        self.server_seen = None
         self.look()
 
     def reopen(self, settings: Settings) -> None:
@@ -97,9 +101,30 @@ class Looking(StudioBase):
         resting = time.monotonic() < self.rest_until
         if self.facts.running == "apply" or looking or resting or not self.facts.watching:
             return
+        if "://" in self.settings.database:
+            self._ask_server()
         seen = watch.database_stamp(self.settings.database)
         if seen != self.database_seen or self.facts.unreadable:
             self.database_seen = seen
+            self.look()
+
+    def _ask_server(self) -> None:
+        """No worker, which the studio would wait for when it ends: a server may never answer."""
+        now = time.monotonic()
+        asking = self.asking_server is not None and self.asking_server.is_alive()
+        if asking or now < self.server_asked + SERVER_SECONDS:
+            return
+        self.server_asked = now
+        asked = (self.engine, self.settings, self.post_message)
+        self.asking_server = threading.Thread(target=ask_server, args=asked, daemon=True)
+        self.asking_server.start()
+
+    def on_server_seen(self, message: messages.ServerSeen) -> None:
+        """Look again where somebody else pushed, or the server went away."""
+        if message.database != self.settings.database or self.facts.running == "apply":
+            return
+        before, self.server_seen = self.server_seen, message.seen
+        if before is not None and before != message.seen:
             self.look()
 
     def on_saved(self, _: messages.Saved) -> None:
@@ -220,6 +245,20 @@ class Looking(StudioBase):
             before = self.facts.plan
             self.learn(replace(self.facts, state=message.state, good=message.state))
             self._tell_rejection(before)
+            self._tell_count(before)
+
+    def _tell_count(self, before: Plan | None) -> None:
+        """Correct what was said before it was known which adopted columns hold what they should:
+        those are no changes."""
+        now = self.facts.plan
+        if now is None or before is None or now.status == "blocked":
+            return
+        if len(now.pending) == len(before.pending):
+            return
+        said, corrected = plan_sentence(before), plan_sentence(now)
+        self.log_line("·", f"Looked through the data: {corrected}")
+        if said in self.main.notice:
+            self.say(self.main.notice.replace(said, corrected))
 
     def _tell_rejection(self, before: Plan | None) -> None:
         """Say what only the data could tell: that a plan breaks what the documents hold."""

@@ -40,6 +40,16 @@ class Saved(Told):
         return isinstance(message, Saved)
 
 
+class ServerSeen(Told):
+    """What a server was migrated to last, or why it does not say."""
+
+    def __init__(self, database: str, seen: str) -> None:
+        super().__init__()
+        self.database = database
+        """Which server was asked."""
+        self.seen = seen
+
+
 class WatchFailed(Told):
     """The directory can no longer be watched."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TypeAlias
@@ -147,6 +148,12 @@ def row_to_select(
 def rejected(rows: tuple[Row, ...]) -> RowKey | None:
     """The first change that rejects the plan; None where none does."""
     return next((row.key for row in rows if row.sign == "✗" and row.change is not None), None)
+
+
+def marked(rows: Sequence[Row]) -> frozenset[RowKey]:
+    """The rows that stand in the way of an apply; where none does, those that need a look."""
+    found = {row.key for row in rows if row.sign == "✗"}
+    return frozenset(found or (row.key for row in rows if row.warns or row.sign == "!"))
 
 
 def signs_counted(plan: Plan) -> str:

@@ -13,7 +13,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
-from valet_studio.tui.plan_rows import Row, RowKey, matching, rejected, row_to_select
+from valet_studio.tui.plan_rows import Row, RowKey, marked, matching, rejected, row_to_select
 from valet_studio.tui.text import SIGN_STYLES, shortened
 
 LEAST_TEXT = 16
@@ -151,6 +151,24 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
     def action_go_to(self, at: int) -> None:
         """Move the cursor to a row; -1 is the last one."""
         self._put_cursor(at if at >= 0 else len(self.shown) - 1)
+
+    def go_to_mark(self, step: int) -> bool:
+        """Move the cursor to the next marked row, or the one before, around the end; a folded
+        table opens for it. False where no row is marked."""
+        rows = self.shown if self.filter.strip() else self.rows
+        marks = marked(rows)
+        if not marks:
+            return False
+        here = self.selected.key if self.selected is not None else None
+        at = next((at for at, row in enumerate(rows) if row.key == here), 0)
+        ahead = [*rows[at + 1 :], *rows[: at + 1]] if step > 0 else [*rows[at:], *rows[:at]][::-1]
+        row = next(row for row in ahead if row.key in marks)
+        self.folded.discard(row.parent)
+        self._lay_out(row.key)
+        self.moved = True
+        self.call_after_refresh(self._into_sight)
+        self.post_message(self.Moved())
+        return True
 
     def action_fold_or_unfold(self) -> None:
         """Fold or unfold the table under the cursor."""

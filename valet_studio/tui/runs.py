@@ -27,6 +27,7 @@ from valet_studio.tui.messages import (
     ReplicaBegun,
     Retried,
     RunEnded,
+    ServerSeen,
     TouchedRead,
     TypesChecked,
     TypesRead,
@@ -196,6 +197,18 @@ def ask(
         failed((unexpected(error),))
     else:
         then(value)
+
+
+def ask_server(engine: Engine, settings: Settings, post: Callable[[Message], object]) -> None:
+    """Ask what the server was migrated to last."""
+    try:
+        entries = engine.history(settings)
+        seen = f"{entries[0].id} {entries[0].applied_at}" if entries else ""
+    except StudioError as error:
+        seen = error.problems[0].message
+    except Exception as error:
+        seen = unexpected(error).message
+    post(ServerSeen(settings.database, seen))
 
 
 def write_files(

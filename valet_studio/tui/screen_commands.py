@@ -26,6 +26,7 @@ from valet_studio.tui.jump import JumpScreen
 from valet_studio.tui.messages import Answered
 from valet_studio.tui.open_screen import OpenScreen
 from valet_studio.tui.plan_rows import Row
+from valet_studio.tui.plan_rows import marked as marked_rows
 from valet_studio.tui.replica import ReplicaScreen
 from valet_studio.tui.runs import ask
 from valet_studio.tui.text import problem_plain
@@ -164,7 +165,9 @@ class ScreenCommands:
             reason = None
             if row is not None and row.change is not None and state and state.schema and state.plan:
                 reason = why_none(row.change, state.schema, state.plan)
-            app.refuse(reason or "There is nothing to fix in what is selected.")
+            app.refuse(
+                reason or f"There is nothing to fix in what is selected{self._elsewhere(row)}."
+            )
             return
 
         def chosen(fix: Fix | None) -> None:
@@ -172,6 +175,13 @@ class ScreenCommands:
                 self.write_fix(fix)
 
         app.push_screen(FixScreen(fixes), chosen)
+
+    def _elsewhere(self, row: Row | None) -> str:
+        """That something else than this row could do with a fix."""
+        marks = marked_rows(self.app.main.plan_pane.changes.rows)
+        if not marks or (row is not None and row.key in marks):
+            return ""
+        return f"; {self.app.facts.key('next_hunk')} goes to the next marked change"
 
     def write_fix(self, fix: Fix) -> None:
         """Make the edit; the save is seen as any other."""

@@ -1,0 +1,55 @@
+"""What of a table's columns only its rows and its foreign keys tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import apsw
+
+from valet_studio.schema.names import fold, quote
+from valet_studio.schema.state import DatabaseState, TableState
+
+SAMPLE = 20_000
+"""Rows of a table that are looked at for null."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the columns of one table hold, by their folded names."""
+
+    filled: frozenset[str]
+    """Columns of which some row was looked at, and none held null."""
+    targets: dict[str, str]
+    """Columns that point to the `_id` of a table, and that table's folded name."""
+
+
+def held(connection: apsw.Connection, state: DatabaseState) -> dict[str, Held]:
+    """What each table holds, by its name. Reads only.
+
+    Raises:
+        apsw.Error: to be translated by `database_errors`; `FileTarget.reading` does so.
+    """
+    return {
+        table.name: Held(_filled(connection, table), _targets(connection, table))
+        for table in state.tables
+        if table.kind == "table"
+    }
+
+
+def _filled(connection: apsw.Connection, table: TableState) -> frozenset[str]:
+    found = ", ".join(f"max({quote(column.name)} IS NULL)" for column in table.columns)
+    rows = f"SELECT * FROM main.{quote(table.name)} LIMIT {SAMPLE}"
+    (nulls,) = connection.execute(f"SELECT {found} FROM ({rows})")
+    return frozenset(
+        fold(column.name) for column, null in zip(table.columns, nulls, strict=True) if null == 0
+    )
+
+
+def _targets(connection: apsw.Connection, table: TableState) -> dict[str, str]:
+    keys: dict[int, list[tuple[str, str]]] = {}
+    for number, _, target, column, to, *_rest in connection.execute(
+        f"PRAGMA main.foreign_key_list({quote(table.name)})"
+    ):
+        by_id = to is None or fold(to) == "_id"
+        keys.setdefault(number, []).append((fold(column), fold(target) if by_id else ""))
+    return dict(columns[0] for columns in keys.values() if len(columns) == 1 and columns[0][1])
