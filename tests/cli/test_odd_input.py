@@ -167,6 +167,24 @@ def test_ctrl_c_after_the_commit_does_not_say_that_nothing_was_done(
     assert "Cancelled" not in done.output
 
 
+def test_a_second_ctrl_c_while_an_apply_tells_what_it_did_is_no_cancel(
+    pending: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = pipeline.look
+
+    def interrupted(*given: object, **named: object) -> object:
+        if "_valet_meta" in str(pending.sql("SELECT name FROM sqlite_master")):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return looked(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "look", interrupted)
+    done = run("apply", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "Cancelled" not in done.output
+    assert "was applied to" in done.stderr
+
+
 COMMAND = f"{shlex.quote(sys.executable)} -m valet_studio"
 
 

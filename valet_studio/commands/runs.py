@@ -177,13 +177,18 @@ def apply(settings: Settings, *, yes: bool, as_json: bool, name: str | None = No
         try:
             return _applied(done, state, as_json, told)
         except OutputLost:
-            if done.history_id is not None:
-                what = "applied" if done.status == "ok" else "applied in part"
-                complain(
-                    f"Migration {done.history_id} was {what} to {state.database.label}, but its "
-                    "report could not be printed.\n"
-                )
+            _tell_landed(done, state, "but its report could not be printed")
             raise
+        except KeyboardInterrupt:  # A second one, which waits for nothing.
+            _tell_landed(done, state, "and the rest of its report was not waited for")
+            return EXIT_CODES[done.status]
+
+
+def _tell_landed(done: Report, state: StudioState, told: str) -> None:
+    """Say in one sentence that a migration landed."""
+    if done.history_id is not None:
+        what = "applied" if done.status == "ok" else "applied in part"
+        complain(f"Migration {done.history_id} was {what} to {state.database.label}, {told}.\n")
 
 
 def _applied(done: Report, state: StudioState, as_json: bool, told: tuple[Problem, ...]) -> int:
