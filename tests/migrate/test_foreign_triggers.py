@@ -61,6 +61,7 @@ def test_a_trigger_that_adds_documents_is_named(three: Project) -> None:
     hint = failed.value.problems[0].hint
     assert hint is not None
     assert "ut on t" in hint
+    assert "SELECT sql FROM sqlite_master" in hint  # Nowhere else would it be kept.
     assert "report" not in hint
     assert three.sql("SELECT count(*) FROM log") == [(0,)]
 

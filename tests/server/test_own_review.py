@@ -26,6 +26,12 @@ def todos(project: Project) -> Project:
     return project
 
 
+def test_a_snapshot_is_said_to_be_kept_on_the_server(todos: Project, served: Served) -> None:
+    report = last(pipeline.apply(through(todos, served.url).look(), never))
+    assert report.snapshot is not None
+    assert report.snapshot.endswith("on the server")
+
+
 def test_a_push_of_another_client_computes_its_own(
     todos: Project, served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

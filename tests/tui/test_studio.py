@@ -574,6 +574,17 @@ async def test_t_switches_between_dark_and_light(tmp_path: Path) -> None:
         assert opened.app.theme == "valet-dark"
 
 
+async def test_without_colour_t_says_that_there_is_none_to_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        before = opened.app.theme
+        await opened.press("t")
+        assert "NO_COLOR is set" in opened.notice
+        assert opened.app.theme == before
+
+
 async def test_a_live_rehearsal_that_the_user_stops_says_so(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
         opened.engine.hold = threading.Event()

@@ -114,7 +114,8 @@ class EachDocument:
                 f"{named} on {table} changed what the backfill of {table}.{column} wrote: "
                 f"{lost:,} of {self._work.total:,} documents hold another value. Everything was "
                 "rolled back.",
-                "Drop the trigger, apply, and make it again; or mend what it does.",
+                "Keep its text (SELECT sql FROM sqlite_master WHERE type = 'trigger'), drop it, "
+                "apply, and make it again; or mend what it does.",
             )
 
     def _written_by_many(self, writer: ColumnWriter, way_back: WayBack) -> int | None:

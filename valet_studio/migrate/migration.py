@@ -353,7 +353,9 @@ def _verify(
     rows_after = _row_counts(run.connection, state)
     for name, rows in rows_before.items():
         if rows_after.get(name) != rows:
-            raise _other_count(run, state, f'"{name}" held {rows} documents', rows_after.get(name))
+            raise _other_count(
+                run, state, f'"{name}" held {rows:,} documents', rows_after.get(name)
+            )
     for table in schema.tables:
         held = state.table_named(table.name)
         names = {fold(trigger.name) for trigger in held.triggers} if held else set()
@@ -405,7 +407,7 @@ def _refuse_varying(run: _Run) -> None:
 
 
 def _other_count(run: _Run, state: DatabaseState, held: str, now: int | None) -> MigrationFailed:
-    told = f"Table {held}, now {now}."
+    told = f"Table {held}, now {'none' if now is None else f'{now:,}'}."
     filled = {report.table for report in run.backfills}
     triggers = [
         f"{trigger.name} on {table.name}"
@@ -419,7 +421,8 @@ def _other_count(run: _Run, state: DatabaseState, held: str, now: int | None) ->
     return MigrationFailed(
         f"{told} Everything was rolled back.",
         f"These triggers run for every document that a backfill sets: {', '.join(triggers)}. "
-        "Drop them, apply, and make them again.",
+        "Keep their text (SELECT sql FROM sqlite_master WHERE type = 'trigger'), drop them, apply, "
+        "and make them again.",
     )
 
 

@@ -124,7 +124,7 @@ class ServerTarget:
         """
         push = uuid4().hex
         try:
-            yield from self._events(
+            for event in self._events(
                 "/api/schema",
                 to_document(schema),
                 cancelled,
@@ -132,10 +132,11 @@ class ServerTarget:
                 strict=_flag(strict),
                 push=push,
                 client=_CLIENT,
-            )
+            ):
+                yield _on_server(event) if isinstance(event, Report) else event
         except (AnswerLost, Cancelled) as reason:
             became = self._became(reason, "push", "/api/schema", push=push, brief="1")
-            yield self._applied(became, plan)
+            yield _on_server(self._applied(became, plan))
 
     def retry(
         self,
@@ -339,6 +340,13 @@ class ServerTarget:
 
 def _body(document: Json) -> bytes:
     return json.dumps(document).encode()
+
+
+def _on_server(report: Report) -> Report:
+    """A report whose snapshot is called what it is to a client: a file elsewhere."""
+    if report.snapshot is None:
+        return report
+    return replace(report, snapshot=f"{report.snapshot} on the server")
 
 
 def _flag(value: bool) -> str:

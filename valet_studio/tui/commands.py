@@ -241,6 +241,9 @@ class Commands(ScreenCommands):
 
     def do_theme(self) -> None:
         """Dark or light."""
+        if self.app.no_color:
+            self.app.refuse("NO_COLOR is set, so there are no colours to change.")
+            return
         self.app.theme = other_theme(self.app.theme, sixteen=self.app.sixteen)
 
     def do_suspend(self) -> None:

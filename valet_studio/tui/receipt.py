@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 
 from valet_studio.tui.progress import Progress
-from valet_studio.tui.text import duration, filled, path_shortened
+from valet_studio.tui.text import count, duration, filled, path_shortened
 
 
 def receipt(progress: Progress, width: int, undo_key: str) -> list[Content]:
@@ -50,7 +50,10 @@ def receipt_sentence(progress: Progress) -> str:
     if report is None or report.history_id is None:
         return ""
     kept = f", snapshot {report.snapshot}" if report.snapshot is not None else ""
+    done = (
+        filled(report.backfills) if report.backfills else count(len(report.plan.pending), "change")
+    )
     return (
-        f"Migration {report.history_id}: {filled(report.backfills)}, {duration(report.seconds)}, "
+        f"Migration {report.history_id}: {done}, {duration(report.seconds)}, "
         f"schema {report.plan.schema_hash[:12]}{kept}"
     )
