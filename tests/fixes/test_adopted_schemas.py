@@ -54,6 +54,25 @@ def test_tables_made_by_other_means_are_declared_as_they_stand(project: Project)
     assert project.plan().status == "in_sync"
 
 
+def test_a_column_that_holds_other_values_than_its_type_takes_is_left_out_and_named(
+    project: Project,
+) -> None:
+    project.sql(
+        "CREATE TABLE t (_id TEXT PRIMARY KEY, meta JSON, made DATETIME, stamped DATETIME, raw INT)"
+    )
+    project.sql("CREATE INDEX by_made ON t (made)")
+    project.sql("INSERT INTO t VALUES ('a', '{}', '2026-01-01', 17, x'00')")
+    scaffold.init(project.settings)
+    text = project.schema_path.read_text(encoding="utf-8")
+    assert "        // meta is left out: a column of type JSON is for numbers" in text
+    assert "        // made is left out: a column of type DATETIME is" in text
+    assert "        // raw is left out" in text
+    assert "        stamped: v.number(),\n    }),\n" in text
+    plan = project.plan()
+    assert {(c.kind, c.column) for c in plan.pending} == {("add_column", "_version")}
+    assert project.apply().status == "ok"
+
+
 def test_a_database_without_a_table_that_fits_gets_no_example(project: Project) -> None:
     project.sql("CREATE TABLE log (id INTEGER PRIMARY KEY, what TEXT)")
     scaffold.init(project.settings)

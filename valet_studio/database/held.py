@@ -10,7 +10,7 @@ from valet_studio.schema.names import fold, quote
 from valet_studio.schema.state import DatabaseState, TableState
 
 SAMPLE = 20_000
-"""Rows of a table that are looked at for null."""
+"""Rows of a table that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Held:
 
     filled: frozenset[str]
     """Columns of which some row was looked at, and none held null."""
+    not_numbers: frozenset[str]
+    """Columns of which some row that was looked at held text or bytes."""
     targets: dict[str, str]
     """Columns that point to the `_id` of a table, and that table's folded name."""
 
@@ -30,18 +32,26 @@ def held(connection: apsw.Connection, state: DatabaseState) -> dict[str, Held]:
         apsw.Error: to be translated by `database_errors`; `FileTarget.reading` does so.
     """
     return {
-        table.name: Held(_filled(connection, table), _targets(connection, table))
+        table.name: Held(
+            _holding(connection, table, "= 'null'", 0),
+            _holding(connection, table, "IN ('text', 'blob')", 1),
+            _targets(connection, table),
+        )
         for table in state.tables
         if table.kind == "table"
     }
 
 
-def _filled(connection: apsw.Connection, table: TableState) -> frozenset[str]:
-    found = ", ".join(f"max({quote(column.name)} IS NULL)" for column in table.columns)
+def _holding(
+    connection: apsw.Connection, table: TableState, types: str, wanted: int
+) -> frozenset[str]:
+    """Columns of which some row holds a value of such types, where `wanted` is 1; where it is 0,
+    of which there are rows, and none does."""
+    found = ", ".join(f"max(typeof({quote(column.name)}) {types})" for column in table.columns)
     rows = f"SELECT * FROM main.{quote(table.name)} LIMIT {SAMPLE}"
-    (nulls,) = connection.execute(f"SELECT {found} FROM ({rows})")
+    (held,) = connection.execute(f"SELECT {found} FROM ({rows})")
     return frozenset(
-        fold(column.name) for column, null in zip(table.columns, nulls, strict=True) if null == 0
+        fold(column.name) for column, of in zip(table.columns, held, strict=True) if of == wanted
     )
 
 

@@ -10,8 +10,8 @@ from valet_studio.fixes.writing import Style
 from valet_studio.plan import sentences as say
 from valet_studio.plan.before import SYSTEM_COLUMNS
 from valet_studio.plan.drift import OF_TOOLS
-from valet_studio.plan.types import affinity
-from valet_studio.schema.model import Field, Sources, Validator
+from valet_studio.plan.types import affinity, column_holds
+from valet_studio.schema.model import Field, Sources, Storage, Validator
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import ColumnState, DatabaseState, TableState
 
@@ -48,12 +48,25 @@ def _may_be_named(name: str) -> bool:
     return bool(name.strip()) and not name.startswith("_")
 
 
-def _declared(table: TableState) -> list[ColumnState]:
+def _declared(table: TableState, found: Held) -> list[ColumnState]:
     return [
         c
         for c in table.columns
-        if fold(c.name) not in SYSTEM_COLUMNS and _may_be_named(c.name) and not c.generated
+        if fold(c.name) not in SYSTEM_COLUMNS
+        and _may_be_named(c.name)
+        and not (c.generated or _is_misnamed(c, found))
     ]
+
+
+def _is_misnamed(column: ColumnState, found: Held) -> bool:
+    """Whether SQLite takes a column's type, such as DATETIME or JSON, for one of numbers, and it
+    holds others: Valet has no type for it."""
+    numeric = column_holds(column.sql_type, Storage.NUMBER)
+    return numeric and not _is_any(column) and fold(column.name) in found.not_numbers
+
+
+def _is_any(column: ColumnState) -> bool:
+    return column.sql_type.upper() in ("", "ANY")
 
 
 def _lines(
@@ -69,20 +82,23 @@ def _lines(
     for table in fit:
         yield f"    {_STYLE.key(table.name)}: defineTable({{\n"
         found = held[table.name]
-        for column in _declared(table):
+        for column in (c for c in table.columns if _is_misnamed(c, found)):
+            yield f"        // {_STYLE.key(column.name)} is left out: a column of type "
+            yield f"{' '.join(column.sql_type.split())} is for numbers, and it holds others.\n"
+        for column in _declared(table, found):
             name = fold(column.name)
             validator = _validator(column, names.get(found.targets.get(name, "")))
             required = column.not_null or name in found.filled or validator.allows_null
             field = Field(column.name, validator, optional=not required)
             yield f"        {_STYLE.key(column.name)}: {_STYLE.field(field)},\n"
         yield "    })"
-        yield from _calls(table)
+        yield from _calls(table, found)
         yield ",\n"
     yield "})\n"
 
 
-def _calls(table: TableState) -> Iterator[str]:
-    names = {c.name for c in _declared(table)}
+def _calls(table: TableState, found: Held) -> Iterator[str]:
+    names = {c.name for c in _declared(table, found)}
     for index in table.indexes:
         if names.issuperset(index.columns) and say.serves(index, index.columns):
             columns = ", ".join(map(_STYLE.string, index.columns))
@@ -93,7 +109,7 @@ def _calls(table: TableState) -> Iterator[str]:
 
 def _validator(column: ColumnState, target: str | None) -> Validator:
     kind = affinity(column.sql_type)
-    if column.sql_type.upper() in ("", "ANY"):
+    if _is_any(column):
         return Validator("any")
     if kind == "TEXT":
         return Validator("id", table=target) if target is not None else Validator("string")
