@@ -124,7 +124,13 @@ class Looking(StudioBase):
         if message.database != self.settings.database or self.facts.running == "apply":
             return
         before, self.server_seen = self.server_seen, message.seen
-        if before is not None and before != message.seen:
+        if before is None:
+            # Another push may have come between the first look and this first answer.
+            plan = self.facts.plan
+            changed = message.hash_after != (plan.applied_hash if plan is not None else None)
+        else:
+            changed = before != message.seen
+        if changed:
             self.look()
 
     def on_saved(self, _: messages.Saved) -> None:

@@ -43,11 +43,13 @@ class Saved(Told):
 class ServerSeen(Told):
     """What a server was migrated to last, or why it does not say."""
 
-    def __init__(self, database: str, seen: str) -> None:
+    def __init__(self, database: str, seen: str, hash_after: str | None = None) -> None:
         super().__init__()
         self.database = database
         """Which server was asked."""
         self.seen = seen
+        self.hash_after = hash_after
+        """Of the schema that it was migrated to; None where that is not complete, or not known."""
 
 
 class WatchFailed(Told):

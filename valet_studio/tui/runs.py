@@ -201,14 +201,16 @@ def ask(
 
 def ask_server(engine: Engine, settings: Settings, post: Callable[[Message], object]) -> None:
     """Ask what the server was migrated to last."""
+    hash_after = None
     try:
         entries = engine.history(settings)
         seen = f"{entries[0].id} {entries[0].applied_at}" if entries else ""
+        hash_after = entries[0].hash_after if entries else None
     except StudioError as error:
         seen = error.problems[0].message
     except Exception as error:
         seen = unexpected(error).message
-    post(ServerSeen(settings.database, seen))
+    post(ServerSeen(settings.database, seen, hash_after))
 
 
 def write_files(
