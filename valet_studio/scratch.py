@@ -16,24 +16,24 @@ from pathlib import Path
 _PREFIX = "valet-studio-"
 
 
-def make_scratch() -> Path:
-    """A new directory, for the caller to delete.
+def make_scratch(within: Path | None = None) -> Path:
+    """A new directory, for the caller to delete; where the system has its own, unless told.
 
     Raises:
         OSError: none can be made.
     """
-    sweep(Path(tempfile.gettempdir()))
-    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))
+    sweep(within or Path(tempfile.gettempdir()))
+    return Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=within))
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
+def scratch(within: Path | None = None) -> Iterator[Path]:
     """A new directory that is deleted at the end of the block.
 
     Raises:
         OSError: none can be made.
     """
-    folder = make_scratch()
+    folder = make_scratch(within)
     try:
         yield folder
     finally:

@@ -16,10 +16,17 @@ from valet_studio import pipeline
 from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget, open_target
 from valet_studio.errors import Cancelled, DatabaseError, PlanIsStale, StudioError
-from valet_studio.migrate import snapshot as keeping
+from valet_studio.migrate import early_copy, taking
 from valet_studio.migrate import undo as undoing
-from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, Report
-from valet_studio.migrate.snapshot import snapshot_folder
+from valet_studio.migrate.events import (
+    BackfillProgress,
+    CopyProgress,
+    Event,
+    Phase,
+    PhaseStarted,
+    Report,
+)
+from valet_studio.migrate.snapshot import KEPT_SNAPSHOTS, LARGE, snapshot_folder
 
 BEFORE = schema_of("items: defineTable({ n: v.number() }),")
 AFTER = schema_of(
@@ -49,16 +56,24 @@ def documents(path: Path) -> list[Any]:
         connection.close()
 
 
+def take_for_large(monkeypatch: pytest.MonkeyPatch, from_bytes: int = 0) -> None:
+    """Databases of more bytes are large; their copies are not as fast as a file system may be."""
+    for module in (early_copy, taking):
+        monkeypatch.setattr(module, "LARGE", from_bytes)
+        monkeypatch.setattr(module, "reflink", lambda *_: False)
+    monkeypatch.setattr("valet_studio.database.copy._STEP_PAGES", 20)
+
+
 def kept(project: Project) -> set[str]:
     return {path.name for path in snapshot_folder(open_target(str(project.database))).iterdir()}
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("large", [0, keeping.LARGE])
+@pytest.mark.parametrize("from_bytes", [0, LARGE])
 def test_it_holds_what_was_there_before(
-    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, large: int
+    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, from_bytes: int
 ) -> None:
-    monkeypatch.setattr(keeping, "LARGE", large)
+    take_for_large(monkeypatch, from_bytes)
     monkeypatch.setattr("valet_studio.migrate.migration.CACHE_KIB", 64)  # spills at once
     filled(project, mode)
     before = documents(project.database)
@@ -89,6 +104,50 @@ def test_what_another_commits_while_values_are_computed_is_in_it(
     assert project.sql("SELECT n, twice FROM items WHERE _id = 'i1'") == [(-1, -2)]
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_large_database_is_copied_before_others_wait(
+    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    take_for_large(monkeypatch)
+    filled(project, mode)
+    before = documents(project.database)
+    at: dict[str, int] = {}
+    for event in pipeline.apply(project.look(), never):
+        if isinstance(event, PhaseStarted | CopyProgress):
+            at.setdefault(event.phase if isinstance(event, PhaseStarted) else "copied", len(at))
+        if event == PhaseStarted("lock"):
+            (folder,) = snapshot_folder(open_target(str(project.database))).glob("*-*/")
+            assert documents(folder / "copy.db") == before
+            monkeypatch.setattr(taking, "copy_to", None)  # Under the lock there is none.
+        if isinstance(event, Report):
+            assert event.snapshot is not None
+            assert documents(Path(event.snapshot)) == before
+    assert at["snapshot"] < at["copied"] < at["lock"]
+    assert not any(name.startswith("valet-studio-") for name in kept(project))
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+@pytest.mark.parametrize("when", [CopyProgress, PhaseStarted("lock")])
+def test_nobody_waits_for_the_copy_of_a_large_database(
+    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, when: Any
+) -> None:
+    take_for_large(monkeypatch)
+    filled(project, mode)
+    written = False
+    for event in pipeline.apply(project.look(), never):
+        if not written and (event == when or type(event) is when):
+            project.sql("UPDATE items SET n = -1 WHERE _id = 'i1'")  # It waits for no lock.
+            written = True
+        if isinstance(event, Report):
+            assert event.snapshot is not None
+            assert documents(Path(event.snapshot)) == [
+                (_id, version, n) for _id, version, n, _ in documents(project.database)
+            ]
+    assert written
+    assert project.sql("SELECT n, twice FROM items WHERE _id = 'i1'") == [(-1, -2)]
+    assert not any(name.startswith("valet-studio-") for name in kept(project))
+
+
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_without_it_nothing_is_applied(
@@ -106,7 +165,7 @@ def test_without_it_nothing_is_applied(
             if number == steps:
                 raise DatabaseError("The disk is full.")
 
-    monkeypatch.setattr(keeping, "copy_to", full_disk)
+    monkeypatch.setattr(taking, "copy_to", full_disk)
     monkeypatch.setattr("valet_studio.database.copy._STEP_PAGES", 20)
     with pytest.raises(DatabaseError, match="disk is full"):
         project.apply()
@@ -115,15 +174,16 @@ def test_without_it_nothing_is_applied(
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-@pytest.mark.parametrize("phase", [PhaseStarted("structure"), PhaseStarted("verify")])
+@pytest.mark.parametrize("phase", ["snapshot", "structure", "verify"])
 def test_an_apply_that_is_cancelled_leaves_none(
-    project: Project, mode: str, phase: PhaseStarted
+    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, phase: Phase
 ) -> None:
+    take_for_large(monkeypatch)
     filled(project, mode)
     before, names = documents(project.database), kept(project)
     seen: list[Event] = []
     with pytest.raises(Cancelled):
-        deque(_noted(pipeline.apply(project.look(), lambda: phase in seen), seen), 0)
+        deque(_noted(pipeline.apply(project.look(), lambda: PhaseStarted(phase) in seen), seen), 0)
     assert documents(project.database) == before
     assert kept(project) == names
 
@@ -166,11 +226,11 @@ def test_nobody_may_read_it_who_may_not_read_the_database(
 
 
 def test_older_ones_stay_until_the_push_is_committed(project: Project) -> None:
-    for at in range(keeping.KEPT_SNAPSHOTS):
+    for at in range(KEPT_SNAPSHOTS):
         project.push(with_fields(*(f"f{n}" for n in range(at))))
     folder = snapshot_folder(open_target(str(project.database)))
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    assert len(before) == keeping.KEPT_SNAPSHOTS
+    assert len(before) == KEPT_SNAPSHOTS
     project.write(with_fields("one_more"))
     content = project.database.read_bytes()
     events = pipeline.apply(project.look(), never)
@@ -182,7 +242,7 @@ def test_older_ones_stay_until_the_push_is_committed(project: Project) -> None:
         deque(events)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     project.apply()
-    assert len(list(folder.iterdir())) == keeping.KEPT_SNAPSHOTS
+    assert len(list(folder.iterdir())) == KEPT_SNAPSHOTS
 
 
 def test_it_outlives_a_power_cut(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The studio tells a lean copy from a full one."""
+"""The studio tells a lean copy from a full one, and how far a copy is."""
 
 from __future__ import annotations
 
@@ -27,3 +27,15 @@ def test_a_dry_run_says_what_it_worked_on(copied: Copied, lean: bool) -> None:
     text = "\n".join(line.plain for line in run_lines(progress, 90, None, lambda action: action))
     assert ("✓ lean copy" in text) is lean
     assert ("On a lean copy of todos, [/x]; the other tables were counted." in text) is lean
+
+
+def test_an_apply_shows_how_far_the_snapshot_of_a_large_database_is() -> None:
+    plan = Plan("new", "old", "fingerprint")
+    told: list[Told] = [(0.0, PhaseStarted("snapshot")), (1.0, CopyProgress(1, 4))]
+    progress = advance_all(Progress("apply", plan, "dev.db"), told)
+    text = "\n".join(line.plain for line in run_lines(progress, 90, None, lambda action: action))
+    assert "● snapshot" in text
+    assert "25%" in text
+    small = advance_all(Progress("apply", plan, "dev.db"), [(0.0, PhaseStarted("structure"))])
+    lines = run_lines(small, 90, None, lambda action: action)
+    assert not any("snapshot" in line.plain for line in lines)

@@ -16,11 +16,15 @@ _STEP_PAGES = 1_000
 
 
 def copy_to(
-    target: FileTarget, destination: Path, cancelled: IsCancelled
+    target: FileTarget, destination: Path, cancelled: IsCancelled, *, yielding: bool = False
 ) -> Generator[tuple[int, int], None, None]:
     """Copy the database into a new file; an absent one becomes an empty database.
 
     Yields `(pages done, pages in all)` after each step.
+
+    Args:
+        yielding: whether other processes may commit between two steps in rollback mode, too.
+            SQLite then begins the copy anew (https://www.sqlite.org/backup.html).
 
     Raises:
         Cancelled: `cancelled` answered True; the unfinished copy is left to the caller.
@@ -34,9 +38,10 @@ def copy_to(
         try:
             # A copy for a dry run need not survive a crash; a snapshot is made durable as a whole.
             copy.execute("PRAGMA synchronous = OFF")
-            # Without a read transaction the backup starts again at every commit of another
-            # process, and beside a busy writer never ends.
-            source.execute("BEGIN")
+            if not yielding:
+                # Without a read transaction the backup starts again at every commit of another
+                # process, and beside a busy writer never ends.
+                source.execute("BEGIN")
             source.execute("SELECT count(*) FROM sqlite_master").fetchall()
             pages, page = (source.execute(f"PRAGMA {n}").get for n in ("page_count", "page_size"))
             check_room(int(pages) * int(page), destination)

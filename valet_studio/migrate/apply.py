@@ -15,11 +15,12 @@ from valet_studio.database.layout import CREATE_BOOKKEEPING
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import PlanIsStale
 from valet_studio.migrate.ahead import Ahead, ByColumn, look_ahead
+from valet_studio.migrate.early_copy import EarlyCopy
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted, Report
 from valet_studio.migrate.history import next_id
 from valet_studio.migrate.migration import migrate
-from valet_studio.migrate.snapshot import Snapshot
+from valet_studio.migrate.taking import Snapshot
 from valet_studio.plan.changes import Plan
 from valet_studio.plan.compare import compare
 from valet_studio.schema.model import Schema
@@ -66,7 +67,7 @@ def apply(
     def before_changes(connection: apsw.Connection) -> None:
         nonlocal kept
         if snapshot:
-            kept = Snapshot(target, connection, cancelled)
+            kept = Snapshot(target, connection, early, cancelled)
         for sql in CREATE_BOOKKEEPING:
             connection.execute(sql)
         note(connection)
@@ -77,6 +78,7 @@ def apply(
         target.writing(cancelled) as connection,
         Evaluators(schema.sources, limits, twice=strict) as evaluators,
         Ahead() as ahead,
+        EarlyCopy(target) as early,
     ):
         place = _place(target)
         yield from look_ahead(
@@ -90,6 +92,8 @@ def apply(
             again=again,
             rehearsed=rehearsed,
         )
+        if snapshot and ahead.version is not None:
+            yield from early.make(connection, cancelled)
         yield PhaseStarted("lock")
         migrating = migrate(
             connection,

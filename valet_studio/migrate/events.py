@@ -14,8 +14,9 @@ from valet_studio.errors import Location
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Json
 
-Phase: TypeAlias = Literal["copy", "lock", "structure", "backfill", "verify", "commit"]
-"""`lock`: it waits until no other process writes."""
+Phase: TypeAlias = Literal["copy", "snapshot", "lock", "structure", "backfill", "verify", "commit"]
+"""`snapshot`: a large database is copied before an apply. `lock`: it waits until no other process
+writes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Snapshots of a local database, kept before each apply: where they stand, and how one is taken.
+"""Snapshots of a local database, kept before each apply: where they stand, and their files.
 
 They stand in `.valet/snapshots` beside the database, named for the migration that they precede
 (`dev.before-0003.db`). What an undo replaces is kept there too (`dev.undone-0003.db`), and so are
@@ -14,18 +14,14 @@ import shutil
 import stat
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Generator
-from contextlib import closing, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import apsw
 
-from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import DatabaseError, StudioError, reason_of
-from valet_studio.migrate.events import IsCancelled
-from valet_studio.migrate.history import entries, next_id
+from valet_studio.errors import DatabaseError, reason_of
 
 KEPT_SNAPSHOTS = 5
 LARGE = 256 * 1024 * 1024
@@ -123,155 +119,25 @@ def make_durable(path: Path) -> None:
                 os.close(opened)
 
 
-def _number(snapshot: Path) -> int:
+def number_of(snapshot: Path) -> int:
     """The migration that it precedes."""
     found = _NAMED.search(snapshot.name)
     return int(found[1]) if found else 0
 
 
-class Snapshot:
-    """The database as it is before a migration, in a file of its own.
-
-    Taken while the caller's connection holds the write lock, and read beside the migration, so
-    that other writers wait no longer for it: a reader goes on to see the state before
-    (https://www.sqlite.org/isolation.html). In rollback mode a reader keeps the writer from
-    spilling its cache, and a writer that waits to do so keeps out new readers
-    (https://www.sqlite.org/lockingv3.html): there a large database is copied first.
-    """
-
-    def __init__(
-        self, target: FileTarget, connection: apsw.Connection, cancelled: IsCancelled
-    ) -> None:
-        """Begin it.
-
-        Raises:
-            Cancelled, DatabaseError: it could not be taken; nothing of it is left.
-        """
-        self.migration = next_id(connection)
-        self._history = entries(connection)
-        self.path = snapshot_path(target, "before", self.migration)
-        self._target = target
-        self._partial = self.path.with_suffix(".partial")
-        self._cancelled = cancelled
-        self._is_abandoned = False
-        self._is_whole = False
-        self._error: BaseException | None = None
-        self._reader: threading.Thread | None = None
-        make_snapshot_folder(target)
-        self._partial.unlink(missing_ok=True)
-        try:
-            self._begin(connection)
-        except BaseException:
-            self._partial.unlink(missing_ok=True)
-            raise
-
-    def _begin(self, connection: apsw.Connection) -> None:
-        self._create()
-        if _file_is_all(connection) and _reflink(self._target.path, self._partial):
-            return
-        self._create()
-        copying = copy_to(self._target, self._partial, self._is_over)
-        # The first step takes the reader's lock, and with it the state that it sees.
-        next(copying, None)
-        if _mode(connection) != "wal" and (self._target.size() or 0) > LARGE:
-            self._copy(copying)
-            self._raise()
-            return
-        self._reader = threading.Thread(target=self._copy, args=(copying,))
-        self._reader.start()
-
-    def _create(self) -> None:
-        try:
-            create_like(self._partial, self._target.path)
-        except OSError as error:
-            raise DatabaseError(
-                f"No snapshot of {self._target.label} can be made: {reason_of(error)}.",
-                "Look at the directory of the snapshots and at the disk's free space.",
-            ) from error
-
-    def finish(self) -> Path:
-        """Wait until it is whole; the file.
-
-        Raises:
-            Cancelled, DatabaseError: it could not be taken; nothing of it is left.
-        """
-        if self._reader is not None:
-            self._reader.join()
-        try:
-            self._raise()
-            if self.path.exists():
-                self._set_aside(self.path)
-            self._partial.replace(self.path)
-            self._is_whole = True
-        finally:
-            self._partial.unlink(missing_ok=True)
-        return self.path
-
-    def settle(self) -> None:
-        """After COMMIT, when others no longer wait: make it durable, and tidy up older ones.
-
-        Only what this database can do without is deleted: any other may be all that is left of
-        somebody's documents.
-        """
-        make_durable(self.path)
-        with suppress(OSError):
-            for old in snapshots(self._target, "before")[:-KEPT_SNAPSHOTS]:
-                if self._is_of_this_database(old):
-                    old.unlink(missing_ok=True)
-                else:
-                    self._set_aside(old)
-
-    def _is_of_this_database(self, snapshot: Path) -> bool:
-        """Whether a snapshot holds this database's history up to the migration that it precedes."""
-        number = _number(snapshot)
-        earlier = tuple(entry for entry in self._history if entry.id < number)
-        try:
-            with FileTarget(str(snapshot), snapshot).reading() as reader:
-                return self.migration > number and entries(reader) == earlier
-        except StudioError:
-            return False
-
-    def _set_aside(self, snapshot: Path) -> None:
-        """Keep a snapshot of another database, which had this one's name before."""
-        snapshot.rename(free(snapshot_path(self._target, "earlier", _number(snapshot))))
-
-    def abandon(self) -> None:
-        """Leave nothing of it, whether it is whole or not."""
-        self._is_abandoned = True
-        if self._reader is not None:
-            self._reader.join()
-        self._partial.unlink(missing_ok=True)
-        if self._is_whole:
-            self.path.unlink(missing_ok=True)
-
-    def _is_over(self) -> bool:
-        return self._is_abandoned or self._cancelled()
-
-    def _copy(self, copying: Generator[object, None, None]) -> None:
-        try:
-            with closing(copying):
-                for _step in copying:
-                    pass
-        except BaseException as error:  # Raised again by whoever waits for it.
-            self._error = error
-
-    def _raise(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-
-def _mode(connection: apsw.Connection) -> str:
+def journal_mode(connection: apsw.Connection) -> str:
+    """Of the database itself, in lower case."""
     return str(connection.execute("PRAGMA main.journal_mode").get)
 
 
-def _file_is_all(connection: apsw.Connection) -> bool:
+def file_is_all(connection: apsw.Connection) -> bool:
     """Whether the database's file alone holds its last committed state, and will while
     `connection` holds the write lock: in rollback mode, before anything is written."""
     locked = connection.txn_state("main") == apsw.mapping_txn_state["SQLITE_TXN_WRITE"]
-    return locked and _mode(connection) in ("delete", "truncate", "persist")
+    return locked and journal_mode(connection) in ("delete", "truncate", "persist")
 
 
-def _reflink(source: Path, destination: Path) -> bool:
+def reflink(source: Path, destination: Path) -> bool:
     """Share the file's blocks with a new one (FICLONE), where the file system can.
 
     In a process of its own: closing the file in this one would drop SQLite's locks on it

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PHASES: dict[Work, tuple[Phase, ...]] = {
     "dry run": ("copy", "structure", "backfill", "verify"),
-    "apply": ("structure", "backfill", "verify", "commit"),
+    "apply": ("snapshot", "structure", "backfill", "verify", "commit"),
     "retry": (),
 }
 

@@ -223,6 +223,8 @@ def _phases(progress: Progress, width: int) -> list[Content]:
     for phase in PHASES[progress.work]:
         if phase == "backfill" and not backfills:
             continue
+        if phase == "snapshot" and phase != progress.phase and phase not in progress.passed:
+            continue  # Only that of a large database is a phase of its own.
         name = "lean copy" if lean and phase == "copy" else phase
         spent = progress.seconds.get(phase)
         time = f" {short_duration(spent)}" if spent is not None and spent >= 0.001 else ""
@@ -243,7 +245,7 @@ def _phases(progress: Progress, width: int) -> list[Content]:
 def _live(progress: Progress, width: int) -> list[Content]:
     parts: list[Content] = []
     copied = progress.copied
-    if progress.phase == "copy" and copied is not None and copied.pages_total:
+    if progress.phase in ("copy", "snapshot") and copied is not None and copied.pages_total:
         part = copied.pages_done / copied.pages_total
         parts += [BLANK, _bar_line(part, f"{part:.0%}", width)]
     for live in progress.running.values():
