@@ -54,6 +54,7 @@ __all__ = [
 
 SHOWN_SAMPLES = 5
 SHOWN_FAILURES = 10
+SHOWN_REASONS = 5
 SHOWN_VALUES = 8
 VALUE_WIDTH = 48
 
@@ -297,6 +298,10 @@ def _failure_lines(backfill: BackfillReport) -> list[str]:
     lines = [_failure(failure, backfill) for failure in _of_each_kind(backfill.errors)]
     hidden = max(backfill.failed, len(backfill.errors)) - len(lines)
     lines += [f"… and {hidden:,} more"] if hidden else []
+    if hidden and backfill.reasons:
+        lines += [f"{r.count:,} × {_one_line(r.reason)}" for r in backfill.reasons[:SHOWN_REASONS]]
+        others = len(backfill.reasons) - SHOWN_REASONS
+        lines += [f"… and {_count(others, 'other reason')}"] if others > 0 else []
     if backfill.tried is not None:
         lines.append(
             f"! It was stopped at the first of these, after {backfill.tried:,} of "

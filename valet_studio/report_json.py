@@ -89,6 +89,8 @@ def _backfill(backfill: BackfillReport) -> Json:
         ],
         "deterministic": backfill.deterministic,
     }
+    if backfill.reasons:
+        told["reasons"] = [{"reason": r.reason, "count": r.count} for r in backfill.reasons]
     if backfill.tried is not None:
         told["tried"] = backfill.tried
     return told

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from support import EVERYWHERE, TRACKED_TODOS, Project, fill_todos, schema_of, seed_blocks
 
 from valet_studio.migrate.documents import BATCH_ROWS
-from valet_studio.migrate.events import Report
+from valet_studio.migrate.events import ReasonCount, Report
 from valet_studio.plan.changes import RunBackfill
-from valet_studio.report import report_text
+from valet_studio.report import report_json, report_text
 from valet_studio.typescript.limits import Limits
 
 BEFORE = TRACKED_TODOS
@@ -517,3 +518,24 @@ def test_names_with_colons_are_not_taken_for_each_other(project: Project) -> Non
     assert project.sql('SELECT DISTINCT "b:c" FROM a') == [("two",)]
     assert project.plan().status == "in_sync"
     assert "backfill:a:b:c" in project.meta()
+
+
+@EVERYWHERE
+def test_failures_are_counted_by_their_reasons(todos: Project) -> None:
+    fails = (
+        "if (row.priority === 'low') throw new Error('too low')\n"
+        "            if (row.title === 'Todo 77') throw new Error('no priority')\n"
+    )
+    line = "return mapping[row.priority as string] ?? 1"
+    todos.write(BACKFILL.replace(line, f"{fails}            {line}"))
+    (backfill,) = todos.dry_run().backfills
+    assert backfill.failed == 36
+    assert backfill.reasons == (ReasonCount("too low", 35), ReasonCount("no priority", 1))
+    told: Any = report_json(todos.dry_run())
+    assert told["backfills"][0]["reasons"] == [
+        {"reason": "too low", "count": 35},
+        {"reason": "no priority", "count": 1},
+    ]
+    each = "throw new Error(row.title)\n            "
+    todos.write(BACKFILL.replace(line, each + line))
+    assert todos.dry_run().backfills[0].reasons == ()  # To count each once tells nothing.

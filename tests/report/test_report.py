@@ -13,6 +13,7 @@ from valet_studio.migrate.events import (
     BackfillReport,
     Failure,
     Outcome,
+    ReasonCount,
     Report,
     Sample,
     TableRows,
@@ -232,14 +233,16 @@ def test_report_json_has_the_documented_shape() -> None:
 def test_a_rare_reason_is_shown_beside_a_common_one() -> None:
     common = [Failure(f"c{n}", "common", PLACE) for n in range(30)]
     errors = (*common, Failure("r", "rare", PLACE), *(Failure(f"o{n}", "odd") for n in range(9)))
-    filled = BackfillReport("t", "x", 90, 0, 40, 0.1, errors=errors)
+    reasons = tuple(ReasonCount(f"why {n}", 40 - n) for n in range(7))
+    filled = BackfillReport("t", "x", 90, 0, 40, 0.1, errors=errors, reasons=reasons)
     told = report.report_text(
         Report("failed", plan(FILL), backfills=(filled,)), rehearsal=True, database="dev.db"
     )
     shown = re.findall(r'_id "(\w+)": (\w+)', told)
     assert [kind for _, kind in shown] == ["common"] * 5 + ["rare"] + ["odd"] * 4
     assert shown[0] == ("c0", "common")
-    assert "… and 30 more" in told
+    assert "… and 30 more\n  40 × why 0\n  39 × why 1\n" in told
+    assert "36 × why 4\n  … and 2 other reasons\n" in told
 
 
 def test_errors_as_json_say_what_where_and_the_way_out() -> None:

@@ -59,6 +59,22 @@ async def test_find_why_a_backfill_fails_mend_it_and_try_again(todos: Project) -
         await until(pilot, lambda: app.facts.rehearsal_holds)
 
 
+async def test_a_rare_reason_is_not_lost_behind_a_common_one(todos: Project) -> None:
+    rare = "if (row.title === 'Todo 99') throw new Error('rare')"
+    todos.sql("UPDATE todos SET priority = NULL WHERE title != 'Todo 99'")
+    todos.write(LOUD.replace("const mapping", f"{rare}\n        const mapping"))
+    async with opened(todos) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.failures == 142)
+        named = [item.failure.id for item in app.main.dry_run_pane.failures.items]
+        assert named[:4] == ["t0000", "t0099", "t0001", "t0002"]
+        assert "so do 140 others" in app.main.dry_run_pane.detail.text
+        logged = [
+            e.text for e in app.main.log_pane.entries if "failed: " in e.text and e.mark == "✗"
+        ]
+        assert [text.partition(":")[0] for text in logged[1:]] == ["t0000 and 140 others", "t0099"]
+
+
 @pytest.mark.type_check
 async def test_a_wrong_field_name_is_shown_a_moment_after_the_save(todos: Project) -> None:
     async with opened(todos) as (app, pilot):

@@ -80,6 +80,14 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class ReasonCount:
+    """How many documents failed for one reason."""
+
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class ValueCount:
     """How many documents got one value."""
 
@@ -128,6 +136,9 @@ class BackfillReport:
     memory, which is the first of `errors`; None where it was not."""
     histogram: tuple[Bin, ...] = ()
     """How numbers spread, from a sample of them; empty where they are few or all equal."""
+    reasons: tuple[ReasonCount, ...] = ()
+    """Why documents failed, most frequent first, at most `MAX_REASONS`; empty where nearly each
+    failed for a reason of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,5 +196,6 @@ Event: TypeAlias = (
 )
 
 MAX_FAILURES = 1_000
+MAX_REASONS = 20
 MAX_SAMPLES = 20
 MAX_DISTRIBUTION = 20

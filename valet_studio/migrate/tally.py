@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
@@ -11,8 +11,10 @@ from valet_studio.migrate.documents import Batch, Documents, Key, shown
 from valet_studio.migrate.events import (
     MAX_DISTRIBUTION,
     MAX_FAILURES,
+    MAX_REASONS,
     MAX_SAMPLES,
     Failure,
+    ReasonCount,
     Sample,
     ValueCount,
 )
@@ -22,7 +24,7 @@ from valet_studio.typescript.cells import Cells, Value
 from valet_studio.typescript.child import BatchAnswer
 
 DISTINCT = 2_000
-"""Past so many distinct new values a distribution says nothing and is not kept."""
+"""Past so many distinct new values, or reasons, a count of each says nothing and is not kept."""
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class Tally:
     storage: Storage | None
     failed: int = 0
     failures: list[Failure] = field(default_factory=list)
+    reasons: Counter[str] | None = field(default_factory=Counter)
+    """Messages of failures and how often; None once too many differ."""
     telling: dict[Key, Sample] = field(default_factory=dict)
     """Samples that each were the first of their value."""
     leading: dict[Key, Sample] = field(default_factory=dict)
@@ -53,12 +57,14 @@ class Tally:
     def fail(self, failure: Failure) -> None:
         """Count a document that got no value."""
         self.failed += 1
+        self._count_reasons([failure.message])
         if len(self.failures) < MAX_FAILURES:
             self.failures.append(failure)
 
     def stop(self, failure: Failure, tried: int) -> None:
         """Note the document at which the run was stopped, after it had run for so many."""
         self.failed += 1
+        self._count_reasons([failure.message])
         self.failures = [failure, *self.failures[: MAX_FAILURES - 1]]
         self.tried = tried
 
@@ -74,6 +80,7 @@ class Tally:
         for who, failed in zip(ids, answer.failures, strict=False):
             self.fail(Failure(who, failed.message, failed.location or self.backfill.location))
         self.failed += len(answer.failures) - len(ids)
+        self._count_reasons(failed.message for failed in answer.failures[len(ids) :])
         bad = {failed.index for failed in answer.failures}
         room = MAX_SAMPLES - len(self.leading)
         if room > 0:
@@ -128,6 +135,22 @@ class Tally:
             ValueCount(shown(value, self.storage), count)
             for value, count in counts.most_common(MAX_DISTRIBUTION)
         )
+
+    def told_reasons(self) -> tuple[ReasonCount, ...]:
+        """The most frequent reasons for failures; none where nearly all differ."""
+        counts = self.reasons or Counter()
+        if len(counts) * 2 > counts.total():
+            return ()
+        return tuple(
+            ReasonCount(Failure(None, message).reason(self.backfill.column), count)
+            for message, count in counts.most_common(MAX_REASONS)
+        )
+
+    def _count_reasons(self, messages: Iterable[str]) -> None:
+        if self.reasons is not None:
+            self.reasons.update(messages)
+            if len(self.reasons) > DISTINCT:
+                self.reasons = None
 
     def _sampled(
         self, documents: Documents, batch: Batch, answer: BatchAnswer, indexes: list[int]

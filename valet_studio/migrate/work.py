@@ -127,6 +127,7 @@ class Work:
             seconds=time.perf_counter() - self._began,
             samples=self.changing.before(tally.samples()),
             errors=tuple(tally.failures),
+            reasons=tally.told_reasons(),
             distribution=tally.distribution(),
             deterministic=tally.same if self.evaluators.twice else None,
             impure=tuple(sorted(tally.impure)),

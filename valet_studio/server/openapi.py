@@ -65,6 +65,7 @@ _BACKFILL = _object(
     errors=_array(_object(_id=_MAYBE_TEXT, message=_TEXT, location=_ref("Location"))),
     distribution=_array(_object(value={}, count=_COUNT)),
     deterministic={"type": ["boolean", "null"]},
+    reasons=_array(_object(reason=_TEXT, count=_COUNT)),
     tried=_COUNT,
 )
 _WHY = _object(

@@ -60,8 +60,15 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         unnamed = progress.failures_unnamed
         more = f"… and {unnamed:,} more: mend these, then {dry_run_key} names the next"
         more = more if unnamed else ""
-        # Those that still fail come first.
-        items = tuple(sorted(progress.failures, key=lambda item: progress.mended(item) is True))
+        # Those that still fail come first, and of them one for each reason, so that a rare one is
+        # not lost behind a common one.
+        first = {id(item.failure) for item in progress.of_each_reason}
+        items = tuple(
+            sorted(
+                progress.failures,
+                key=lambda item: (progress.mended(item) is True, id(item.failure) not in first),
+            )
+        )
         if (items, more) != (self.items, self.more):
             self.items, self.more = items, more
             stays = before is not None and progress.mended(before) is not True

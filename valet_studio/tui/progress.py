@@ -102,6 +102,14 @@ class Progress:
         )
 
     @property
+    def of_each_reason(self) -> tuple[FailedDocument, ...]:
+        """The first failed document of each backfill and reason."""
+        first: dict[tuple[str, str, str], FailedDocument] = {}
+        for item in self.failures:
+            first.setdefault((item.table, item.column, item.failure.message), item)
+        return tuple(first.values())
+
+    @property
     def varying(self) -> tuple[str, ...]:
         """The backfills of which a second run gave other values, as `table.column`."""
         return tuple(f"{r.table}.{r.column}" for r in self.backfills if r.deterministic is False)
@@ -110,6 +118,21 @@ class Progress:
     def failures_unnamed(self) -> int:
         """How many more documents could not be filled than the reports name."""
         return sum(report.failed - len(report.errors) for report in self.backfills)
+
+    def alike(self, item: FailedDocument) -> int:
+        """How many documents failed for the same reason in the same backfill; 0 where it was not
+        counted."""
+        why = item.failure.reason(item.column)
+        return next(
+            (
+                counted.count
+                for report in self.backfills
+                if (report.table, report.column) == (item.table, item.column)
+                for counted in report.reasons
+                if counted.reason == why
+            ),
+            0,
+        )
 
     def newest(self, item: FailedDocument) -> Failure | None:
         """Why the document failed when it was last tried; None where it did not."""

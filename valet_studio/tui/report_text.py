@@ -103,7 +103,10 @@ def failure_lines(
         ).split("\n")
     place = failure.location if failure is not None else None
     if place is not None:
-        parts.append(Content.styled(f"{place}, in the backfill of {name}", "$muted"))
+        told = f"{place}, in the backfill of {name}"
+        others = progress.alike(item) - 1
+        told += f" · so do {count(others, 'other')}" if others > 0 else ""
+        parts += wrapped(Content.styled(told, "$muted"), width)
         shown = None
         if sources is not None:
             before, after = _around(progress.plan, item, place, around)

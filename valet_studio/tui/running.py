@@ -21,7 +21,7 @@ from valet_studio.tui.runs import run as run_events
 from valet_studio.tui.runs import write_files
 from valet_studio.tui.sentences import run_sentence
 from valet_studio.tui.status import Tone
-from valet_studio.tui.text import problem_plain
+from valet_studio.tui.text import count, problem_plain
 
 LOGGED_FAILURES = 10
 
@@ -127,13 +127,15 @@ class Running(Looking):
         if message.replica is not None:
             bad = message.replica.status not in ("ok", "noop")
             self.log_line("✗" if bad else "✓", replica_sentence(message.replica))
-        failures = [failure for report in run_.backfills for failure in report.errors]
-        for failure in failures[:LOGGED_FAILURES]:
-            self.log_line("✗", f"{failure.id}: {failure.message} ({failure.location})")
-        if len(failures) > LOGGED_FAILURES:
+        logged = run_.of_each_reason[:LOGGED_FAILURES]
+        for item in logged:
+            failure, others = item.failure, run_.alike(item) - 1
+            who = f"{failure.id} and {count(others, 'other')}" if others > 0 else failure.id
+            self.log_line("✗", f"{who}: {failure.message} ({failure.location})")
+        if len(run_.failures) > len(logged):
             self.log_line("·", "Further failing documents are in pane 3.")
-        for item in message.problems if not run_.cancelled else ():
-            self.log_line("✗", problem_plain(item))
+        for found in message.problems if not run_.cancelled else ():
+            self.log_line("✗", problem_plain(found))
         superseded = self.background.live_run and self.background.declined != fingerprint
         if not (run_.cancelled and superseded):
             self.say(said, tone, holds=message.work == "apply")
