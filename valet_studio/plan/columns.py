@@ -208,7 +208,7 @@ def _change_type(
         column=field.name,
         risk=Risk.BREAKING,
         summary=f"{at.name}.{field.name} changes its type: {was} → {describe(field)}.",
-        rule=say.recipe(field, known),
+        rule=say.recipe(field, known, column.sql_type),
         location=field.location,
         before=known.validator if known is not None else None,
         before_optional=known is not None and known.optional,
