@@ -247,7 +247,7 @@ def _change_lines(change: AnyChange) -> list[str]:
         lines.append(f"    {_one_line(change.rule)}")
     if change.examples:
         shown = ", ".join(json.dumps(e, ensure_ascii=False) for e in change.examples)
-        more = (change.offending or 0) - len(change.examples)
+        more = (change.offending or change.rows or 0) - len(change.examples)
         lines.append(f"    Documents: {shown}" + (f" and {more:,} more" if more > 0 else ""))
     return lines
 

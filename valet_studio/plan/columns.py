@@ -190,7 +190,7 @@ def _adopt(at: TableView, field: Field) -> NarrowField:
         table=at.name,
         column=field.name,
         summary=f"Adopt column {at.name}.{field.name} as {describe(field)}.",
-        rule=say.ADOPT,
+        rule=say.ADOPT_ANY if field.validator.kind == "any" else say.ADOPT,
         location=field.location,
         field=field,
         storage=field.validator.storage,

@@ -24,6 +24,10 @@ ADOPT = (
     "The types will promise what these documents do not keep. Mend them, backfill the field, or "
     "declare it as they are: v.optional() allows null, v.union() and v.any() more."
 )
+ADOPT_ANY = (
+    "v.any() is held as JSON text, and these documents hold other values. Mend them, or leave the "
+    "field out of the schema and fill a new one from it with .backfill()."
+)
 REMOVE_FIELD = (
     "Removed columns are kept in the database (never dropped) but excluded from types. "
     "Older clients still work; .deprecated() says the same and keeps the field in view."

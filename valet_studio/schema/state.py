@@ -30,6 +30,11 @@ class ColumnState:
     has_default: bool = False
     generated: bool = False
 
+    @property
+    def untyped(self) -> bool:
+        """Whether it was declared without a type, so that it takes any value as it is."""
+        return self.sql_type.upper() in ("", "ANY")
+
 
 @dataclass(frozen=True, slots=True)
 class IndexState:

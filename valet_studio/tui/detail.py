@@ -85,7 +85,8 @@ def _data(change: AnyChange, touched: Touched | None, width: int) -> list[Conten
     if whole:
         for found in whole:
             parts += [BLANK, *document(found, width, change.column)]
-        left = (change.offending or 0) - len(whole)
+        of = change.offending or (change.rows if change.examples else 0) or 0
+        left = of - len(whole)
         if left > 0:
             parts.append(Content.styled(f"and {count(left, 'more document')}", "$muted"))
     elif change.examples:
