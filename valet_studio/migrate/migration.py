@@ -414,7 +414,7 @@ def _other_count(run: _Run, state: DatabaseState, held: str, now: int | None) ->
         for table in state.tables
         if table.name in filled
         for trigger in table.triggers
-        if not writes_no_document(trigger.name, table.name)
+        if trigger.event == "UPDATE" and not writes_no_document(trigger.name, table.name)
     ]
     if not triggers:
         return _unexpected(told)
