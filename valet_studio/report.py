@@ -237,7 +237,10 @@ def _headline(plan: Plan) -> str:
             look = f", {risky} to look at (!)" if risky else ""
             if not total:
                 return "Pending: no change to the database; only the schema will be recorded."
-            return f"Pending: {changes}{look}."
+            unexplained = len(plan.changes) - total
+            things = _count(unexplained, "thing")
+            left = f" The database holds {things} that no schema explains (!)."
+            return f"Pending: {changes}{look}.{left if unexplained else ''}"
 
 
 def _change_lines(change: AnyChange) -> list[str]:
