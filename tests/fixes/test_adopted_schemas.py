@@ -24,6 +24,7 @@ SHOP = (
 ADOPTED = """\
 export default defineSchema({
     people: defineTable({
+        // twice is left out: SQLite computes it.
         name: v.string(),
         mail: v.optional(v.string()),
         age: v.number(),
@@ -65,6 +66,7 @@ def test_a_column_that_holds_other_values_than_its_type_takes_is_left_out_and_na
     scaffold.init(project.settings)
     text = project.schema_path.read_text(encoding="utf-8")
     assert "        // meta is left out: a column of type JSON is for numbers" in text
+    assert "// To use a column that is left out for its type, declare the field as you" in text
     assert "        // made is left out: a column of type DATETIME is" in text
     assert "        // raw is left out" in text
     assert "        stamped: v.number(),\n    }),\n" in text

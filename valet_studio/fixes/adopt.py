@@ -20,6 +20,10 @@ _HEAD = """\
 // change will do. A field that held null somewhere is v.optional(); say more where you know more:
 // v.boolean(), v.union(), v.object().
 """
+_TAKE_OVER = """\
+// To use a column that is left out for its type, declare the field as you want it: the plan refuses
+// that, and `f` in the studio writes the new field that takes its values over.
+"""
 _IMPORT = "import { defineSchema, defineTable, v } from 'valet-dev/server'\n\n"
 _STYLE = Style()
 _UNTYPED = {
@@ -58,23 +62,29 @@ def _declared(table: TableState, found: Held) -> list[ColumnState]:
     return [
         c
         for c in table.columns
-        if fold(c.name) not in SYSTEM_COLUMNS
-        and _may_be_named(c.name)
-        and not (c.generated or _left_out(c, found))
+        if fold(c.name) not in SYSTEM_COLUMNS and _may_be_named(c.name) and not _left_out(c, found)
     ]
 
 
 def _left_out(column: ColumnState, found: Held) -> str:
     """Why Valet has no type for a column; "" where it has one."""
     name = fold(column.name)
+    if column.generated:
+        return "SQLite computes it"
     if column.untyped:
         fits = found.untyped.get(name, "any")
         return "" if fits else "no type fits all the values that it holds"
-    # SQLite takes a type that it does not know, such as DATETIME or JSON, for one of numbers.
-    if column_holds(column.sql_type, Storage.NUMBER) and name in found.not_numbers:
+    if _is_mistyped(column, found):
         declared = " ".join(column.sql_type.split())
         return f"a column of type {declared} is for numbers, and it holds others"
     return ""
+
+
+def _is_mistyped(column: ColumnState, found: Held) -> bool:
+    """Whether SQLite takes a column's type, such as DATETIME or JSON, for one of numbers, and it
+    holds others."""
+    numeric = not column.untyped and column_holds(column.sql_type, Storage.NUMBER)
+    return numeric and not column.generated and fold(column.name) in found.not_numbers
 
 
 def _lines(
@@ -84,6 +94,8 @@ def _lines(
     if left:
         yield "// Left out, since Valet finds documents by an _id TEXT PRIMARY KEY:\n"
         yield from (f"//   {_STYLE.string(name)}\n" for name in left)
+    if any(_is_mistyped(c, held[table.name]) for table in fit for c in table.columns):
+        yield _TAKE_OVER
     yield _IMPORT
     yield "export default defineSchema({\n"
     names = {fold(table.name): table.name for table in fit}
