@@ -338,13 +338,14 @@ def codegen(context: click.Context, /, watch: bool, no_push: bool, **_: Any) -> 
 @works_on(files=True)
 @click.option("--dry-run", "rehearse", is_flag=True, help="Rehearse on a copy too.")
 @click.option("--types", is_flag=True, help="Check the types of schema.ts too.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_context
-def check(context: click.Context, /, rehearse: bool, types: bool, **_: Any) -> int:
+def check(context: click.Context, /, rehearse: bool, types: bool, as_json: bool, **_: Any) -> int:
     """For CI: 0 in sync, 3 changes pending or files stale, 4 blocked."""
     settings = _begun(context)
-    from valet_studio.commands import runs
+    from valet_studio.commands import check as checking
 
-    return runs.check(settings, rehearse=rehearse, types=types)
+    return checking.check(settings, rehearsing=rehearse, types=types, as_json=as_json)
 
 
 @cli.command()

@@ -238,7 +238,10 @@ def _headline(plan: Plan) -> str:
             look = f", {risky} to look at (!)" if risky else ""
             if not total:
                 return "Pending: no change to the database; only the schema will be recorded."
-            return f"Pending: {changes}{look}."
+            unexplained = len(plan.changes) - total
+            things = _count(unexplained, "thing")
+            left = f" The database holds {things} that no schema explains (!)."
+            return f"Pending: {changes}{look}.{left if unexplained else ''}"
 
 
 def _change_lines(change: AnyChange) -> list[str]:
@@ -248,7 +251,7 @@ def _change_lines(change: AnyChange) -> list[str]:
         lines.append(f"    {_one_line(change.rule)}")
     if change.examples:
         shown = ", ".join(json.dumps(e, ensure_ascii=False) for e in change.examples)
-        more = (change.offending or 0) - len(change.examples)
+        more = (change.offending or change.rows or 0) - len(change.examples)
         lines.append(f"    Documents: {shown}" + (f" and {more:,} more" if more > 0 else ""))
     return lines
 

@@ -244,6 +244,39 @@ def test_check_follows_a_change_to_its_end() -> None:
     assert run("check", "--lang", "python").exit_code == 3
 
 
+def test_check_tells_it_all_as_json(todos: Project) -> None:
+    def told(*more: str) -> dict[str, Any]:
+        done = run("check", "--json", *more)
+        found: dict[str, Any] = json.loads(done.stdout)
+        expected = {"in_sync": 0, "pending": 3, "stale": 3, "blocked": 4}[found["status"]]
+        assert done.exit_code == expected
+        assert list(found) == ["status", "plan", "type_errors", "dry_run", "files"]
+        return found
+
+    pending = told()
+    assert pending["status"] == "pending"
+    assert pending["plan"]["status"] == "pending"
+    assert (pending["type_errors"], pending["dry_run"]) == (None, None)
+    schema_file, types = (f"_generated/valet/{name}" for name in ("schema.json", "types.ts"))
+    missing = [{"path": path, "status": "missing"} for path in (schema_file, types)]
+    assert pending["files"] == missing
+    rehearsed = told("--dry-run", "--types")
+    assert rehearsed["type_errors"] == []
+    assert rehearsed["dry_run"]["backfills"][0]["updated"] == 142
+
+    assert run("codegen").exit_code == 0
+    assert told()["status"] == "in_sync"
+    (todos.root / types).write_text("", encoding="utf-8")
+    stale = told("--dry-run")
+    assert (stale["status"], stale["dry_run"]) == ("stale", None)
+    assert [file["status"] for file in stale["files"]] == ["current", "stale"]
+
+    todos.write(seed_blocks()[4].replace("row.priority as string", "row.prioriti as string"))
+    wrong = told("--types")
+    assert (wrong["status"], wrong["files"]) == ("blocked", None)
+    assert wrong["type_errors"][0]["location"]["file"] == "valet/schema.ts"
+
+
 def test_codegen_prints_the_seeds_text_and_writes_each_language(todos: Project) -> None:
     done = run("codegen", "--lang", "ts,python", "--output-dir", "out")
     assert done.stdout.startswith(

@@ -24,6 +24,7 @@ SHOP = (
 ADOPTED = """\
 export default defineSchema({
     people: defineTable({
+        // twice is left out: SQLite computes it.
         name: v.string(),
         mail: v.optional(v.string()),
         age: v.number(),
@@ -65,9 +66,30 @@ def test_a_column_that_holds_other_values_than_its_type_takes_is_left_out_and_na
     scaffold.init(project.settings)
     text = project.schema_path.read_text(encoding="utf-8")
     assert "        // meta is left out: a column of type JSON is for numbers" in text
+    assert "// To use a column that is left out for its type, declare the field as you" in text
     assert "        // made is left out: a column of type DATETIME is" in text
     assert "        // raw is left out" in text
     assert "        stamped: v.number(),\n    }),\n" in text
+    plan = project.plan()
+    assert {(c.kind, c.column) for c in plan.pending} == {("add_column", "_version")}
+    assert project.apply().status == "ok"
+
+
+def test_an_untyped_column_is_declared_by_what_it_holds(project: Project) -> None:
+    project.sql("CREATE TABLE t (_id TEXT PRIMARY KEY, words, numbers ANY, raw, json, mixed, none)")
+    project.sql("""INSERT INTO t VALUES
+        ('a', 'one', 1, x'00', '{"n":1}', 'one', NULL), ('b', '2', 1.5, x'01', '2', 1, NULL)
+    """)
+    scaffold.init(project.settings)
+    text = project.schema_path.read_text(encoding="utf-8")
+    assert (
+        "        // mixed is left out: no type fits all the values that it holds.\n"
+        "        words: v.string(),\n"
+        "        numbers: v.number(),\n"
+        "        raw: v.bytes(),\n"
+        "        json: v.any(),\n"
+        "        none: v.any(),\n"
+    ) in text
     plan = project.plan()
     assert {(c.kind, c.column) for c in plan.pending} == {("add_column", "_version")}
     assert project.apply().status == "ok"

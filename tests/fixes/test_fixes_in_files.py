@@ -292,6 +292,22 @@ def test_a_column_of_a_database_without_a_recorded_schema(project: Project) -> N
     assert "x: v.bytes().deprecated(), xText: v.string()" in fix.after
 
 
+def test_a_json_column_that_no_schema_declared_is_parsed(project: Project) -> None:
+    project.sql("CREATE TABLE t (_id TEXT PRIMARY KEY, tags JSON, meta JSON)")
+    project.sql("""INSERT INTO t VALUES ('a', '["x","y"]', '{"n":1}'), ('b', NULL, '[2]')""")
+    project.write(schema_of("    t: defineTable({ tags: v.array(v.string()), meta: v.any() }),"))
+    for column in ("tags", "meta"):
+        [fix] = offered(project, "change_type", column)
+        assert f"{column}: v.number().deprecated()" in fix.after
+        pipeline.apply_fix(project.settings, fix)
+    assert pipeline.check_types(project.look(), never) == ()
+    assert project.apply().status == "ok"
+    assert project.sql("SELECT tagsList, metaValue FROM t ORDER BY _id") == [
+        ('["x","y"]', '{"n":1}'),
+        ("[]", "[2]"),
+    ]
+
+
 RENAMES = [
     ("size: v.number()", "sizes: v.number()", "(row) => row.size"),
     ("a: v.number()", "sizes: v.number()", "(row) => row.a"),

@@ -95,6 +95,30 @@ def test_every_pair_of_types_gets_a_recipe_that_checks_and_runs(project: Project
     assert value("number", "to_boolean_flag", "empty") == 0
 
 
+def test_a_text_that_holds_json_is_parsed_and_not_wrapped(project: Project) -> None:
+    types = {
+        "list": "v.array(v.string())",
+        "thing": "v.object({ n: v.number() })",
+        "map": "v.optional(v.record(v.string(), v.number()))",
+    }
+    texts = "".join(f"{name}: v.optional(v.string()), " for name in types)
+    project.push(schema_of(f"    t: defineTable({{ {texts}}}),"))
+    project.sql("""INSERT INTO t (_id, list, thing, map) VALUES
+        ('json', '["a"]', '{"n":1}', '{"k":2}'), ('plain', 'a', '3', '4'), ('null', null, null, null)
+    """)
+    others = "".join(f"{name}: {kind}, " for name, kind in types.items())
+    project.write(schema_of(f"    t: defineTable({{ {others}}}),"))
+    mend_all(project)
+    assert pipeline.check_types(project.look(), never) == ()
+    assert project.apply().status == "ok"
+    held = project.sql("SELECT _id, listList, thingObject, mapMap FROM t ORDER BY rowid")
+    assert held == [
+        ("json", '["a"]', '{"n":1}', '{"k":2}'),
+        ("plain", '["a"]', '{"n":3}', '{"value":4}'),
+        ("null", "[]", '{"n":0}', None),
+    ]
+
+
 def mend_all(project: Project) -> str:
     """Apply the recipes of all type changes, each on the text that the one before left.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from support import Project, schema_of
 
+from valet_studio import report
+
 TABLE = "CREATE TABLE notes (_id TEXT PRIMARY KEY, title TEXT, n INTEGER)"
 SCHEMA = schema_of("notes: defineTable({ title: v.string(), n: v.optional(v.number()) }),")
 
@@ -31,3 +33,16 @@ def test_documents_that_fit_are_not_spoken_of(project: Project) -> None:
     project.sql("INSERT INTO notes VALUES ('a', 'x', 1)")
     project.write(SCHEMA)
     assert [c.kind for c in project.plan().changes] == ["add_column"]
+
+
+def test_documents_beyond_the_named_are_counted_and_the_advice_can_be_followed(
+    project: Project,
+) -> None:
+    project.sql("CREATE TABLE t (_id TEXT PRIMARY KEY, mixed)")
+    project.sql("INSERT INTO t VALUES " + ", ".join(f"('d{n}', {n})" for n in range(9)))
+    project.write(schema_of("t: defineTable({ mixed: v.optional(v.any()) }),"))
+    told = report.plan_text(project.plan())
+    assert "9 documents do not fit." in told
+    assert "and 4 more\n" in told
+    assert "leave the field out of the schema" in told
+    assert "v.any() more" not in told

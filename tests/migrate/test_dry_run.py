@@ -23,7 +23,7 @@ from support import (
 )
 
 from valet_studio import pipeline
-from valet_studio.errors import Cancelled, DatabaseError, PlanRejected
+from valet_studio.errors import Cancelled, DatabaseError, MigrationFailed, PlanRejected
 from valet_studio.migrate.events import BackfillProgress, CopyProgress, ValueCount
 
 BEFORE = TRACKED_TODOS
@@ -293,6 +293,23 @@ def test_what_sqlite_refuses_names_the_database_and_its_copy(project: Project) -
         project.apply()
     assert "copy" not in str(applied.value)
     assert "trigger" in (applied.value.problems[0].hint or "")
+
+
+def test_only_triggers_that_a_backfill_runs_are_named_as_the_cause(project: Project) -> None:
+    project.push(schema_of("t: defineTable({ n: v.number() }), log: defineTable({}),"))
+    project.sql("INSERT INTO t (_id, n) VALUES ('a', 1)")
+    for name, event in (("made", "INSERT"), ("written", "UPDATE")):
+        project.sql(
+            f"CREATE TRIGGER {name} AFTER {event} ON t BEGIN"
+            " INSERT INTO log (_id) VALUES (hex(randomblob(4))); END"
+        )
+    fields = "t: defineTable({ n: v.number(), m: v.number() })"
+    project.write(schema_of(f"{fields}.backfill('m', (row) => row.n), log: defineTable({{}}),"))
+    with pytest.raises(MigrationFailed) as failed:
+        project.dry_run()
+    hint = failed.value.problems[0].hint or ""
+    assert "written on t" in hint
+    assert "made on t" not in hint
 
 
 @ON_FILES

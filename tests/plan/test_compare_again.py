@@ -53,7 +53,11 @@ ONE = "a: defineTable({ x: v.string() }), b: defineTable({ x: v.string() }),"
         ("CREATE VIEW seen AS SELECT * FROM a", "seen is a view"),
         (
             "CREATE TRIGGER t AFTER INSERT ON a BEGIN SELECT 1; END",
-            "Trigger t on a is in no schema",
+            "Trigger t on a is in no schema; it runs on every insert.",
+        ),
+        (
+            'CREATE TRIGGER "delete on" BEFORE UPDATE OF x, b ON a BEGIN DELETE FROM b; END',
+            "Trigger delete on on a is in no schema; it runs on every update, backfills included.",
         ),
     ],
 )

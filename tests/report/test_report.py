@@ -156,6 +156,10 @@ def test_a_plan_is_told_by_table_with_signs_and_places() -> None:
         (plan(applied="after"), "Schema and database agree. Nothing to do."),
         (plan(), "Pending: no change to the database; only the schema will be recorded."),
         (plan(ADD), "Pending: 1 change."),
+        (
+            plan(ADD, Drift(table="x", summary="A view.", rule="")),
+            "Pending: 1 change. The database holds 1 thing that no schema explains (!).",
+        ),
         (plan(ADD, RETYPE), "Blocked: 1 breaking change of 2. The whole push is rejected."),
         (
             plan(Drift(table="x", summary="A view.", rule=""), applied="after"),

@@ -42,7 +42,7 @@ async def test_a_filter_without_a_match_does_not_say_in_sync(tmp_path: Path) -> 
         assert "No change matches [/x]." in studio_.screen
         assert "6 changes hidden; esc clears the filter." in studio_.screen
         await studio_.press("escape", "slash", *"deprecate")
-        assert "1 of 3 changes" in studio_.screen
+        assert "1 of 3 shown" in studio_.screen
 
 
 async def test_the_quick_fixes_of_a_change_stand_with_it(todos: Project) -> None:

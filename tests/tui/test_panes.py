@@ -28,7 +28,7 @@ from valet_studio.database.structure import Structures
 from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillReport, Bin, Report
 from valet_studio.migrate.touched import Touched
-from valet_studio.plan.changes import NarrowField, Risk
+from valet_studio.plan.changes import Drift, NarrowField, Risk
 from valet_studio.schema.model import Field, Json, Schema, Sources, Storage, Table, Validator
 from valet_studio.tui.app import StudioApp
 from valet_studio.tui.facts import Facts
@@ -119,6 +119,18 @@ async def test_risk_is_seen_without_colour(tmp_path: Path) -> None:
         assert row_content(heading, True, 40).plain.strip().endswith("✗")
         await opened.press("home", "down", "down")
         assert "Look at this before you apply it." in opened.screen
+
+
+async def test_what_no_schema_explains_is_not_counted_as_a_change(tmp_path: Path) -> None:
+    found = Drift(table="todos", summary="A trigger.", risk=Risk.WARNING, rule="Kept.")
+    alone = Drift(table="seen", summary="A view.", risk=Risk.WARNING, rule="Kept.")
+    async with studio(tmp_path, plan_of(*changes(), found, alone)) as opened:
+        assert "~ 3 changes" in opened.screen.split("\n")[0]
+        headings = [r.counted for r in opened.app.main.plan_pane.changes.rows if r.heading]
+        assert headings == ["3 changes · 1 unexplained  !", "1 unexplained  !"]
+        await opened.press("end")
+        assert "! A view." in opened.screen
+        assert "before you apply it" not in opened.screen
 
 
 def narrowing() -> NarrowField:

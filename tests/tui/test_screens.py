@@ -77,6 +77,19 @@ async def test_undo_tells_what_was_written_since_and_asks(
         assert opened.app.facts.running is None
 
 
+async def test_a_new_plan_withdraws_an_undo_and_says_why(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of()) as opened:
+        opened.engine.entries = ENTRIES
+        await opened.press("u")
+        await shown(opened, "Undo the last migration?")
+        other = plan_of(*changes(), fingerprint="other000")
+        opened.engine.state = state_of(opened.engine.settings, other)
+        await opened.save()
+        assert "Undo the last migration?" not in opened.screen
+        assert opened.engine.undone == []
+        assert "plan changed while you were asked: nothing was done" in opened.notice
+
+
 async def test_undo_where_nothing_was_applied_says_so(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of()) as opened:
         await opened.press("u")

@@ -301,6 +301,20 @@ async def test_y_applies_what_was_rehearsed_and_writes_the_types(
         assert "Nothing to apply" in opened.notice
 
 
+async def test_a_receipt_of_what_is_gone_from_the_database_says_so(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(*changes())) as opened:
+        engine = opened.engine
+        engine.after_apply = state_of(engine.settings, plan_of(fingerprint="after000"))
+        await opened.rehearse()
+        await opened.press("a", "y")
+        await opened.until(lambda: "✓ in sync" in opened.screen.split("\n")[0])
+        assert "changed elsewhere" not in opened.app.main.dry_run_pane.text
+        undone = plan_of(*changes(), fingerprint="undone00")
+        engine.state = state_of(engine.settings, undone)
+        await opened.save()
+        assert "The database was changed elsewhere since" in opened.app.main.dry_run_pane.text
+
+
 async def test_a_new_plan_withdraws_the_question(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of(*changes())) as opened:
         await opened.rehearse()

@@ -61,6 +61,7 @@ def answer(fields: str, function: str, before: str = "", **columns: list[Any]) -
         ("v.any()", "null", None),
         ("v.array(v.string())", "['x']", '["x"]'),
         ("v.object({ a: v.int(), b: v.optional(v.int()) })", "({ a: 1 })", '{"a":1}'),
+        ("v.object({ a: v.int() })", "({ a: 1, b: undefined })", '{"a":1}'),
         ("v.record(v.string(), v.boolean())", "({ k: true })", '{"k":true}'),
         ("v.union(v.literal('a'), v.literal('b'))", "'b'", "b"),
         ("v.union(v.string(), v.null())", "null", None),

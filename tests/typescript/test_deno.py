@@ -9,7 +9,9 @@ from pathlib import Path
 import deno  # type: ignore[import-untyped]
 import pytest
 
-from valet_studio.errors import SandboxError
+from valet_studio.errors import SandboxError, SchemaError
+from valet_studio.schema.evaluate import evaluate
+from valet_studio.schema.model import Sources
 from valet_studio.typescript.deno import DENO_VARIABLE, find_deno
 
 
@@ -42,3 +44,14 @@ def test_one_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
 
     with pytest.raises(SandboxError, match="/nowhere/deno, which cannot be run"):
         find_deno()
+
+
+@pytest.mark.skipif(shutil.which("true") is None, reason="no program that is no Deno")
+def test_one_that_is_no_deno_is_not_taken_for_an_endless_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(DENO_VARIABLE, "true")
+    with pytest.raises(SchemaError, match="ended its process") as stopped:
+        evaluate(Sources("schema.ts", {"schema.ts": ""}))
+    hint = stopped.value.problems[0].hint or ""
+    assert "true, which VALET_STUDIO_DENO names, is a Deno of version 2.9 or later" in hint

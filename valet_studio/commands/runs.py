@@ -1,4 +1,4 @@
-"""plan, dry-run, apply, check."""
+"""plan, dry-run, apply."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from valet_studio.migrate.events import Report
 
 REJECTED = 4
-PENDING = 3
 EXIT_CODES = {"ok": 0, "noop": 0, "failed": REJECTED, "rejected": REJECTED}
 
 
@@ -57,18 +56,19 @@ def plan(settings: Settings, form: str) -> int:
     notes += [_table_renamed(rename) for rename in _table_renames(state)]
     match form:
         case "json":
-            say_json(_plan_json(found, state))
+            say_json(plan_json(found, state))
         case "sql":
             say(report.plan_sql(found))
         case "markdown":
             say(report.plan_markdown(found, notes))
         case _:
-            _tell_missing(state)
+            tell_missing(state)
             say(report.plan_text(found, notes))
     return 0
 
 
-def _tell_missing(state: StudioState) -> None:
+def tell_missing(state: StudioState) -> None:
+    """Say that the database is not there yet, where it is not."""
     label = state.database.label
     if state.database.exists:
         return
@@ -99,14 +99,16 @@ def _table_renames(state: StudioState) -> tuple[TableRename, ...]:
     return likely_table_renames(state.plan)
 
 
-def _plan_json(found: Plan, state: StudioState) -> dict[str, Json]:
+def plan_json(found: Plan, state: StudioState) -> dict[str, Json]:
+    """A plan with what looks like a rename in it."""
     told: list[Json] = [{"table": r.table, "from": r.gone, "to": r.came} for r in _renames(state)]
     tables: list[Json] = [{"from": r.gone, "to": r.came} for r in _table_renames(state)]
     return {**report.plan_json(found), "renames": told, "table_renames": tables}
 
 
-def _report_json(done: Report, state: StudioState) -> dict[str, Json]:
-    return {**report.report_json(done), "plan": _plan_json(done.plan, state)}
+def report_json(done: Report, state: StudioState) -> dict[str, Json]:
+    """A report whose plan tells of likely renames too."""
+    return {**report.report_json(done), "plan": plan_json(done.plan, state)}
 
 
 def _renamed(rename: Rename) -> Problem:
@@ -133,16 +135,16 @@ def dry_run(settings: Settings, *, as_json: bool, replica: Path | None = None) -
     """Rehearse on a copy, and on a copy of a client's replica where one is named."""
     state, _ = planned(settings)
     if replica is None or state.schema is None:
-        return _tell(_rehearse(state, progress=not as_json), state, as_json)
+        return tell(rehearse(state, progress=not as_json), state, as_json)
     from valet_studio.replica.rehearse import rehearse_replica
     from valet_studio.replica.report import replica_json, replica_text
 
-    done = _rehearse(state, progress=not as_json)
+    done = rehearse(state, progress=not as_json)
     target = pipeline.target_of(settings)
     with interruptible() as cancelled:
         client = rehearse_replica(replica, target, state.schema, cancelled, limits=settings.limits)
     if as_json:
-        say_json({**_report_json(done, state), "replica": replica_json(client)})
+        say_json({**report_json(done, state), "replica": replica_json(client)})
     else:
         say(_rehearsed(done, state) + "\n")
         say(replica_text(client))
@@ -193,7 +195,7 @@ def _tell_landed(done: Report, state: StudioState, told: str) -> None:
 
 def _applied(done: Report, state: StudioState, as_json: bool, told: tuple[Problem, ...]) -> int:
     if as_json:
-        say_json(_report_json(done, state))
+        say_json(report_json(done, state))
     else:
         label = state.database.label
         say(report.report_text(done, rehearsal=False, database=label, told=told))
@@ -210,41 +212,8 @@ def _applied(done: Report, state: StudioState, as_json: bool, told: tuple[Proble
     return EXIT_CODES[done.status]
 
 
-def check(settings: Settings, *, rehearse: bool, types: bool = False) -> int:
-    """Say for CI whether database, schema and generated files agree."""
-    state, found = planned(settings)
-    if types:
-        with interruptible() as cancelled:
-            problems = pipeline.check_types(state, cancelled)
-        if problems:
-            say(report.problems_text(problems))
-            return REJECTED
-    if found.status == "blocked":
-        say(report.plan_text(found))
-        return REJECTED
-    code = 0
-    if found.status == "pending":
-        code = PENDING
-        _tell_missing(state)
-        if not rehearse:
-            say(report.plan_text(found))
-        else:
-            done = _rehearse(state, progress=True)
-            _tell(done, state, as_json=False)
-            if EXIT_CODES[done.status]:
-                return EXIT_CODES[done.status]
-    stale = [file for file in pipeline.generated(state) if file.stale]
-    for file in stale:
-        what = "is out of date" if file.before is not None else "does not exist"
-        say(f"! Generated file {file.path} {what}; `valet-studio codegen` writes it.\n")
-        code = PENDING
-    if code == 0:
-        say(report.plan_text(found))
-        say("The generated files are up to date.\n")
-    return code
-
-
-def _rehearse(state: StudioState, *, progress: bool) -> Report:
+def rehearse(state: StudioState, *, progress: bool) -> Report:
+    """Run the plan on a copy, telling how far it is where `progress` is wanted."""
     return run_to_report(lambda cancelled: pipeline.dry_run(state, cancelled), progress=progress)
 
 
@@ -257,9 +226,10 @@ def _rehearsed(done: Report, state: StudioState) -> str:
     return f"{report.plan_text(done.plan)}\n{text}" if done.plan.pending else text
 
 
-def _tell(done: Report, state: StudioState, as_json: bool) -> int:
+def tell(done: Report, state: StudioState, as_json: bool) -> int:
+    """Print what a rehearsal found; its exit code."""
     if as_json:
-        say_json(_report_json(done, state))
+        say_json(report_json(done, state))
     else:
         say(_rehearsed(done, state))
     return EXIT_CODES[done.status]

@@ -21,6 +21,9 @@ class Held:
     """Columns of which some row was looked at, and none held null."""
     not_numbers: frozenset[str]
     """Columns of which some row that was looked at held text or bytes."""
+    untyped: dict[str, str]
+    """Of columns declared without a type, the kind of validator that fits all that they hold; ""
+    where none does."""
     targets: dict[str, str]
     """Columns that point to the `_id` of a table, and that table's folded name."""
 
@@ -35,6 +38,7 @@ def held(connection: apsw.Connection, state: DatabaseState) -> dict[str, Held]:
         table.name: Held(
             _holding(connection, table, "= 'null'", 0),
             _holding(connection, table, "IN ('text', 'blob')", 1),
+            _untyped(connection, table),
             _targets(connection, table),
         )
         for table in state.tables
@@ -53,6 +57,29 @@ def _holding(
     return frozenset(
         fold(column.name) for column, of in zip(table.columns, held, strict=True) if of == wanted
     )
+
+
+def _untyped(connection: apsw.Connection, table: TableState) -> dict[str, str]:
+    found = {}
+    for column in table.columns:
+        if not column.untyped:
+            continue
+        name = quote(column.name)
+        kinds = connection.execute(f"""
+            SELECT DISTINCT CASE typeof({name})
+                WHEN 'text' THEN iif(json_valid({name}), 'any', 'string')
+                WHEN 'blob' THEN 'bytes' ELSE 'number' END
+            FROM (SELECT * FROM main.{quote(table.name)} LIMIT {SAMPLE})
+            WHERE {name} IS NOT NULL
+        """)
+        found[fold(column.name)] = _fitting({str(kind) for (kind,) in kinds})
+    return found
+
+
+def _fitting(kinds: set[str]) -> str:
+    if "string" in kinds:
+        kinds = kinds - {"any"}  # A text is one whether or not it reads as JSON.
+    return kinds.pop() if len(kinds) == 1 else "" if kinds else "any"
 
 
 def _targets(connection: apsw.Connection, table: TableState) -> dict[str, str]:

@@ -20,8 +20,18 @@ _HEAD = """\
 // change will do. A field that held null somewhere is v.optional(); say more where you know more:
 // v.boolean(), v.union(), v.object().
 """
+_TAKE_OVER = """\
+// To use a column that is left out for its type, declare the field as you want it: the plan refuses
+// that, and `f` in the studio writes the new field that takes its values over.
+"""
 _IMPORT = "import { defineSchema, defineTable, v } from 'valet-dev/server'\n\n"
 _STYLE = Style()
+_UNTYPED = {
+    "any": Validator("any"),
+    "string": Validator("string"),
+    "number": Validator("number"),
+    "bytes": Validator("bytes"),
+}
 
 
 def sources_for(state: DatabaseState, held: Mapping[str, Held]) -> Sources | None:
@@ -52,21 +62,29 @@ def _declared(table: TableState, found: Held) -> list[ColumnState]:
     return [
         c
         for c in table.columns
-        if fold(c.name) not in SYSTEM_COLUMNS
-        and _may_be_named(c.name)
-        and not (c.generated or _is_misnamed(c, found))
+        if fold(c.name) not in SYSTEM_COLUMNS and _may_be_named(c.name) and not _left_out(c, found)
     ]
 
 
-def _is_misnamed(column: ColumnState, found: Held) -> bool:
+def _left_out(column: ColumnState, found: Held) -> str:
+    """Why Valet has no type for a column; "" where it has one."""
+    name = fold(column.name)
+    if column.generated:
+        return "SQLite computes it"
+    if column.untyped:
+        fits = found.untyped.get(name, "any")
+        return "" if fits else "no type fits all the values that it holds"
+    if _is_mistyped(column, found):
+        declared = " ".join(column.sql_type.split())
+        return f"a column of type {declared} is for numbers, and it holds others"
+    return ""
+
+
+def _is_mistyped(column: ColumnState, found: Held) -> bool:
     """Whether SQLite takes a column's type, such as DATETIME or JSON, for one of numbers, and it
-    holds others: Valet has no type for it."""
-    numeric = column_holds(column.sql_type, Storage.NUMBER)
-    return numeric and not _is_any(column) and fold(column.name) in found.not_numbers
-
-
-def _is_any(column: ColumnState) -> bool:
-    return column.sql_type.upper() in ("", "ANY")
+    holds others."""
+    numeric = not column.untyped and column_holds(column.sql_type, Storage.NUMBER)
+    return numeric and not column.generated and fold(column.name) in found.not_numbers
 
 
 def _lines(
@@ -76,18 +94,20 @@ def _lines(
     if left:
         yield "// Left out, since Valet finds documents by an _id TEXT PRIMARY KEY:\n"
         yield from (f"//   {_STYLE.string(name)}\n" for name in left)
+    if any(_is_mistyped(c, held[table.name]) for table in fit for c in table.columns):
+        yield _TAKE_OVER
     yield _IMPORT
     yield "export default defineSchema({\n"
     names = {fold(table.name): table.name for table in fit}
     for table in fit:
         yield f"    {_STYLE.key(table.name)}: defineTable({{\n"
         found = held[table.name]
-        for column in (c for c in table.columns if _is_misnamed(c, found)):
-            yield f"        // {_STYLE.key(column.name)} is left out: a column of type "
-            yield f"{' '.join(column.sql_type.split())} is for numbers, and it holds others.\n"
+        for column in table.columns:
+            if why := _left_out(column, found):
+                yield f"        // {_STYLE.key(column.name)} is left out: {why}.\n"
         for column in _declared(table, found):
             name = fold(column.name)
-            validator = _validator(column, names.get(found.targets.get(name, "")))
+            validator = _validator(column, names.get(found.targets.get(name, "")), found)
             required = column.not_null or name in found.filled or validator.allows_null
             field = Field(column.name, validator, optional=not required)
             yield f"        {_STYLE.key(column.name)}: {_STYLE.field(field)},\n"
@@ -107,10 +127,10 @@ def _calls(table: TableState, found: Held) -> Iterator[str]:
         yield "\n        .sync({ mode: 'full' }) // add its filter: the database does not hold it"
 
 
-def _validator(column: ColumnState, target: str | None) -> Validator:
+def _validator(column: ColumnState, target: str | None, found: Held) -> Validator:
     kind = affinity(column.sql_type)
-    if _is_any(column):
-        return Validator("any")
+    if column.untyped:
+        return _UNTYPED[found.untyped.get(fold(column.name), "any")]
     if kind == "TEXT":
         return Validator("id", table=target) if target is not None else Validator("string")
     if kind == "BLOB":

@@ -34,14 +34,27 @@ class Function:
         return "\n".join([*lines, f"{indent}}}"])
 
 
-def conversion(before: Field, after: Field, style: Style) -> Function:
+def conversion(
+    before: Field, after: Field, style: Style, *, of_json_column: bool = False
+) -> Function:
     """How `after` is computed from the document's field `before`.
 
     A document may hold null for a required field: it was written before the field was there.
+
+    Args:
+        before: What the column holds, as a field.
+        after: What is to be computed.
+        style: How the file is written.
+        of_json_column: Whether the column was declared as JSON, which SQLite takes for a type of
+            numbers: it holds the text of any value.
     """
     source = style.member(before.name)
     old, new = before.validator, after.validator
     instead = "null" if after.nullable else fallback(new, style)
+    if of_json_column and new.storage is Storage.JSON:
+        return _parsed(source, f"String({source})", new, instead, style)
+    if old.kind == "string" and new.kind in _OPENINGS:
+        return _parsed(source, source, new, instead, style)
     if _takes(new, old):
         renamed = new.storage is old.storage and not before.nullable
         return Function(source if after.nullable or renamed else f"{source} ?? {instead}")
@@ -69,6 +82,26 @@ def conversion(before: Field, after: Field, style: Style) -> Function:
     if new.kind in ("null", "literal") and not after.nullable:
         return Function(expression)
     return Function(f"{source} === null ? {instead} : {expression}")
+
+
+_OPENINGS = {"array": "[", "object": "{", "record": "{"}
+"""What the text of a value begins with, where it is JSON."""
+
+
+def _parsed(source: str, text: str, new: Validator, instead: str, style: Style) -> Function:
+    """What a text says as JSON, since where values stand in a text they are JSON as a rule; a text
+    that does not look like it is taken for a value inside."""
+    value = f"JSON.parse({text})"
+    opening = _OPENINGS.get(new.kind)
+    if opening is not None:
+        plain = _convert(Validator("string"), new, text, style)
+        value = f"{text}.startsWith({style.string(opening)}) ? {value} : {plain}"
+    return Function(
+        statements=(
+            f"if ({source} === null) return {instead}{style.semicolon}",
+            f"return {value}{style.semicolon}",
+        )
+    )
 
 
 def constant(field: Field, style: Style) -> Function:

@@ -26,8 +26,8 @@ from valet_studio.plan.changes import (
     RunBackfill,
 )
 from valet_studio.plan.naming import replacement_name
-from valet_studio.plan.types import affinity, column_holds
-from valet_studio.schema.model import Field, Schema, Storage, Table, Validator
+from valet_studio.plan.types import affinity, column_holds, held_as
+from valet_studio.schema.model import Field, Schema, Storage, Table
 from valet_studio.schema.names import fold
 from valet_studio.schema.syntax import string_value, text_of, walk
 
@@ -96,7 +96,9 @@ def _attempts(change: AnyChange, schema: Schema, plan: Plan) -> Iterator[_Attemp
     match change:
         case ChangeType():
             yield lambda: _recipe(change, table, schema, plan)
-            yield lambda: _former_type(_former(change), change.after, table, schema)
+            # A type that SQLite does not know, such as JSON, does not tell what the column holds.
+            if change.before is not None or affinity(change.before_sql_type) != "NUMERIC":
+                yield lambda: _former_type(_former(change), change.after, table, schema)
         case RemoveField(field=Field() as gone):
             came = _renamed_to(gone, table, plan)
             if came is not None and not came.backfilled:
@@ -150,7 +152,9 @@ def _recipe(change: ChangeType, table: Table, schema: Schema, plan: Plan) -> Fix
     if any(isinstance(c, RunBackfill) and c.column == after.name for c in _of(plan, table)):
         _aim_backfill(place, after.name, name)
     else:
-        _add_backfill(place, name, conversion(before, replace(after, name=name), style))
+        of_json = change.before is None and "JSON" in change.before_sql_type.upper()
+        filled = conversion(before, replace(after, name=name), style, of_json_column=of_json)
+        _add_backfill(place, name, filled)
     return place.page.fix(
         f"Deprecate {after.name}, add {name} and backfill it",
         f"A column's type cannot change: {name} takes over, filled from {after.name}. Read the "
@@ -176,22 +180,13 @@ def _former(change: ChangeType) -> Field:
     if after.name.startswith("_"):
         raise CannotEdit(f"{after.name} is no field of schema.ts: no edit there can mend it.")
     if change.before is None:
-        return replace(after, validator=_VALIDATORS[affinity(change.before_sql_type)])
+        return replace(after, validator=held_as(change.before_sql_type))
     if not column_holds(change.before_sql_type, change.before.storage):
         raise CannotEdit(
             f"The column {after.name} is {change.before_sql_type}, which is not what the last "
             "schema declared either."
         )
     return replace(after, validator=change.before, optional=change.before_optional)
-
-
-_VALIDATORS = {
-    "TEXT": Validator("string"),
-    "BLOB": Validator("bytes"),
-    "INTEGER": Validator("number"),
-    "REAL": Validator("number"),
-    "NUMERIC": Validator("number"),
-}
 
 
 def _search_for(place: TablePlace, after: Field, before: Field, name: str) -> None:

@@ -402,7 +402,8 @@ def _refuse_varying(run: _Run) -> None:
         raise PlanRejected(
             f"The backfill of {', '.join(varying)} gives other values each time that it runs, "
             "which --strict refuses. Everything was rolled back.",
-            "Compute the value from the document alone: no time, no random numbers.",
+            "Compute the value from the document alone: no time, no time zone (a date and time in "
+            "text needs its zone, such as a Z at its end), no random numbers.",
         )
 
 
@@ -414,7 +415,7 @@ def _other_count(run: _Run, state: DatabaseState, held: str, now: int | None) ->
         for table in state.tables
         if table.name in filled
         for trigger in table.triggers
-        if not writes_no_document(trigger.name, table.name)
+        if trigger.event == "UPDATE" and not writes_no_document(trigger.name, table.name)
     ]
     if not triggers:
         return _unexpected(told)

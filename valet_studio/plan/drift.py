@@ -98,8 +98,8 @@ def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Dr
         if fold(trigger.name) not in tracking and not sql.is_search_name(trigger.name, table.name):
             yield _drift(
                 table.name,
-                f"Trigger {trigger.name} on {table.name} is in no schema; "
-                "it runs on every write, backfills included.",
+                f"Trigger {trigger.name} on {table.name} is in no schema; it runs on every "
+                f"{trigger.event.lower()}{', backfills included' * (trigger.event == 'UPDATE')}.",
                 table.location,
             )
     for index in found.indexes:

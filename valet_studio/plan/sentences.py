@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from valet_studio.plan.naming import replacement_name
-from valet_studio.plan.types import column_holds, describe
+from valet_studio.plan.types import column_holds, describe, held_as, written
 from valet_studio.schema.model import Backfill, Field, Storage, Sync, Table
 from valet_studio.schema.names import fold, quote, text_literal
 from valet_studio.schema.state import ColumnState, IndexState, TableState, TriggerState
@@ -23,6 +23,10 @@ NARROW = (
 ADOPT = (
     "The types will promise what these documents do not keep. Mend them, backfill the field, or "
     "declare it as they are: v.optional() allows null, v.union() and v.any() more."
+)
+ADOPT_ANY = (
+    "v.any() is held as JSON text, and these documents hold other values. Mend them, or leave the "
+    "field out of the schema and fill a new one from it with .backfill()."
 )
 REMOVE_FIELD = (
     "Removed columns are kept in the database (never dropped) but excluded from types. "
@@ -121,9 +125,10 @@ def restored(table: str, field: str, removed: bool) -> str:
     return f"{table}.{field} {how}; its column and data are still there."
 
 
-def recipe(field: Field, known: Field | None) -> str:
+def recipe(field: Field, known: Field | None, sql_type: str) -> str:
     """The seed's "Type changes are not allowed", with the field's own names."""
-    old = f"{describe(known)}.deprecated()" if known is not None else "its old type .deprecated()"
+    before = describe(known) if known is not None else written(held_as(sql_type))
+    old = f"{before}.deprecated()"
     new = replacement_name(field)
     return (
         "SQLite does not support ALTER TABLE ALTER COLUMN, so the whole push is rejected. "

@@ -94,6 +94,20 @@ def column_holds(sql_type: str, storage: Storage) -> bool:
             return kind in ("INTEGER", "REAL", "NUMERIC")
 
 
+_NEAREST = {
+    "TEXT": Validator("string"),
+    "BLOB": Validator("bytes"),
+    "INTEGER": Validator("number"),
+    "REAL": Validator("number"),
+    "NUMERIC": Validator("number"),
+}
+
+
+def held_as(sql_type: str) -> Validator:
+    """The type to declare a column as that no schema has declared, so that it may stay."""
+    return _NEAREST[affinity(sql_type)]
+
+
 def describe(field: Field) -> str:
     """The field's type as it is written in schema.ts."""
     text = written(field.validator)

@@ -6,6 +6,7 @@ connections.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -30,6 +31,11 @@ class ColumnState:
     has_default: bool = False
     generated: bool = False
 
+    @property
+    def untyped(self) -> bool:
+        """Whether it was declared without a type, so that it takes any value as it is."""
+        return self.sql_type.upper() in ("", "ANY")
+
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
@@ -48,6 +54,21 @@ class TriggerState:
 
     name: str
     sql: str
+
+    @property
+    def event(self) -> Literal["INSERT", "UPDATE", "DELETE"]:
+        """What it runs after, before or instead of."""
+        found = _EVENT.search(self.sql)
+        match found[1].upper() if found is not None else "":
+            case "INSERT":
+                return "INSERT"
+            case "DELETE":
+                return "DELETE"
+            case _:
+                return "UPDATE"
+
+
+_EVENT = re.compile(r"\b(INSERT|UPDATE|DELETE)(?:\s+OF\s[^;]*?)?\s+ON\s", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from textual.content import Content
 from valet_studio.errors import Problem
 from valet_studio.migrate.touched import Touched
 from valet_studio.pipeline import GeneratedFile
-from valet_studio.plan.changes import AnyChange, Risk, RunBackfill
+from valet_studio.plan.changes import AnyChange, Drift, Risk, RunBackfill
 from valet_studio.report import sql_notes
 from valet_studio.schema.model import Json, Sources, Table
 from valet_studio.tui.facts import Facts
@@ -46,7 +46,7 @@ def change_detail(
         Content.assemble((f"{change.shown_sign} ", f"bold {style}"), (change.summary, "bold")),
         Content.styled(change.rule, "$muted"),
     ]
-    if change.risk is Risk.WARNING:
+    if change.risk is Risk.WARNING and not isinstance(change, Drift):
         parts.append(Content.styled("! Look at this before you apply it.", "bold $warning"))
     for fix in facts.fixes if facts is not None else ():
         key = Content.styled(f"{facts.key('fix')}  ", "bold $primary") if facts else Content("")
@@ -85,7 +85,8 @@ def _data(change: AnyChange, touched: Touched | None, width: int) -> list[Conten
     if whole:
         for found in whole:
             parts += [BLANK, *document(found, width, change.column)]
-        left = (change.offending or 0) - len(whole)
+        of = change.offending or (change.rows if change.examples else 0) or 0
+        left = of - len(whole)
         if left > 0:
             parts.append(Content.styled(f"and {count(left, 'more document')}", "$muted"))
     elif change.examples:

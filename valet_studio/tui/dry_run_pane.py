@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.message import Message
 
 from valet_studio.errors import Location
+from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Json
 from valet_studio.tui.facts import Facts, why_no_dry_run
 from valet_studio.tui.failure_list import FailureList
@@ -212,8 +213,10 @@ class DryRunPane(Vertical, Titled):
 def _earlier(facts: Facts, progress: Progress | None) -> str | None:
     """That a report is not of the schema as it stands now, and what to do; None where it is."""
     plan = facts.plan
-    if progress is None or progress.work == "apply":
-        return None  # What was applied is in the database, whatever was saved since.
+    if progress is None:
+        return None
+    if progress.work == "apply":
+        return _applied_over(plan, progress)
     of = f"Of an earlier plan ({progress.plan.fingerprint[:8]})"
     if not progress.ended:
         changed = f"{of}: schema.ts was saved after it began."
@@ -233,3 +236,14 @@ def _earlier(facts: Facts, progress: Progress | None) -> str | None:
             return f"{of}: {facts.key('dry_run')} rehearses the one that holds now."
         case "in_sync":
             return f"{of}: schema and database agree now."
+
+
+def _applied_over(plan: Plan | None, progress: Progress) -> str | None:
+    """That what was applied is not in the database any more; it is, whatever was saved since."""
+    done = progress.report
+    if plan is None or done is None or done.status != "ok":
+        return None
+    looked_at_since = plan.fingerprint != progress.plan.fingerprint
+    if not looked_at_since or plan.applied_hash == progress.plan.schema_hash:
+        return None
+    return "The database was changed elsewhere since: it holds another schema now."

@@ -225,7 +225,7 @@ class Looking(StudioBase):
         asking = isinstance(self.screen, Question) and self.facts.running is None
         if asking and (old != new or self.facts.broken):
             self.screen.dismiss(False)
-            self.say("The plan changed while you were asked: nothing was applied.", "warning")
+            self.say("The plan changed while you were asked: nothing was done.", "warning")
 
     def on_types_read(self, message: messages.TypesRead) -> None:
         """Show what follows from the schema."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from valet_studio.errors import Location, Problem
 from valet_studio.pipeline import StudioState
-from valet_studio.plan.changes import AnyChange, Change, Plan, Risk, RunBackfill, by_table
+from valet_studio.plan.changes import AnyChange, Change, Drift, Plan, Risk, RunBackfill, by_table
 from valet_studio.tui.text import count
 
 RowKey: TypeAlias = tuple[str, str, str]
@@ -62,7 +62,7 @@ def plan_rows(state: StudioState, type_errors: tuple[Problem, ...] = ()) -> tupl
     for table, members in by_table(plan.changes):
         worst = "  ✗" if any(c.risk is Risk.BREAKING for c in members) else ""
         worst = worst or ("  !" if any(c.risk is Risk.WARNING for c in members) else "")
-        counted = count(len(members), "change") + worst
+        counted = _counted(members) + worst
         rows.append(Row((table, "", ""), table, counted=counted))
         seen: dict[RowKey, int] = {}
         for change in members:
@@ -83,6 +83,14 @@ def plan_rows(state: StudioState, type_errors: tuple[Problem, ...] = ()) -> tupl
         WARNINGS, "!", "warning", tuple(dict.fromkeys((*plan.warnings, *state.problems)))
     )
     return tuple(rows)
+
+
+def _counted(members: Sequence[AnyChange]) -> str:
+    """ "2 changes · 1 unexplained": what an apply changes, and what it leaves as it is."""
+    unexplained = sum(isinstance(change, Drift) for change in members)
+    pending = len(members) - unexplained
+    said = [count(pending, "change")] if pending else []
+    return " · ".join([*said, f"{unexplained:,} unexplained"] if unexplained else said)
 
 
 def _problems(title: str, sign: str, noun: str, items: tuple[Problem, ...]) -> list[Row]:
@@ -110,8 +118,9 @@ def matching(rows: tuple[Row, ...], words: str) -> list[Row]:
         heading, *members = group
         found = [row for row in members if all(word in _searched(row) for word in wanted)]
         if found:
-            part = f"{len(found):,} of " if len(found) < len(members) else ""
-            shown += [replace(heading, counted=f"{part}{heading.counted}"), *found]
+            if len(found) < len(members):
+                heading = replace(heading, counted=f"{len(found):,} of {len(members):,} shown")
+            shown += [heading, *found]
     return shown
 
 

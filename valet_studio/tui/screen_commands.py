@@ -97,7 +97,7 @@ class ScreenCommands:
             reason = why_no_undo(app.facts)
             if yes and reason is None:
                 self._undo(settings, found[0])
-            else:
+            elif app.main.notice == "":  # Else it says already why the question was withdrawn.
                 app.say(reason or "Nothing was undone.")
 
         app.say("")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import signal
 import threading
@@ -22,7 +23,7 @@ from typing import Any, BinaryIO, cast
 
 from valet_studio.errors import Cancelled, IsCancelled, Location, SandboxError, StudioError
 from valet_studio.typescript.cells import Cells, Value, decoded
-from valet_studio.typescript.deno import Workspace, make_workspace, refill, start
+from valet_studio.typescript.deno import DENO_VARIABLE, Workspace, make_workspace, refill, start
 from valet_studio.typescript.frames import read_frame, split_answer, write_frame
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import Modules
@@ -327,8 +328,17 @@ class Child:
             return self._stopped("awaits a promise that never settles", index)
         reason = next((line for line in said.splitlines() if line.strip()), "")
         code = self._process.returncode
-        return self._stopped(
+        stopped = self._stopped(
             f"ended its process (exit code {code}{reason and ': ' + reason})", index
+        )
+        named = os.environ.get(DENO_VARIABLE)
+        if not named or self._evaluated:
+            return stopped
+        # A program that is no Deno ends so as well.
+        return ChildStopped(
+            str(stopped),
+            f"See that {named}, which {DENO_VARIABLE} names, is a Deno of version 2.9 or later "
+            f"(`{named} --version`), or unset {DENO_VARIABLE}.",
         )
 
     def _traced(

@@ -246,7 +246,8 @@ function compileObject(fields: Record<string, ValidatorRecord>, wanted: Wrong): 
     if (!plainObject(value)) return wanted;
     const keys = ownKeys(value);
     for (let i = 0; i < keys.length; i++) {
-      if (known[keys[i]] === undefined) {
+      // A property that is undefined is not there, as in the JSON that is stored.
+      if (known[keys[i]] === undefined && value[keys[i]] !== undefined) {
         return new Wrong(`has the property ${show(keys[i])}, which its validator does not know`);
       }
     }
