@@ -61,8 +61,9 @@ def test_the_seeds_type_change_becomes_the_seeds_recipe(project: Project) -> Non
     text = project.schema_path.read_text(encoding="utf-8")
     assert "        priority: v.string().deprecated(),\n        priorityNum: v.number(),\n" in text
     assert "    }).backfill('priorityNum', (row) => {\n        const value = Number(" in text
-    assert project.apply().status == "ok"
-    assert project.sql("SELECT DISTINCT priorityNum FROM todos") == [(0,)]
+    (backfill,) = project.dry_run().backfills
+    assert backfill.failed == 8
+    assert backfill.reasons[0].reason == '"high" is not a number'
 
 
 def test_a_diff_counts_lines_as_editors_do() -> None:
@@ -144,7 +145,8 @@ def test_a_style_of_tabs_double_quotes_and_semicolons_is_kept(project: Project) 
         '\t\t.index("by_x", ["x"])\n'
         '\t\t.backfill("xNum", (row) => {\n'
         "\t\t\tconst value = Number(row.x);\n"
-        "\t\t\treturn Number.isFinite(value) ? value : 0;\n"
+        "\t\t\tif (!Number.isFinite(value)) throw new Error(`${JSON.stringify(row.x)} is not a number`);\n"
+        "\t\t\treturn value;\n"
         "\t\t})\n"
         "});\n"
     )

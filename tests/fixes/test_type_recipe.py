@@ -31,7 +31,7 @@ TYPES = {
     "optional_boolean": ("v.optional(v.boolean())", None),
     "optional_array": ("v.optional(v.array(v.number()))", None),
     "keyed": ("v.record(v.union(v.literal('a'), v.literal('b')), v.boolean())", "{}"),
-    "id": ("v.id('string')", "k1"),
+    "id": ("v.id('string')", "7"),
 }
 
 
@@ -138,3 +138,28 @@ def mend_all(project: Project) -> str:
         text = fix.after
     project.write(text)
     return text
+
+
+def test_what_is_no_number_is_named_and_not_made_one(project: Project) -> None:
+    before = (
+        "    t: defineTable({ price: v.string(), due: v.optional(v.string()), n: v.string() }),"
+    )
+    project.push(schema_of(before))
+    project.sql("""INSERT INTO t (_id, price, due, n) VALUES
+        ('good', '12.5', null, '3'), ('comma', '12,50', '7', '4'), ('part', '1', '2026-01-02', '2.5')
+    """)
+    after = "    t: defineTable({ price: v.number(), due: v.optional(v.number()), n: v.int() }),"
+    project.write(schema_of(after))
+    mend_all(project)
+    assert pipeline.check_types(project.look(), never) == ()
+    told = {
+        b.column: [(e.id, e.reason(b.column)) for e in b.errors] for b in project.apply().backfills
+    }
+    assert told == {
+        "priceNum": [("comma", '"12,50" is not a number')],
+        "dueNum": [("part", '"2026-01-02" is not a number')],
+        "nNum": [("part", '"2.5" is not an integer')],
+    }
+    project.sql("DELETE FROM t WHERE _id != 'good'")
+    assert project.apply().status == "ok"
+    assert project.sql("SELECT priceNum, dueNum, nNum FROM t") == [(12.5, None, 3)]

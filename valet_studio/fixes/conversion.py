@@ -62,6 +62,8 @@ def conversion(
     if mapping is not None:
         return mapping
     if new.kind in ("number", "int") and old.storage is not Storage.BOOLEAN:
+        if old.storage in (Storage.TEXT, Storage.NUMBER):
+            return _number(source, new, after.nullable, style)
         holds = "isSafeInteger" if new.kind == "int" else "isFinite"
         given = f"{source} ?? NaN" if after.nullable else source
         return Function(
@@ -82,6 +84,24 @@ def conversion(
     if new.kind in ("null", "literal") and not after.nullable:
         return Function(expression)
     return Function(f"{source} === null ? {instead} : {expression}")
+
+
+def _number(source: str, new: Validator, nullable: bool, style: Style) -> Function:
+    """The number that a value stands for. Where it stands for none, as "12,50" and a date, the
+    document fails, so that the dry run names it: any number in its place would pass unseen."""
+    holds, called = (
+        ("isSafeInteger", "an integer") if new.kind == "int" else ("isFinite", "a number")
+    )
+    missing = [f"if ({source} === null) return null{style.semicolon}"] if nullable else []
+    message = f"`${{JSON.stringify({source})}} is not {called}`"
+    return Function(
+        statements=(
+            *missing,
+            f"const value = Number({source}){style.semicolon}",
+            f"if (!Number.{holds}(value)) throw new Error({message}){style.semicolon}",
+            f"return value{style.semicolon}",
+        )
+    )
 
 
 _OPENINGS = {"array": "[", "object": "{", "record": "{"}

@@ -30,6 +30,8 @@ def undo_question(
     ]
     counted = [item for item in written if item.total]
     unknown = [item.not_told for item in written if item.untold]
+    for text in unknown:
+        parts.append(hanging(Content.styled("! ", "bold $warning"), text, width, "$warning"))
     if counted:
         total = count(sum(item.total for item in counted), "document")
         parts.append(
@@ -42,8 +44,6 @@ def undo_question(
     else:
         of_others = " of other tables" if unknown else ""
         parts.append(Content(f"No document{of_others} was written since."))
-    for text in unknown:
-        parts.append(hanging(Content.styled("! ", "bold $warning"), text, width, "$warning"))
     parts += [
         BLANK,
         hanging(
