@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from pathlib import Path
+from uuid import uuid4
 
 import apsw
 
@@ -89,11 +90,26 @@ def free(path: Path) -> Path:
     return tried
 
 
+def remove_unfinished(target: FileTarget) -> None:
+    """Take away what a killed apply or undo has left of a file; the caller holds the write lock,
+    without which none is written."""
+    for kind in ("before", "undone"):
+        named = f"{glob.escape(_called(target))}.{kind}-[0-9]*.partial*"
+        for left in snapshot_folder(target).glob(named):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    """A file that is not whole yet, of a name that nobody else takes it away by: who has rolled
+    back holds no lock any more while it tidies up, and the next one may have begun."""
+    return path.with_suffix(f".{uuid4().hex[:8]}.partial")
+
+
 def under_its_final_name(path: Path, write: Callable[[Path], object]) -> None:
     """Give a file its name only once it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
+    partial = _partial(path)
     try:
         write(partial)
         partial.replace(path)
@@ -151,14 +167,14 @@ class Snapshot:
         self._history = entries(connection)
         self.path = snapshot_path(target, "before", self.migration)
         self._target = target
-        self._partial = self.path.with_suffix(".partial")
+        self._partial = _partial(self.path)
         self._cancelled = cancelled
         self._is_abandoned = False
         self._is_whole = False
         self._error: BaseException | None = None
         self._reader: threading.Thread | None = None
         make_snapshot_folder(target)
-        self._partial.unlink(missing_ok=True)
+        remove_unfinished(target)
         try:
             self._begin(connection)
         except BaseException:
