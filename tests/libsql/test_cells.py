@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 
@@ -56,6 +57,14 @@ def test_reals_are_exact_where_decimals_are_not(libsql: Sqld, value: float) -> N
     with reading(server_at(libsql.url, None)) as session:
         found = session.execute(f"SELECT {unpacked(0)} FROM json_each(?)", (packed([(value,)]),))
         assert exactly(found.get) == exactly(value)
+
+
+@pytest.mark.parametrize(("value", "number"), [(math.inf, "9e999"), (-math.inf, "-9e999")])
+def test_infinite_reals_arrive(libsql: Sqld, value: float, number: str) -> None:
+    # An answer cannot carry one, so the server compares.
+    same = f"SELECT typeof(x) = 'real' AND x = {number} FROM (SELECT {unpacked(0)} AS x FROM json_each(?))"
+    with reading(server_at(libsql.url, None)) as session:
+        assert session.execute(same, (packed([(value,)]),)).get == 1
 
 
 def test_batches_hold_all_rows_in_order_and_stay_small() -> None:

@@ -292,6 +292,17 @@ def test_what_no_libsql_server_answers_is_a_sentence(
         thread.join()
 
 
+def test_looking_leaves_room_for_others(project: Project, tmp_path: Path) -> None:
+    with sqld(tmp_path / "sqld", "--max-concurrent-connections", "4") as libsql:
+        there = project.with_(server=libsql.url, libsql=libsql)
+        there.push(BEFORE)
+        there.write(BACKFILL)
+        for _ in range(4):
+            assert there.plan().status == "pending"
+            pipeline.history(there.settings)
+        assert libsql.sql("SELECT count(*) FROM todos") == [(0,)]
+
+
 def test_there_is_no_undo_and_it_says_what_to_do(todos: Project) -> None:
     assert not todos.look().database.keeps_snapshots
     todos.apply()

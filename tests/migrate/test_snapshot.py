@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
-from support import Project, never, schema_of
+from support import Project, last, never, schema_of
 
 from valet_studio import pipeline
 from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget, open_target
 from valet_studio.errors import Cancelled, DatabaseError, PlanIsStale, StudioError
+from valet_studio.migrate import apply as applying
 from valet_studio.migrate import early_copy, taking
 from valet_studio.migrate import undo as undoing
 from valet_studio.migrate.events import (
@@ -148,6 +151,21 @@ def test_nobody_waits_for_the_copy_of_a_large_database(
     assert not any(name.startswith("valet-studio-") for name in kept(project))
 
 
+def test_a_copy_that_is_deleted_meanwhile_is_made_again(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_for_large(monkeypatch)
+    filled(project, "delete")
+    before = documents(project.database)
+    for event in pipeline.apply(project.look(), never):
+        if event == PhaseStarted("lock"):
+            (folder,) = snapshot_folder(open_target(str(project.database))).glob("*-*/")
+            shutil.rmtree(folder)
+        if isinstance(event, Report):
+            assert event.snapshot is not None
+            assert documents(Path(event.snapshot)) == before
+
+
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_without_it_nothing_is_applied(
@@ -186,6 +204,63 @@ def test_an_apply_that_is_cancelled_leaves_none(
         deque(_noted(pipeline.apply(project.look(), lambda: PhaseStarted(phase) in seen), seen), 0)
     assert documents(project.database) == before
     assert kept(project) == names
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_an_apply_that_is_cancelled_leaves_that_of_the_next_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    filled(project, mode)
+    before = documents(project.database)
+    next_one = pipeline.apply(project.look(), never)
+    rolled_back = applying._next_id
+
+    def meanwhile(connection: apsw.Connection) -> int | None:
+        monkeypatch.setattr(applying, "_next_id", rolled_back)
+        while next(next_one) != PhaseStarted("structure"):
+            pass
+        return rolled_back(connection)
+
+    monkeypatch.setattr(applying, "_next_id", meanwhile)
+    seen: list[Event] = []
+    cancelled = pipeline.apply(project.look(), lambda: PhaseStarted("verify") in seen)
+    with pytest.raises(Cancelled):
+        deque(_noted(cancelled, seen), 0)
+    report = last(next_one)
+    assert report.status == "ok"
+    assert documents(Path(str(report.snapshot))) == before
+
+
+def test_what_a_killed_one_left_unfinished_is_taken_away(project: Project) -> None:
+    project.push(BEFORE)
+    folder = snapshot_folder(open_target(str(project.database)))
+    of_another = folder / "dev.2.before-0001.0a1b2c3d.partial"
+    ours = [folder / f"dev.{kind}-0009.0a1b2c3d.partial" for kind in ("before", "undone")]
+    for change in (lambda: project.push(AFTER), lambda: pipeline.undo(project.settings, never)):
+        for path in (*ours, of_another):
+            path.write_bytes(b"half")
+        change()
+        assert [path.exists() for path in (*ours, of_another)] == [False, False, True]
+
+
+def test_an_undo_takes_its_snapshot_away_before_another_apply_can_begin(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.push(BEFORE)
+    report = project.push(AFTER)
+    unlink, locked = Path.unlink, []
+
+    def noting(path: Path, missing_ok: bool = False) -> None:
+        if str(path) == report.snapshot:
+            another = apsw.Connection(str(project.database))
+            with closing(another), pytest.raises(apsw.BusyError):
+                another.execute("BEGIN IMMEDIATE")
+            locked.append(path)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", noting)
+    pipeline.undo(project.settings, never)
+    assert locked
 
 
 def _noted(events: Iterator[Event], seen: list[Event]) -> Iterator[Event]:

@@ -23,6 +23,8 @@ Cells: TypeAlias = "Sequence[apsw.SQLiteValue]"
 
 _SMALLEST = -1074
 """The exponent of the smallest real above zero."""
+_TOO_LARGE = 4096
+"""An exponent beyond that of any real: the product is infinite."""
 
 
 def argument(value: apsw.SQLiteValue) -> dict[str, Json]:
@@ -129,5 +131,7 @@ def _halves(value: float) -> Json:
     if value == 0:
         # A product that is too small for a real: zero, with the sign that is asked for.
         return [-1 if math.copysign(1, value) < 0 else 0, 4 * _SMALLEST]
+    if math.isinf(value):
+        return [-1 if value < 0 else 1, _TOO_LARGE]
     mantissa, exponent = math.frexp(value)
     return [int(mantissa * 2**53), exponent - 53]

@@ -13,20 +13,22 @@ import re
 import socket
 import ssl
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import apsw
 
-from valet_studio.errors import DatabaseBusy, DatabaseError, ServerError, reason_of
+from valet_studio.errors import DatabaseBusy, DatabaseError, ServerError, StudioError, reason_of
 from valet_studio.libsql.cells import argument, cell
 from valet_studio.schema.model import Json
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
 """How long a server may take for one request; none of ours is meant to take a second."""
+CLOSE_SECONDS = 2.0
+"""How long a server may take to end a stream, which it does by itself in the end."""
 
 Row: TypeAlias = "tuple[apsw.SQLiteValue, ...]"
 Role: TypeAlias = Literal["primary", "replica", "unknown"]
@@ -235,7 +237,15 @@ class Connection:
         self._baton: str | None = None
 
     def close(self) -> None:
-        """Hang up; a stream that is still open ends on the server by that, or by its time."""
+        """Hang up, and end a stream that is still open.
+
+        A server goes on with a stream whose connection is gone, for ten seconds, and has room for
+        few: readers would shut all others out.
+        """
+        if self._baton is not None and self._wire.sock is not None:
+            self._wire.sock.settimeout(CLOSE_SECONDS)
+            with suppress(StudioError):
+                self.pipeline([])
         self._wire.close()
 
     def pipeline(self, requests: Sequence[Json], *, stay: bool = False) -> list[Any]:

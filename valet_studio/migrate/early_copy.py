@@ -90,7 +90,10 @@ class EarlyCopy:
         """
         if self._whole is None or data_version(connection) != self._version:
             return False
-        self._whole.replace(path)
+        try:
+            self._whole.replace(path)
+        except OSError:
+            return False  # Somebody tidied up; in a container this process may be unknown.
         self._whole = None
         return True
 

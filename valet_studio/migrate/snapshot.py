@@ -17,11 +17,13 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 import apsw
 
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import DatabaseError, reason_of
+from valet_studio.scratch import sweep
 
 KEPT_SNAPSHOTS = 5
 LARGE = 256 * 1024 * 1024
@@ -85,11 +87,27 @@ def free(path: Path) -> Path:
     return tried
 
 
+def remove_unfinished(target: FileTarget) -> None:
+    """Take away what a killed apply or undo has left of a file; the caller holds the write lock,
+    without which none is written."""
+    for kind in ("before", "undone"):
+        named = f"{glob.escape(_called(target))}.{kind}-[0-9]*.partial*"
+        for left in snapshot_folder(target).glob(named):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
+    sweep(snapshot_folder(target))
+
+
+def unfinished(path: Path) -> Path:
+    """A file that is not whole yet, of a name that nobody else takes it away by: who has rolled
+    back holds no lock any more while it tidies up, and the next one may have begun."""
+    return path.with_suffix(f".{uuid4().hex[:8]}.partial")
+
+
 def under_its_final_name(path: Path, write: Callable[[Path], object]) -> None:
     """Give a file its name only once it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
+    partial = unfinished(path)
     try:
         write(partial)
         partial.replace(path)

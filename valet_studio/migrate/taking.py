@@ -26,8 +26,10 @@ from valet_studio.migrate.snapshot import (
     make_snapshot_folder,
     number_of,
     reflink,
+    remove_unfinished,
     snapshot_path,
     snapshots,
+    unfinished,
 )
 
 
@@ -58,14 +60,14 @@ class Snapshot:
         self._history = entries(connection)
         self.path = snapshot_path(target, "before", self.migration)
         self._target = target
-        self._partial = self.path.with_suffix(".partial")
+        self._partial = unfinished(self.path)
         self._cancelled = cancelled
         self._is_abandoned = False
         self._is_whole = False
         self._error: BaseException | None = None
         self._reader: threading.Thread | None = None
         make_snapshot_folder(target)
-        self._partial.unlink(missing_ok=True)
+        remove_unfinished(target)
         try:
             self._begin(connection, early)
         except BaseException:

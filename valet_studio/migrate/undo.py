@@ -19,6 +19,7 @@ from valet_studio.migrate.snapshot import (
     free,
     make_durable,
     make_snapshot_folder,
+    remove_unfinished,
     snapshot_folder,
     snapshot_path,
     snapshots,
@@ -111,6 +112,7 @@ def undo(
         connection.execute("COMMIT")
         if entries(connection)[:1] != (last,):
             raise _not_the_last(target, last.identity)
+        remove_unfinished(target)
         under_its_final_name(kept, lambda partial: _keep(target, connection, partial, cancelled))
         make_durable(kept)
         try:
@@ -123,8 +125,9 @@ def undo(
             if entries(connection)[:1] == (last,):
                 kept.unlink(missing_ok=True)
                 raise
-    with suppress(OSError):  # One that stays is set aside by the next apply of that number.
-        snapshot.unlink()
+        # Still under the lock: the next apply of that number makes one of the same name.
+        with suppress(OSError):  # One that stays is set aside by it.
+            snapshot.unlink()
     return UndoReport(target.label, last.id, snapshot, kept)
 
 

@@ -30,8 +30,9 @@ def undo_question(
     ]
     counted = [item for item in written if item.total]
     unknown = [item.not_told for item in written if item.untold]
-    for text in unknown:
-        parts.append(hanging(Content.styled("! ", "bold $warning"), text, width, "$warning"))
+    parts += [
+        hanging(Content.styled("! ", "bold $warning"), text, width, "$warning") for text in unknown
+    ]
     if counted:
         total = count(sum(item.total for item in counted), "document")
         parts.append(
