@@ -75,10 +75,10 @@ def ours(database: Path, place: Place) -> float:
             held = inspect(connection).table_named("todos")
             assert held is not None
             documents = Documents(connection, table, held)
-            run = BackfillRun(
+            task = work.Work(
                 documents, table.backfills[0], evaluators, never, untouched=True, total=total
             )
-            for _event in run.write():
+            for _event in BackfillRun(task).write():
                 pass
             for _, sql in triggers:
                 connection.execute(str(sql))

@@ -36,6 +36,7 @@ from valet_studio.migrate.events import (
 )
 from valet_studio.migrate.history import record
 from valet_studio.migrate.reruns import armed_again, note_runs
+from valet_studio.migrate.work import Work
 from valet_studio.plan.changes import (
     AddColumn,
     AnyChange,
@@ -274,7 +275,7 @@ class _Filling:
         reads = known.reads if known is not None else None
         # A column that another backfill has just filled was still empty when values were computed.
         stale = any(t == change.table and (reads is None or c in reads) for t, c in filled)
-        run = BackfillRun(
+        work = Work(
             Documents(self.run.connection, table, held),
             change.declared,
             self.evaluators,
@@ -285,7 +286,7 @@ class _Filling:
             total=self.rows.get(held.name),
         )
         kept = Computed(change.declared) if self.kept is not None else None
-        for event in run.write(kept):
+        for event in BackfillRun(work).write(kept):
             if isinstance(event, BackfillReport):
                 before = self.ahead.seconds.get((change.table, column), 0.0)
                 event = replace(event, seconds=before + event.seconds)
