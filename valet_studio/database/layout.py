@@ -19,7 +19,6 @@ META = "_valet_meta"
 VERSION = "_valet_version"
 CHANGES = "_valet_changes"
 HISTORY = "_valet_history"
-BOOKKEEPING = (META, VERSION, CHANGES, HISTORY)
 
 SCHEMA_HASH = "schema_hash"
 SCHEMA_JSON = "schema_json"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from valet_studio.errors import Location, Problem, lines_of
+from valet_studio.errors import Location, lines_of
 
 Kind: TypeAlias = Literal[
     "string",
@@ -255,7 +255,6 @@ class Schema:
 
     tables: tuple[Table, ...] = ()
     sources: Sources = field(default_factory=lambda: Sources("schema.ts", {}), compare=False)
-    warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     def table_named(self, name: str) -> Table | None:
         """The table of that exact name."""

@@ -59,7 +59,7 @@ def status_text(facts: Facts, width: int) -> Content:
     database = facts.settings.database
     about = ""
     if facts.unreadable:
-        database, about = facts.settings.database, " unreadable"
+        about = " unreadable"
     elif state is not None:
         database = state.database.label
         if not state.database.exists:
