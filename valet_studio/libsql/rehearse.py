@@ -12,6 +12,7 @@ from pathlib import Path
 import apsw
 
 from valet_studio.database.errors import database_errors
+from valet_studio.database.layout import PLANNED_BY
 from valet_studio.libsql import pushed
 from valet_studio.libsql.hrana import Server
 from valet_studio.libsql.mirror import Moment, key_of, mirror, renew
@@ -34,9 +35,6 @@ from valet_studio.schema.model import Schema
 from valet_studio.schema.names import quote, text_literal
 from valet_studio.scratch import scratch
 from valet_studio.typescript.limits import Limits
-
-BOOKKEEPING = ("_valet_meta", "_valet_version")
-"""Tables without whose rows a plan would not be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +185,7 @@ def retry(
         PlanIsStale, Cancelled, DatabaseError, ServerError: as `dry_run` raises.
     """
     with copies(server) as made:
-        deque(mirror(server, made.standing, cancelled, BOOKKEEPING), 0)
+        deque(mirror(server, made.standing, cancelled, PLANNED_BY), 0)
         with database_errors(server.url), reading(server, cancelled) as session, session:
             for table, ids in documents.items():
                 listed = text_literal(json.dumps(ids))

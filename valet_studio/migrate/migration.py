@@ -21,7 +21,6 @@ from valet_studio.database.inspect import inspect
 from valet_studio.errors import Cancelled, MigrationFailed, PlanIsStale, PlanRejected
 from valet_studio.migrate.ahead import Ahead, ByColumn, check_intact
 from valet_studio.migrate.backfill import BackfillRun
-from valet_studio.migrate.by_input import writes_no_document
 from valet_studio.migrate.computed import Computed
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
@@ -47,7 +46,7 @@ from valet_studio.plan.changes import (
 from valet_studio.plan.compare import compare, kept_after, promised_after
 from valet_studio.plan.measure import answered, deciding, questions
 from valet_studio.plan.sentences import count
-from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
+from valet_studio.plan.sql import is_own_trigger, quote, tracking_triggers, trigger_names
 from valet_studio.schema.document import schema_hash, to_document
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import fold
@@ -415,7 +414,7 @@ def _other_count(run: _Run, state: DatabaseState, held: str, now: int | None) ->
         for table in state.tables
         if table.name in filled
         for trigger in table.triggers
-        if not writes_no_document(trigger.name, table.name)
+        if not is_own_trigger(trigger.name, table.name)
     ]
     if not triggers:
         return _unexpected(told)

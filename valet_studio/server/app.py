@@ -18,7 +18,7 @@ from valet_studio import __version__
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Problem, ServerError, StudioError
 from valet_studio.migrate.events import MAX_FAILURES, Report
-from valet_studio.migrate.history import MigrationId, as_json
+from valet_studio.migrate.history import MigrationId, entry_json
 from valet_studio.migrate.reruns import BackfillReset
 from valet_studio.migrate.target import Documents
 from valet_studio.migrate.touched import SHOWN_DOCUMENTS, Wanted
@@ -154,7 +154,7 @@ class PushServer:
             schema = await asyncio.to_thread(self.service.target.schema_at, wanted)
             return JSONResponse({"schema": to_document(schema)})
         entries = await asyncio.to_thread(self.service.target.history)
-        return JSONResponse({"migrations": [dict(as_json(entry)) for entry in entries]})
+        return JSONResponse({"migrations": [entry_json(entry) for entry in entries]})
 
     async def _plan(self, request: Request) -> Response:
         schema = await self._pushed(request)
