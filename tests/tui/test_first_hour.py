@@ -10,7 +10,7 @@ import apsw
 import pytest
 from studio_drive import WIDE, opened, save, screen_text, studio, until
 from studio_fakes import broken_state, changes, plan_of, report_of, settings_in, state_of
-from support import SEED_TODOS, Project, fill_todos, schema_of, seed_blocks
+from support import SEED_TODOS, Project, schema_of, seed_blocks
 from textual.content import Content
 
 from valet_studio.fixes.fix import Fix
@@ -24,15 +24,6 @@ from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_tree import PlanTree
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.report_text import ordered_fields, run_lines
-
-
-@pytest.fixture
-def todos(project: Project) -> Project:
-    """142 documents; the seed's backfill waits in schema.ts."""
-    project.push(SEED_TODOS)
-    fill_todos(project)
-    project.write(seed_blocks()[4])
-    return project
 
 
 async def test_a_filter_without_a_match_does_not_say_in_sync(tmp_path: Path) -> None:

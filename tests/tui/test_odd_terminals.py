@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from studio_drive import NARROW, opened, save, screen_text, studio, until
 from studio_fakes import FakeEngine, Saves, changes, plan_of, settings_in, state_of
-from support import SEED_TODOS, Project, fill_todos, schema_of, seed_blocks
+from support import Project, schema_of, seed_blocks
 from terminal import Terminal
 from textual.widgets import Button
 
@@ -24,15 +24,6 @@ MANY = schema_of(
     )
 )
 SMALL = pytest.mark.parametrize("size", [NARROW, (60, 15), (40, 10)], ids=str)
-
-
-@pytest.fixture
-def todos(project: Project) -> Project:
-    """142 documents; the seed's backfill waits in schema.ts."""
-    project.push(SEED_TODOS)
-    fill_todos(project)
-    project.write(seed_blocks()[4])
-    return project
 
 
 @pytest.mark.parametrize(
