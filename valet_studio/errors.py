@@ -11,8 +11,10 @@ The tree::
     ├── PlanIsStale             the database or the schema moved on since the plan was made
     ├── PlanRejected            exit code 4: the plan holds a breaking change
     ├── MigrationFailed         a check before COMMIT did not hold; everything was rolled back
-    ├── Cancelled               the user stopped it; everything was rolled back
+    ├── Cancelled               exit code 130: the user stopped it; everything was rolled back
     └── Unsupported             asked for what this version cannot do
+
+What only one room raises is declared there: `NothingToUndo`, `ReplicaAhead`, `Refused` and others.
 """
 
 from __future__ import annotations

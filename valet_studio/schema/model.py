@@ -46,8 +46,8 @@ def _alike(one: Json, other: Json) -> bool:
 class Storage(StrEnum):
     """How a column holds its values: the SQL type plus what the stored value means.
 
-    Two validators of one storage can share a column; of two, changing one into the other is a
-    breaking change, even where SQLite's type is the same (boolean and number, text and JSON).
+    A column can change between validators of one storage. From one storage to another is a breaking
+    change, even where SQLite's type is the same (boolean and number, text and JSON).
     JSON null is always SQL NULL.
     """
 

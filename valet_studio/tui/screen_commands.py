@@ -69,8 +69,6 @@ class ScreenCommands:
             self.app.log_line("✗", problem_plain(item))
         self.app.say(problems[0].message, "bad")
 
-    # ---- undo
-
     def do_undo(self) -> None:
         """Find out what an undo would take back, then ask."""
         app = self.app
@@ -131,8 +129,6 @@ class ScreenCommands:
         if self.app.leaving:
             self.app.exit()
 
-    # ---- history
-
     def do_history(self) -> None:
         """The screen of applied migrations."""
         app = self.app
@@ -144,8 +140,6 @@ class ScreenCommands:
                 partial(engine.history_diff, settings),
             )
         )
-
-    # ---- quick fixes
 
     def offered(self, row: Row | None) -> tuple[Fix, ...]:
         """The quick fixes of a row of the plan."""
@@ -225,8 +219,6 @@ class ScreenCommands:
         app.fixed.clear()
         app.learn(replace(app.facts, fixed=0))
         app.say("The file was edited since the quick fix: take it back in your editor.", "warning")
-
-    # ---- other files, jumps, themes, the tour
 
     def do_open(self) -> None:
         """Another schema, another database."""
