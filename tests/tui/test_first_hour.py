@@ -17,7 +17,7 @@ from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import BackfillReport, Failure, Report, Sample
 from valet_studio.plan.changes import Risk
 from valet_studio.schema.model import Json
-from valet_studio.tui.confirm import Told, apply_question
+from valet_studio.tui.confirm import TextScreen, apply_question
 from valet_studio.tui.detail import empty_detail
 from valet_studio.tui.fix_screen import edit_drawn
 from valet_studio.tui.log_pane import LogPane
@@ -143,7 +143,7 @@ async def test_after_an_undo_no_receipt_is_left(todos: Project) -> None:
         await pilot.press("u")
         await until(pilot, lambda: "Undo the last migration?" in screen_text(app))
         await pilot.press("y")
-        await until(pilot, lambda: isinstance(app.screen, Told))
+        await until(pilot, lambda: isinstance(app.screen, TextScreen))
         await pilot.press("escape")
         await until(pilot, lambda: app.facts.plan and app.facts.plan.changes)
         assert "Migration" not in app.main.dry_run_pane.text

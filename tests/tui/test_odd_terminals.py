@@ -13,7 +13,7 @@ from terminal import Terminal
 from textual.widgets import Button
 
 from valet_studio.tui.app import StudioApp
-from valet_studio.tui.confirm import Question
+from valet_studio.tui.confirm import QuestionScreen
 from valet_studio.tui.help import HelpScreen
 from valet_studio.tui.plan_tree import PlanTree
 from valet_studio.tui.remembered import recall
@@ -111,7 +111,7 @@ async def test_the_answers_of_a_question_are_always_in_sight(
         await pilot.press("d")
         await until(pilot, lambda: app.facts.rehearsal_holds and app.facts.running is None, 20)
         await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: isinstance(app.screen, QuestionScreen))
         await pilot.pause()
         question = app.screen
         for button in question.query(Button):

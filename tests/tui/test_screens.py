@@ -19,7 +19,7 @@ from valet_studio.plan.changes import Risk, RunBackfill
 from valet_studio.tui import looking, runs
 from valet_studio.tui.actions import ACTIONS
 from valet_studio.tui.app import StudioApp
-from valet_studio.tui.confirm import Question
+from valet_studio.tui.confirm import QuestionScreen
 from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_tree import PlanTree
@@ -371,7 +371,7 @@ async def test_keys_of_the_configuration_file_hold_everywhere(tmp_path: Path) ->
         await pilot.press("escape", "G")
         await until(pilot, lambda: app.facts.rehearsal_holds)
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: isinstance(app.screen, QuestionScreen))
         await pilot.press("escape", "X")
         await until(pilot, lambda: app._exit)
 

@@ -14,7 +14,7 @@ import apsw
 from valet_studio.database.errors import database_errors
 from valet_studio.database.layout import PLANNED_BY
 from valet_studio.libsql import pushed
-from valet_studio.libsql.hrana import Server
+from valet_studio.libsql.hrana import LibsqlServer
 from valet_studio.libsql.mirror import Moment, key_of, mirror, renew
 from valet_studio.libsql.session import reading
 from valet_studio.migrate.ahead import Ahead, ByColumn
@@ -29,7 +29,7 @@ from valet_studio.migrate.events import (
     StatementRun,
 )
 from valet_studio.migrate.migration import migrate
-from valet_studio.migrate.target import Documents
+from valet_studio.migrate.target import DocumentIds
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import quote, text_literal
@@ -51,7 +51,7 @@ class Order:
 class Copies:
     """The copy of a server's database as it stands, and one more that is migrated."""
 
-    server: Server
+    server: LibsqlServer
     folder: Path
     moment: Moment | None = None
 
@@ -81,7 +81,7 @@ class Copies:
 
 
 @contextmanager
-def copies(server: Server) -> Iterator[Copies]:
+def copies(server: LibsqlServer) -> Iterator[Copies]:
     """Room for copies, which are deleted at the end of the block."""
     with scratch() as folder:
         yield Copies(server, folder)
@@ -159,7 +159,7 @@ def rehearse(
 
 
 def dry_run(
-    server: Server, order: Order, cancelled: IsCancelled, kept: ByColumn
+    server: LibsqlServer, order: Order, cancelled: IsCancelled, kept: ByColumn
 ) -> Iterator[Event]:
     """Copy the server's database, migrate the copy, report, delete the copy.
 
@@ -177,7 +177,7 @@ def dry_run(
 
 
 def retry(
-    server: Server, order: Order, documents: Documents, cancelled: IsCancelled
+    server: LibsqlServer, order: Order, documents: DocumentIds, cancelled: IsCancelled
 ) -> Iterator[Event]:
     """The same on a copy that holds these documents alone, which are `_id`s by table.
 

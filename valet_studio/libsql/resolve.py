@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-from valet_studio.errors import DatabaseError, ServerError
+from valet_studio.errors import AnswerLost, DatabaseError, ServerError
 from valet_studio.libsql import side
-from valet_studio.libsql.hrana import ReplyLost, Server, StepFailed
+from valet_studio.libsql.hrana import LibsqlServer, StepFailed
 from valet_studio.libsql.mirror import Moment
 from valet_studio.libsql.pushed import migration_of
 from valet_studio.libsql.session import as_connection, reading
@@ -16,7 +16,7 @@ RESOLVE_SECONDS = 30.0
 _ASK_AGAIN_SECONDS = 0.25
 
 
-def become(server: Server, push: str, moment: Moment, lost: ReplyLost) -> int:
+def become(server: LibsqlServer, push: str, moment: Moment, lost: AnswerLost) -> int:
     """Wait until it is certain that a push was applied; the migration that it became.
 
     The batch may still be on its way, so it is outdated first: then it has run, or never will.
@@ -46,7 +46,7 @@ def become(server: Server, push: str, moment: Moment, lost: ReplyLost) -> int:
     ) from lost
 
 
-def settled(server: Server, moment: Moment) -> None:
+def settled(server: LibsqlServer, moment: Moment) -> None:
     """Make sure that a batch resting on that moment has run, or never will."""
     try:
         server.atomic(side.outdate(moment))

@@ -26,7 +26,7 @@ from valet_studio.migrate.apply import apply
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import MigrationId, last_completed, next_id
 from valet_studio.migrate.reruns import BackfillReset, reset_backfill
-from valet_studio.migrate.target import Documents, LocalTarget
+from valet_studio.migrate.target import DocumentIds, LocalTarget
 from valet_studio.migrate.undo import UndoReport, undo, undone
 from valet_studio.migrate.written import Undoable, undoable
 from valet_studio.plan.changes import Plan
@@ -50,7 +50,7 @@ Done: TypeAlias = Report | UndoReport | BackfillReset
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PushOrder:
     """What a client asks for besides its schema."""
 
     fingerprint: str | None = None
@@ -95,7 +95,7 @@ class Became:
 
 
 class UnknownTable(StudioError):
-    """Documents of what is no table were asked for."""
+    """DocumentIds of what is no table were asked for."""
 
 
 class Service:
@@ -151,7 +151,7 @@ class Service:
 
     @asynccontextmanager
     async def dry_run(
-        self, schema: Schema, order: Order, documents: Documents | None = None
+        self, schema: Schema, order: PushOrder, documents: DocumentIds | None = None
     ) -> AsyncIterator[Run[Report]]:
         """A rehearsal, to be consumed within the block; with `documents`, on these alone.
 
@@ -179,7 +179,7 @@ class Service:
 
     @asynccontextmanager
     async def push(
-        self, schema: Schema, order: Order, gone: Callable[[], Awaitable[bool]]
+        self, schema: Schema, order: PushOrder, gone: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[Run[Report]]:
         """A push, to be consumed within the block. One runs at a time.
 
@@ -221,7 +221,7 @@ class Service:
             async with self._running(Run(work, Report), self._pushes) as run:
                 yield run
 
-    def _reviewed_values(self, plan: Plan, order: Order) -> ByColumn:
+    def _reviewed_values(self, plan: Plan, order: PushOrder) -> ByColumn:
         """What the client's own dry run of this plan computed, where that was the last one."""
         if order.client is None or order.fingerprint is None:
             return {}
@@ -357,7 +357,7 @@ class Service:
                     "Name the tables whose backfills failed, as the dry run told them.",
                 )
 
-    async def _reviewed(self, schema: Schema, order: Order) -> Plan:
+    async def _reviewed(self, schema: Schema, order: PushOrder) -> Plan:
         plan = await asyncio.to_thread(lambda: self.target.planner(strict=order.strict)(schema))
         if order.fingerprint not in (None, plan.fingerprint):
             raise PlanIsStale(

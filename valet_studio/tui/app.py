@@ -214,7 +214,7 @@ class StudioApp(Running):
 
     async def _on_message(self, message: Message) -> None:
         """Hear nothing from workers while the panes, which would show it, are taken down."""
-        if self.is_running or not isinstance(message, messages.Told):
+        if self.is_running or not isinstance(message, messages.WorkerMessage):
             await super()._on_message(message)
 
     def on_unmount(self) -> None:

@@ -24,7 +24,7 @@ from valet_studio.tui.engine import Engine, Saves
 from valet_studio.tui.facts import Facts, TourPlace
 from valet_studio.tui.keys import bound
 from valet_studio.tui.log_pane import Entry, LogPane, Mark
-from valet_studio.tui.progress import Progress, Told
+from valet_studio.tui.progress import Progress, TimedEvent
 from valet_studio.tui.remembered import recall
 from valet_studio.tui.replica import Rehearse, rehearse
 from valet_studio.tui.screen import MainScreen
@@ -68,7 +68,7 @@ class StudioBase(App[None]):
         """Counts looks; what an older one tells is dropped."""
         self.looked = 0
         """The newest look that ended."""
-        self.waiting: deque[Told] = deque()
+        self.waiting: deque[TimedEvent] = deque()
         """What the run told and was not drawn yet; the worker appends."""
         self.cancel = threading.Event()
         self.leaving = False

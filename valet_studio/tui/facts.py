@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 
 READ_ONLY = "{} is off: the studio was opened read-only."
 
-Work: TypeAlias = Literal["dry run", "apply", "retry", "undo"]
-"""`retry`: the documents that a dry run could not fill are tried again."""
+RunKind: TypeAlias = Literal["dry run", "apply"]
+"""The two ways to carry out a plan."""
+Task: TypeAlias = RunKind | Literal["retry", "undo"]
+"""What the studio does one at a time. `retry`: the documents that a dry run could not fill are
+tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Facts:
     files: tuple[GeneratedFile, ...] = ()
     """What is generated of the newest schema of which it is known; a look tells the plan first."""
     watching: bool = True
-    running: Work | None = None
+    running: Task | None = None
     carried_out: str | None = None
     """Fingerprint of the plan that the newest run is of."""
     rehearsed: str | None = None

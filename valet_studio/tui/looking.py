@@ -21,7 +21,7 @@ from valet_studio.plan.changes import Plan, Risk
 from valet_studio.schema.model import Schema
 from valet_studio.tui import messages
 from valet_studio.tui.base import StudioBase
-from valet_studio.tui.confirm import Question, Told
+from valet_studio.tui.confirm import QuestionScreen, TextScreen
 from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.log_pane import LogPane
@@ -222,7 +222,7 @@ class Looking(StudioBase):
         """A question about a plan that is no longer the one on screen must not be answered."""
         old = before.plan.fingerprint if before.plan is not None else None
         new = self.facts.plan.fingerprint if self.facts.plan is not None else None
-        asking = isinstance(self.screen, Question) and self.facts.running is None
+        asking = isinstance(self.screen, QuestionScreen) and self.facts.running is None
         if asking and (old != new or self.facts.broken):
             self.screen.dismiss(False)
             self.say("The plan changed while you were asked: nothing was applied.", "warning")
@@ -321,7 +321,7 @@ class Looking(StudioBase):
         entry = message.entry
         language = "sql" if entry.mark == "$" else ""
         body = code(entry.text, language) if language else Content(entry.text)
-        self.push_screen(Told(f"{entry.when:%H:%M:%S} {entry.mark}", body))
+        self.push_screen(TextScreen(f"{entry.when:%H:%M:%S} {entry.mark}", body))
 
     def on_document_read(self, message: messages.DocumentRead) -> None:
         """Show it whole."""

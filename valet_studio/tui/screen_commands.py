@@ -18,7 +18,7 @@ from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.tui.actions import PANES
-from valet_studio.tui.confirm import Told
+from valet_studio.tui.confirm import TextScreen
 from valet_studio.tui.facts import why_no_dry_run, why_no_undo
 from valet_studio.tui.fix_screen import FixScreen
 from valet_studio.tui.history_screen import HistoryScreen
@@ -120,7 +120,7 @@ class ScreenCommands:
         if app.leaving:
             app.exit()
             return
-        app.push_screen(Told("Undone", undone_text(report, app.size.width)))
+        app.push_screen(TextScreen("Undone", undone_text(report, app.size.width)))
         app.look()
 
     def _not_undone(self, problems: tuple[Problem, ...]) -> None:
