@@ -16,7 +16,7 @@ from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.changes import Risk, RunBackfill
-from valet_studio.tui import looking, runs
+from valet_studio.tui import looking, offered, runs
 from valet_studio.tui.actions import ACTIONS
 from valet_studio.tui.app import StudioApp
 from valet_studio.tui.confirm import QuestionScreen
@@ -239,7 +239,7 @@ async def test_a_quick_fix_is_shown_written_and_taken_back(
         path = opened.engine.settings.schema_path
         before = path.read_text(encoding="utf-8")
         fixes = fixes_of(opened.engine.settings)
-        monkeypatch.setattr(opened.app.commands, "offered", lambda _: fixes)
+        monkeypatch.setattr(offered, "fixes_for", lambda *_: fixes)
         await opened.press("f")
         await shown(opened, "Mark it [/x]", "Rename it", "So that it is seen.")
         assert "+         completed: v.number(), // [/x]" in opened.screen
@@ -263,7 +263,7 @@ async def test_a_fix_is_not_taken_back_over_a_later_edit(
     async with studio(tmp_path, plan_of(breaking())) as opened:
         path = opened.engine.settings.schema_path
         fixes = fixes_of(opened.engine.settings)
-        monkeypatch.setattr(opened.app.commands, "offered", lambda _: fixes[:1])
+        monkeypatch.setattr(offered, "fixes_for", lambda *_: fixes[:1])
         await opened.press("f", "y")
         await opened.until(lambda: opened.app.facts.fixed == 1)
         path.write_text("// mine now", encoding="utf-8")

@@ -16,6 +16,7 @@ from valet_studio.errors import Problem
 from valet_studio.fixes.fix import Fix
 from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.plan.changes import Plan
+from valet_studio.tui.key_names import key_shown
 
 if TYPE_CHECKING:
     from valet_studio.tour import Step
@@ -75,18 +76,17 @@ class Facts:
     """Quick fixes that were written, and can be taken back."""
     tour: TourPlace | None = None
     """None where no tour is given."""
-    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Actions whose keys the user chose."""
+    keys: Mapping[str, tuple[str, ...]] = field(kw_only=True)
+    """The keys of every action by its id, as textual names them: the user's own where some were
+    chosen."""
     replica: Path | None = None
     """A client's file that is rehearsed on too; None where none is named."""
     in_browser: bool = False
     """Whether the studio is shown by a browser, perhaps to someone else."""
 
     def key(self, action: str) -> str:
-        """The key of an action as a person would name it."""
-        from valet_studio.tui.actions import action_named  # its reasons speak of facts
-
-        return action_named(action).shown(self)
+        """The key of an action as a person would name it; the first, where it has several."""
+        return key_shown(self.keys[action][0])
 
     @property
     def plan(self) -> Plan | None:

@@ -13,7 +13,7 @@ from valet_studio.config import Settings, marked
 from valet_studio.config_file import configs_above
 from valet_studio.errors import Problem, StudioError
 from valet_studio.fixes.fix import Fix
-from valet_studio.fixes.offer import fixes_for, why_none
+from valet_studio.fixes.offer import why_none
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
@@ -24,17 +24,18 @@ from valet_studio.tui.fix_screen import FixScreen
 from valet_studio.tui.history_screen import HistoryScreen
 from valet_studio.tui.jump import JumpScreen
 from valet_studio.tui.messages import Answered
+from valet_studio.tui.offered import offered
 from valet_studio.tui.open_screen import OpenScreen
 from valet_studio.tui.plan_rows import Row
 from valet_studio.tui.plan_rows import marked as marked_rows
 from valet_studio.tui.replica import ReplicaScreen
+from valet_studio.tui.running import Running
 from valet_studio.tui.runs import ask
 from valet_studio.tui.text import problem_plain
 from valet_studio.tui.undo_screen import undo_question, undone_text
 
 if TYPE_CHECKING:
     from valet_studio.tour import Step
-    from valet_studio.tui.app import StudioApp
 
 T = TypeVar("T")
 Failed = Callable[[tuple[Problem, ...]], object]
@@ -43,7 +44,12 @@ Failed = Callable[[tuple[Problem, ...]], object]
 class ScreenCommands:
     """Each method `do_x` is the action `x` of the registry; whether it may run was asked before."""
 
-    app: StudioApp
+    def __init__(self, app: Running) -> None:
+        self.app = app
+
+    def do(self, name: str) -> None:
+        """Do the action of that id."""
+        getattr(self, f"do_{name}")()
 
     def ask(self, work: Callable[[], T], then: Callable[[T], object], failed: Failed) -> None:
         """Work on a thread; `then` or `failed` is called where widgets may be touched."""
@@ -141,20 +147,11 @@ class ScreenCommands:
             )
         )
 
-    def offered(self, row: Row | None) -> tuple[Fix, ...]:
-        """The quick fixes of a row of the plan."""
-        state = self.app.facts.good
-        if row is None or row.change is None or self.app.facts.broken or state is None:
-            return ()
-        if state.schema is None or state.plan is None:
-            return ()
-        return fixes_for(row.change, state.schema, state.plan)
-
     def do_fix(self) -> None:
         """Show the quick fixes of the selected change, and write the chosen one."""
         app = self.app
         row, state = app.main.plan_pane.selected, app.facts.good
-        fixes = self.offered(row)
+        fixes = offered(app.facts, row)
         if not fixes:
             reason = None
             if row is not None and row.change is not None and state and state.schema and state.plan:
@@ -250,7 +247,7 @@ class ScreenCommands:
             if not file:
                 app.say("No replica is rehearsed on any more.")
             elif reason is None:
-                app.commands.do("dry_run")
+                self.do("dry_run")
             else:
                 app.say(reason, "warning")
 
