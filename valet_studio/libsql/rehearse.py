@@ -12,8 +12,7 @@ from pathlib import Path
 import apsw
 
 from valet_studio.database.errors import database_errors
-from valet_studio.database.layout import PLANNED_BY
-from valet_studio.libsql import pushed
+from valet_studio.database.layout import CREATE_BOOKKEEPING, PLANNED_BY
 from valet_studio.libsql.hrana import LibsqlServer
 from valet_studio.libsql.mirror import Moment, key_of, mirror, renew
 from valet_studio.libsql.session import reading
@@ -28,7 +27,9 @@ from valet_studio.migrate.events import (
     Report,
     StatementRun,
 )
+from valet_studio.migrate.history import next_id
 from valet_studio.migrate.migration import migrate
+from valet_studio.migrate.pushed import note_push
 from valet_studio.migrate.target import DocumentIds
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Schema
@@ -137,7 +138,7 @@ def rehearse(
             evaluators,
             cancelled,
             strict=order.strict,
-            before_changes=lambda writer: pushed.note(writer, push),
+            before_changes=lambda writer: _note(writer, push),
             ahead=Ahead(values=known, intact=True),
             kept=rehearsal.values,
             rehearsed=reviewed,
@@ -156,6 +157,12 @@ def rehearse(
                     yield event
                 case _:
                     yield event
+
+
+def _note(connection: apsw.Connection, push: str) -> None:
+    for sql in CREATE_BOOKKEEPING:
+        connection.execute(sql)
+    note_push(connection, push, next_id(connection))
 
 
 def dry_run(
