@@ -346,10 +346,6 @@ def not_a_database() -> None:
     Path(".valet/dev.db").write_text("This is a letter, not a database.\n" * 40, encoding="utf-8")
 
 
-def write_schema_text(text: str) -> None:
-    Settings().schema_path.write_text(text, encoding="utf-8")
-
-
 _LOCKS: list[apsw.Connection] = []
 
 

@@ -14,6 +14,7 @@ from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import BackfillReport
+from valet_studio.migrate.work import Work
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Schema, Sources
 from valet_studio.typescript.child import Child
@@ -98,9 +99,9 @@ def in_batches(connection: apsw.Connection, schema: Schema) -> BackfillReport:
     table = schema.tables[0]
     documents = Documents(connection, table, inspect(connection).tables[0])
     with Evaluators(schema.sources, Limits(), twice=False) as evaluators:
-        run = BackfillRun(documents, table.backfills[0], evaluators, lambda: False)
+        work = Work(documents, table.backfills[0], evaluators, lambda: False)
         connection.execute("BEGIN")
-        *_, report = run.write()
+        *_, report = BackfillRun(work).write()
         connection.execute("COMMIT")
     assert isinstance(report, BackfillReport)
     return report

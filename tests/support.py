@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from libsql_servers import Sqld
 
 from valet_studio import pipeline
 from valet_studio.config import Settings
-from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.events import BackfillProgress, Event, IsCancelled, Report
 from valet_studio.plan.changes import Plan
 from valet_studio.typescript.limits import Limits
 
@@ -177,6 +177,20 @@ def last(events: Iterable[Event]) -> Report:
     final: Event | None = None
     for event in events:
         final = event
+    assert isinstance(final, Report)
+    return final
+
+
+def interrupted(events: Iterator[Event], work: Callable[[], object]) -> Report:
+    """Run to the end; another program works at the moment when all values are computed."""
+    final: Event | None = None
+    worked = False
+    for event in events:
+        if isinstance(event, BackfillProgress) and event.done == event.total and not worked:
+            work()
+            worked = True
+        final = event
+    assert worked
     assert isinstance(final, Report)
     return final
 

@@ -149,8 +149,8 @@ def environment_with(dotenv: Path, environment: Mapping[str, str] | None = None)
     """The environment (`os.environ` where none is given) over what a `.env` file sets.
 
     Raises:
-        StudioError: the file exists and is not text, or a line of it that names a variable of
-            ours sets none.
+        StudioError: the file exists and is not text, a line of it that names a variable of ours
+            sets none, or it sets one that is the user's alone.
     """
     try:
         text = dotenv.read_text(encoding="utf-8")
@@ -199,18 +199,30 @@ _NOT_SET = re.compile(
 
 def _check_lines(dotenv: Path, text: str) -> None:
     lines = _plain_lines(text)
-    read = [found.span() for found in _ASSIGNMENT.finditer(lines)]
+
+    def place(at: int) -> Location:
+        return Location(str(dotenv), lines.count("\n", 0, at) + 1, 1)
+
+    read = list(_ASSIGNMENT.finditer(lines))
     for named in _NOT_SET.finditer(lines):
-        if not any(begin <= named.start() < end for begin, end in read):
-            line = lines.count("\n", 0, named.start()) + 1
+        if not any(found.start() <= named.start() < found.end() for found in read):
             raise StudioError(
                 f"{dotenv} names {named[1]}, and does not set it.",
                 f"Write {named[1]}=VALUE, or make the line a comment.",
-                Location(str(dotenv), line, 1),
+                place(named.start()),
+            )
+    for found in read:
+        # A project's schema runs in a sandbox: its files are not to name the program that makes it.
+        if found[1] == _DENO:
+            raise StudioError(
+                f"{dotenv} sets {_DENO}, which only the environment may.",
+                f"Take it out there, and export {_DENO} in your shell.",
+                place(found.start()),
             )
 
 
 _PREFIX = "VALET_STUDIO_"
+_DENO = f"{_PREFIX}DENO"
 _NAMES = (
     "DB",
     "DENO",

@@ -8,11 +8,14 @@ The tree::
     ├── DatabaseError           no database can be read or written here
     │   └── DatabaseBusy        another process holds the lock
     ├── ServerError             a push or libSQL server cannot be reached, refuses, or is none
+    │   └── AnswerLost          the connection broke after a request was sent
     ├── PlanIsStale             the database or the schema moved on since the plan was made
     ├── PlanRejected            exit code 4: the plan holds a breaking change
     ├── MigrationFailed         a check before COMMIT did not hold; everything was rolled back
-    ├── Cancelled               the user stopped it; everything was rolled back
+    ├── Cancelled               exit code 130: the user stopped it; everything was rolled back
     └── Unsupported             asked for what this version cannot do
+
+What only one room raises is declared there: `NothingToUndo`, `ReplicaAhead`, `Refused` and others.
 """
 
 from __future__ import annotations
@@ -96,6 +99,10 @@ class DatabaseBusy(DatabaseError):
 
 class ServerError(StudioError):
     """A push or libSQL server cannot be reached, refuses, or gives no answer that is one."""
+
+
+class AnswerLost(ServerError):
+    """The connection broke after a request was sent, so that its outcome is not known."""
 
 
 class PlanIsStale(StudioError):

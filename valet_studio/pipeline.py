@@ -127,7 +127,7 @@ def measure(state: StudioState, cancelled: IsCancelled) -> StudioState:
 
     Raises:
         Cancelled: `cancelled` answered True.
-        DatabaseError: the data could not be read.
+        StudioError: the data could not be read.
     """
     if state.schema is None or state.plan is None:
         return state
@@ -153,7 +153,8 @@ def dry_run(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
 
     Raises:
         PlanIsStale: the database's structure changed since the state was made.
-        Cancelled, DatabaseError: nothing is left behind.
+        Cancelled, DatabaseError, ServerError: nothing is left behind.
+        StudioError: the state has no plan.
     """
     schema, plan = _ready(state)
     settings = state.settings
@@ -166,9 +167,10 @@ def apply(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
     """Carry out exactly the state's plan; the last event is a `Report`.
 
     Raises:
-        StudioError: the settings say that nothing may be changed.
+        StudioError: the settings say that nothing may be changed, or the state has no plan.
         PlanIsStale: the database's structure changed since the state was made.
         Cancelled, DatabaseError, MigrationFailed: everything was rolled back.
+        ServerError: nothing was changed, unless it says so.
     """
     refuse_read_only(state.settings)
     schema, plan = _ready(state)
@@ -199,7 +201,8 @@ def retry_failed(state: StudioState, report: Report, cancelled: IsCancelled) -> 
 
     Raises:
         PlanIsStale: the database's structure changed since the state was made.
-        Cancelled, DatabaseError: nothing is left behind.
+        Cancelled, DatabaseError, ServerError: nothing is left behind.
+        StudioError: the state has no plan.
     """
     schema, plan = _ready(state)
     settings = state.settings
@@ -220,7 +223,7 @@ def touched(state: StudioState, change: AnyChange, cancelled: IsCancelled) -> To
 
     Raises:
         Cancelled: `cancelled` answered True.
-        DatabaseError: the data could not be read.
+        StudioError: the data could not be read.
     """
     from valet_studio.migrate.touched import wanted
 
@@ -235,7 +238,7 @@ def document(
 
     Raises:
         Cancelled: `cancelled` answered True.
-        DatabaseError: the data could not be read.
+        StudioError: the data could not be read.
     """
     from valet_studio.migrate.touched import wanted
 
@@ -262,7 +265,11 @@ def generated(state: StudioState) -> tuple[GeneratedFile, ...]:
 
 
 def write_files(state: StudioState) -> tuple[Path, ...]:
-    """Write the generated files that are stale, each atomically; returns what was written."""
+    """Write the generated files that are stale, each atomically; returns what was written.
+
+    Raises:
+        StudioError: one of them cannot be written.
+    """
     stale = [file for file in generated(state) if file.stale]
     for file in stale:
         write_atomically(file.path, file.after)
@@ -298,7 +305,11 @@ def apply_fix(settings: Settings, fix: Fix) -> Path:
 
 
 def history(settings: Settings) -> tuple[HistoryEntry, ...]:
-    """What was applied to the database, newest first."""
+    """What was applied to the database, newest first.
+
+    Raises:
+        StudioError: the history cannot be read.
+    """
     return target_of(settings).history()
 
 
@@ -335,7 +346,14 @@ def undo(
     migration: MigrationId | None = None,
 ) -> UndoReport:
     """Put the database back as it was before the last migration, which has to be `migration`
-    where one is given; see `migrate.undo`."""
+    where one is given; see `migrate.undo`.
+
+    Raises:
+        StudioError: nothing may be changed, or there is nothing to undo.
+        PlanIsStale: another migration is the last one.
+        Cancelled, DatabaseError: nothing was replaced.
+        ServerError: nothing was replaced, unless it says so.
+    """
     refuse_read_only(settings)
     return target_of(settings).undo(cancelled, migration)
 
@@ -353,13 +371,21 @@ def written_since(
 
 
 def reset_backfill(settings: Settings, table: str, column: str) -> bool:
-    """Forget that a backfill ran, so that the next push runs it; False where it never had."""
+    """Forget that a backfill ran, so that the next push runs it; False where it never had.
+
+    Raises:
+        StudioError: nothing may be changed, or the database cannot be read or written.
+    """
     refuse_read_only(settings)
     return target_of(settings).reset_backfill(table, column)
 
 
 def applied_backfills(settings: Settings) -> frozenset[tuple[str, str]]:
-    """Table and column of each backfill in the schemas of the history, where they can be read."""
+    """Table and column of each backfill in the schemas of the history, where they can be read.
+
+    Raises:
+        StudioError: the history cannot be read.
+    """
     target = target_of(settings)
     found: set[tuple[str, str]] = set()
     for entry in target.history():
@@ -398,6 +424,8 @@ def target_of(settings: Settings) -> Target:
 
     Raises:
         Unsupported: it is none of them.
+        DatabaseError: no file can be there, or something else is.
+        ServerError: the address, the key or the token cannot be used.
     """
     if "://" in settings.database:
         # A plan of a file is on the screen before these are loaded.

@@ -30,6 +30,7 @@ from valet_studio.plan.changes import (
     RunBackfill,
     by_table,
 )
+from valet_studio.plan.sentences import count
 from valet_studio.report_json import plan_json, problems_json, report_json
 from valet_studio.schema.model import Json
 
@@ -223,7 +224,7 @@ def warnings_text(warnings: Sequence[Problem]) -> str:
 
 def _headline(plan: Plan) -> str:
     total = len(plan.pending)
-    changes = _count(total, "change")
+    changes = count(total, "change")
     match plan.status:
         case "in_sync" if plan.changes:
             return "Schema and database agree, but the database holds what no schema explains."
@@ -231,7 +232,7 @@ def _headline(plan: Plan) -> str:
             return "Schema and database agree. Nothing to do."
         case "blocked":
             breaking = sum(change.risk is Risk.BREAKING for change in plan.changes)
-            what = _count(breaking, "breaking change")
+            what = count(breaking, "breaking change")
             return f"Blocked: {what} of {total}. The whole push is rejected."
         case "pending":
             risky = sum(change.risk is Risk.WARNING for change in plan.pending)
@@ -239,7 +240,7 @@ def _headline(plan: Plan) -> str:
             if not total:
                 return "Pending: no change to the database; only the schema will be recorded."
             unexplained = len(plan.changes) - total
-            things = _count(unexplained, "thing")
+            things = count(unexplained, "thing")
             left = f" The database holds {things} that no schema explains (!)."
             return f"Pending: {changes}{look}.{left if unexplained else ''}"
 
@@ -292,8 +293,8 @@ def _rejected_lines(changes: Sequence[AnyChange]) -> list[str]:
 def _backfill_lines(backfill: BackfillReport) -> list[str]:
     name = json.dumps(backfill.column, ensure_ascii=False)
     if not backfill.failed and not backfill.errors:
-        return [f"Backfill {name}: {_count(backfill.updated, 'row')} updated"]
-    failed = f"{backfill.failed:,} of {_count(backfill.rows, 'row')} failed"
+        return [f"Backfill {name}: {count(backfill.updated, 'row')} updated"]
+    failed = f"{backfill.failed:,} of {count(backfill.rows, 'row')} failed"
     return [f"Backfill {name}: {failed}", *(f"  {line}" for line in _failure_lines(backfill))]
 
 
@@ -304,11 +305,11 @@ def _failure_lines(backfill: BackfillReport) -> list[str]:
     if hidden and backfill.reasons:
         lines += [f"{r.count:,} × {_one_line(r.reason)}" for r in backfill.reasons[:SHOWN_REASONS]]
         others = len(backfill.reasons) - SHOWN_REASONS
-        lines += [f"… and {_count(others, 'other reason')}"] if others > 0 else []
+        lines += [f"… and {count(others, 'other reason')}"] if others > 0 else []
     if backfill.tried is not None:
         lines.append(
             f"! It was stopped at the first of these, after {backfill.tried:,} of "
-            f"{_count(backfill.rows, 'document')}: the others were not tried."
+            f"{count(backfill.rows, 'document')}: the others were not tried."
         )
     return lines
 
@@ -385,7 +386,7 @@ def _may_lack_return(backfill: BackfillReport, report: Report) -> bool:
 def _backfill_block(backfill: BackfillReport, may_lack_return: bool) -> str:
     head = (
         f"Backfill {backfill.table}.{backfill.column}: "
-        f"{backfill.updated:,} of {_count(backfill.rows, 'row')} updated"
+        f"{backfill.updated:,} of {count(backfill.rows, 'row')} updated"
     )
     if backfill.failed or backfill.errors:
         lines = [f"{head}, {backfill.failed:,} failed, {backfill.seconds:.1f} s"]
@@ -407,7 +408,7 @@ def _backfill_block(backfill: BackfillReport, may_lack_return: bool) -> str:
         ]
     if backfill.nulls:
         asked = ": is a return missing?" if may_lack_return else "."
-        lines.append(f"  ! {_count(backfill.nulls, 'document')} got null{asked}")
+        lines.append(f"  ! {count(backfill.nulls, 'document')} got null{asked}")
     if backfill.deterministic is False:
         why = f"It uses {', '.join(backfill.impure)}." if backfill.impure else _OTHER_ZONE
         lines.append(
@@ -450,10 +451,6 @@ def _value(value: Json) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _markdown(text: str) -> str:

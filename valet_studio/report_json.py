@@ -64,7 +64,7 @@ def _change(change: AnyChange) -> Json:
         "risk": change.risk.value,
         "summary": change.summary,
         "sql": list(change.sql),
-        "location": _location(change.location),
+        "location": location_json(change.location),
     }
     if change.index is not None:
         told["index"] = change.index
@@ -100,7 +100,7 @@ def _failure(failure: Failure) -> Json:
     return {
         "_id": failure.id,
         "message": failure.message,
-        "location": _location(failure.location),
+        "location": location_json(failure.location),
     }
 
 
@@ -108,11 +108,12 @@ def _problem(problem: Problem) -> Json:
     return {
         "message": problem.message,
         "hint": problem.hint,
-        "location": _location(problem.location),
+        "location": location_json(problem.location),
     }
 
 
-def _location(location: Location | None) -> Json:
+def location_json(location: Location | None) -> Json:
+    """A place; null where there is none."""
     if location is None:
         return None
     return {"file": location.file, "line": location.line, "column": location.column}

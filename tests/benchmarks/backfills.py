@@ -18,7 +18,7 @@ from valet_studio.migrate import work
 from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import Event, PhaseStarted
+from valet_studio.migrate.events import Event
 from valet_studio.migrate.migration import CACHE_KIB
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.sources import read_sources
@@ -75,10 +75,10 @@ def ours(database: Path, place: Place) -> float:
             held = inspect(connection).table_named("todos")
             assert held is not None
             documents = Documents(connection, table, held)
-            run = BackfillRun(
+            task = work.Work(
                 documents, table.backfills[0], evaluators, never, untouched=True, total=total
             )
-            for _event in run.write():
+            for _event in BackfillRun(task).write():
                 pass
             for _, sql in triggers:
                 connection.execute(str(sql))
@@ -276,19 +276,6 @@ def reuse(place: Place, count: int, runs: int) -> Iterator[Row]:
         None,
         "ours/peer ≤",
     )
-
-
-def phases(place: Place, count: int) -> Iterator[Row]:
-    """Where an apply's time goes, once."""
-    place.fresh(place.pristine("slug", count))
-    place.write(schema_text("slug"))
-    state = pipeline.look(place.settings)
-    began, phase = time.perf_counter(), "start"
-    for event in pipeline.apply(state, never):
-        if isinstance(event, PhaseStarted):
-            now = time.perf_counter()
-            yield Row(f"slug, apply of {count:,}: {phase}", now - began, "", None, None, "")
-            began, phase = now, event.phase
 
 
 def _apply_and_tell(root: str) -> None:

@@ -61,6 +61,16 @@ def test_a_misspelt_variable_is_a_sentence(name: str, near: str) -> None:
     assert near in str(caught.value.problems[0].hint)
 
 
+def test_a_project_does_not_choose_the_program_that_runs_its_schema(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("VALET_STUDIO_LANG=ts\nVALET_STUDIO_DENO=./deno\n")
+    with pytest.raises(StudioError, match="which only the environment may") as caught:
+        environment_with(dotenv, {})
+    assert caught.value.problems[0].location == Location(str(dotenv), 2, 1)
+    dotenv.write_text("# VALET_STUDIO_DENO=./deno\n")
+    assert environment_with(dotenv, {"VALET_STUDIO_DENO": "deno"}) == {"VALET_STUDIO_DENO": "deno"}
+
+
 def test_a_missing_dotenv_sets_nothing(tmp_path: Path) -> None:
     assert environment_with(tmp_path / ".env", {"A": "1"}) == {"A": "1"}
 

@@ -9,12 +9,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from libsql_servers import Cutting, Sqld, sqld
+from libsql_servers import Cutting, Sqld
 from support import TRACKED_TODOS, Project, fill_todos, never, schema_of, seed_blocks
 
 from valet_studio import pipeline
@@ -36,22 +36,6 @@ BACKFILL = seed_blocks()[4]
 EXPECTED = "CASE priority WHEN 'high' THEN 3 WHEN 'medium' THEN 2 ELSE 1 END"
 WRONG = f"SELECT count(*) FROM todos WHERE priorityNum IS NOT {EXPECTED}"
 LEFT = "SELECT count(*) FROM sqlite_master WHERE name LIKE '_valet_backfill_%'"
-
-
-@pytest.fixture
-def libsql(tmp_path: Path) -> Iterator[Sqld]:
-    with sqld(tmp_path / "sqld") as server:
-        yield server
-
-
-@pytest.fixture
-def todos(project: Project, libsql: Sqld) -> Project:
-    """142 documents on a libSQL server, the seed's backfill pending."""
-    there = project.with_(server=libsql.url, libsql=libsql)
-    there.push(BEFORE)
-    fill_todos(there)
-    there.write(BACKFILL)
-    return there
 
 
 def at(project: Project, wanted: Callable[[Event], bool], do: Callable[[], object]) -> Report:

@@ -42,22 +42,6 @@ CERTIFICATE = Path(__file__).parent.parent / "data" / "localhost.pem"
 """A certificate of 127.0.0.1 that nobody trusts by himself, and its key, made for these tests."""
 
 
-@pytest.fixture
-def libsql(tmp_path: Path) -> Iterator[Sqld]:
-    with sqld(tmp_path / "sqld") as server:
-        yield server
-
-
-@pytest.fixture
-def todos(project: Project, libsql: Sqld) -> Project:
-    """142 documents on a libSQL server, the seed's backfill pending."""
-    there = project.with_(server=libsql.url, libsql=libsql)
-    there.push(BEFORE)
-    fill_todos(there)
-    there.write(BACKFILL)
-    return there
-
-
 def problem(project: Project) -> str:
     state = pipeline.look(project.settings)
     assert state.plan is None

@@ -12,7 +12,7 @@ from libsql_servers import Sqld, sqld
 from support import never
 
 from valet_studio.database.inspect import inspect
-from valet_studio.libsql.hrana import Server, server_at
+from valet_studio.libsql.hrana import LibsqlServer, server_at
 from valet_studio.libsql.mirror import Moment, mirror
 from valet_studio.libsql.session import as_connection, reading
 
@@ -50,7 +50,7 @@ def libsql(tmp_path: Path) -> Iterator[Sqld]:
         yield server
 
 
-def copied(server: Server, path: Path) -> Moment:
+def copied(server: LibsqlServer, path: Path) -> Moment:
     *_, last = mirror(server, path, never)
     assert isinstance(last, Moment)
     return last

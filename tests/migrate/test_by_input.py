@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +14,16 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from plain_loop import contents, database, in_batches, one_by_one
-from support import Project, last, never, schema_of
+from support import Project, interrupted, last, never, schema_of
 
 from valet_studio import pipeline
+from valet_studio.database.inspect import inspect
 from valet_studio.migrate import by_input, migration, work
 from valet_studio.migrate.by_input import ByInput
-from valet_studio.migrate.events import BackfillProgress, BackfillReport, Event, Report
+from valet_studio.migrate.documents import Documents
+from valet_studio.migrate.events import BackfillReport
 from valet_studio.migrate.pace import FIRST_ROWS
+from valet_studio.schema.model import Table
 from valet_studio.typescript.cells import Value
 from valet_studio.typescript.child import Child
 from valet_studio.typescript.limits import Limits
@@ -63,6 +66,16 @@ OTHERS = st.sampled_from(
         [b"", "text", b"x", None, None, None],
     ]
 )
+
+
+@pytest.mark.parametrize("sql_type", ["", "BLOB", "BLOB REAL"])
+def test_a_column_that_converts_nothing_keeps_the_sign_of_zero(sql_type: str) -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute(f"CREATE TABLE t (_id TEXT PRIMARY KEY NOT NULL, raw {sql_type})")
+    connection.execute("INSERT INTO t VALUES ('d1', ?)", (-0.0,))
+    batch = Documents(connection, Table("t"), inspect(connection).tables[0]).batch(None, None, 1)
+    assert batch is not None
+    assert b'"raw":[-0.0]' in batch.payload
 
 
 @pytest.fixture
@@ -247,20 +260,6 @@ def test_numbers_are_drawn_as_they_are_spread(project: Project) -> None:
     )
     bins = project.dry_run().backfills[0].histogram
     assert [bin.part for bin in (bins[0], bins[-1])] == pytest.approx([0.75, 0.25])
-
-
-def interrupted(events: Iterator[Event], work: Callable[[], object]) -> Report:
-    """Run to the end; another program works at the moment when all values are computed."""
-    final: Event | None = None
-    worked = False
-    for event in events:
-        if isinstance(event, BackfillProgress) and event.done == event.total and not worked:
-            work()
-            worked = True
-        final = event
-    assert worked
-    assert isinstance(final, Report)
-    return final
 
 
 @pytest.mark.parametrize("rehearsed", [False, True], ids=["applied", "applied after a dry run"])

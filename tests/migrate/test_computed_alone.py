@@ -123,7 +123,7 @@ def test_documents_from_the_whole_table_are_looked_at(layout: str, rowids: set[i
         key for (key,) in connection.execute(f"SELECT {documents.key} FROM t").fetchall()
     ]
     assert all(len(found) == 1 and found[0] in there for found in keys)
-    assert len(keys) == len({found[0] for found in keys}) <= alone.LOOKED_AT
+    assert len(keys) == len({found[0] for found in keys}) <= alone.CHECKED
     assert bool(keys) == bool(there)
     if layout == "rowids" and there:
         assert {min(there), max(there)} <= {found[0] for found in keys}

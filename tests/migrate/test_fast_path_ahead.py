@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import apsw
 import pytest
-from support import Project, last, never, schema_of
+from support import Project, interrupted, last, never, schema_of
 
 from valet_studio import pipeline
 from valet_studio.errors import PlanIsStale
@@ -16,7 +16,6 @@ from valet_studio.migrate.events import (
     Event,
     IsCancelled,
     PhaseStarted,
-    Report,
 )
 from valet_studio.typescript.child import Child
 from valet_studio.typescript.limits import Limits
@@ -47,20 +46,6 @@ def documents(project: Project, request: pytest.FixtureRequest) -> Project:
     project.sql(f"PRAGMA journal_mode = {request.param}")
     project.write(backfilled("(row) => `${row.n}/${row.s}`"))
     return project
-
-
-def interrupted(events: Iterator[Event], work: Callable[[], object]) -> Report:
-    """Run to the end; another program works at the moment when all values are computed."""
-    final: Event | None = None
-    worked = False
-    for event in events:
-        if isinstance(event, BackfillProgress) and event.done == event.total and not worked:
-            work()
-            worked = True
-        final = event
-    assert worked
-    assert isinstance(final, Report)
-    return final
 
 
 WRITES = [

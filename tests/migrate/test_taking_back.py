@@ -13,6 +13,7 @@ from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.documents import BATCH_ROWS, Documents
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import BackfillReport
+from valet_studio.migrate.work import Work
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Sources
 from valet_studio.typescript.limits import Limits
@@ -66,8 +67,8 @@ def test_a_late_failure_takes_back_what_was_written(
         state = inspect(connection).table_named("t")
         assert state is not None
         documents = Documents(connection, SCHEMA.tables[0], state)
-        run = BackfillRun(documents, SCHEMA.tables[0].backfills[0], evaluators, never)
-        *_, report = run.write()
+        work = Work(documents, SCHEMA.tables[0].backfills[0], evaluators, never)
+        *_, report = BackfillRun(work).write()
         connection.execute("COMMIT")
     assert isinstance(report, BackfillReport)
     assert [failure.id for failure in report.errors] == [f"d{COUNT}"]

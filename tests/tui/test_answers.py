@@ -27,7 +27,7 @@ from valet_studio.errors import StudioError
 from valet_studio.fixes.fix import Fix
 from valet_studio.plan.changes import Plan
 from valet_studio.tour import STEPS, Tour
-from valet_studio.tui.actions import ACTIONS
+from valet_studio.tui.actions import ACTIONS, USUAL_KEYS
 from valet_studio.tui.app import StudioApp
 from valet_studio.tui.confirm import QuitQuestion
 from valet_studio.tui.facts import Facts
@@ -413,5 +413,5 @@ async def test_the_tour_replaces_nobodys_own_work_unasked(tmp_path: Path) -> Non
 
 
 def test_a_key_is_named_for_every_action() -> None:
-    facts = Facts(Settings())
+    facts = Facts(Settings(), keys=USUAL_KEYS)
     assert all(facts.key(action.id) for action in ACTIONS)

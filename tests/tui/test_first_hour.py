@@ -10,29 +10,20 @@ import apsw
 import pytest
 from studio_drive import WIDE, opened, save, screen_text, studio, until
 from studio_fakes import broken_state, changes, plan_of, report_of, settings_in, state_of
-from support import SEED_TODOS, Project, fill_todos, schema_of, seed_blocks
+from support import SEED_TODOS, Project, schema_of, seed_blocks
 from textual.content import Content
 
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import BackfillReport, Failure, Report, Sample
 from valet_studio.plan.changes import Risk
 from valet_studio.schema.model import Json
-from valet_studio.tui.confirm import Told, apply_question
+from valet_studio.tui.confirm import TextScreen, apply_question
 from valet_studio.tui.detail import empty_detail
 from valet_studio.tui.fix_screen import edit_drawn
 from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_tree import PlanTree
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.report_text import ordered_fields, run_lines
-
-
-@pytest.fixture
-def todos(project: Project) -> Project:
-    """142 documents; the seed's backfill waits in schema.ts."""
-    project.push(SEED_TODOS)
-    fill_todos(project)
-    project.write(seed_blocks()[4])
-    return project
 
 
 async def test_a_filter_without_a_match_does_not_say_in_sync(tmp_path: Path) -> None:
@@ -152,7 +143,7 @@ async def test_after_an_undo_no_receipt_is_left(todos: Project) -> None:
         await pilot.press("u")
         await until(pilot, lambda: "Undo the last migration?" in screen_text(app))
         await pilot.press("y")
-        await until(pilot, lambda: isinstance(app.screen, Told))
+        await until(pilot, lambda: isinstance(app.screen, TextScreen))
         await pilot.press("escape")
         await until(pilot, lambda: app.facts.plan and app.facts.plan.changes)
         assert "Migration" not in app.main.dry_run_pane.text

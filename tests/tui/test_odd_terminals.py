@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from studio_drive import NARROW, opened, save, screen_text, studio, until
 from studio_fakes import FakeEngine, Saves, changes, plan_of, settings_in, state_of
-from support import SEED_TODOS, Project, fill_todos, schema_of, seed_blocks
+from support import Project, schema_of, seed_blocks
 from terminal import Terminal
 from textual.widgets import Button
 
 from valet_studio.tui.app import StudioApp
-from valet_studio.tui.confirm import Question
+from valet_studio.tui.confirm import QuestionScreen
 from valet_studio.tui.help import HelpScreen
 from valet_studio.tui.plan_tree import PlanTree
 from valet_studio.tui.remembered import recall
@@ -24,15 +24,6 @@ MANY = schema_of(
     )
 )
 SMALL = pytest.mark.parametrize("size", [NARROW, (60, 15), (40, 10)], ids=str)
-
-
-@pytest.fixture
-def todos(project: Project) -> Project:
-    """142 documents; the seed's backfill waits in schema.ts."""
-    project.push(SEED_TODOS)
-    fill_todos(project)
-    project.write(seed_blocks()[4])
-    return project
 
 
 @pytest.mark.parametrize(
@@ -120,7 +111,7 @@ async def test_the_answers_of_a_question_are_always_in_sight(
         await pilot.press("d")
         await until(pilot, lambda: app.facts.rehearsal_holds and app.facts.running is None, 20)
         await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: isinstance(app.screen, QuestionScreen))
         await pilot.pause()
         question = app.screen
         for button in question.query(Button):

@@ -30,6 +30,7 @@ from valet_studio.migrate.events import BackfillReport, Bin, Report
 from valet_studio.migrate.touched import Touched
 from valet_studio.plan.changes import Drift, NarrowField, Risk
 from valet_studio.schema.model import Field, Json, Schema, Sources, Storage, Table, Validator
+from valet_studio.tui.actions import USUAL_KEYS
 from valet_studio.tui.app import StudioApp
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.looking import Looking
@@ -451,7 +452,10 @@ def report_lines(backfill: BackfillReport, width: int = 60) -> str:
     plan = plan_of(*changes())
     report = Report("ok", plan, (), (backfill,), 0.1)
     progress = Progress("dry run", plan, "dev.db", report=report, ended=True)
-    return "\n".join(line.plain for line in run_lines(progress, width, None, Facts(Settings()).key))
+    return "\n".join(
+        line.plain
+        for line in run_lines(progress, width, None, Facts(Settings(), keys=USUAL_KEYS).key)
+    )
 
 
 def test_many_numbers_are_drawn_as_a_histogram() -> None:

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import pytest
 from studio_drive import WIDE, digest, opened, save, screen_text, until
-from support import Project, fill_todos, schema_of, seed_blocks
+from support import SEED_TODOS, Project, fill_todos, seed_blocks
 
 from valet_studio.migrate import rehearsal
 from valet_studio.tui.app import StudioApp
 
 SEED = seed_blocks()[4]
-TODOS = """
-    todos: defineTable({
-        title: v.string(),
-        completed: v.number(),
-        userId: v.string(),
-        priority: v.string(),
-    }).sync({ filter: (q, ctx) => q.eq('userId', ctx.auth.userId), mode: 'full' }),
-"""
 MAPPED = "return mapping[row.priority as string] ?? 1"
 LINE = SEED[: SEED.index(MAPPED)].count("\n") + 1
 LOUD = SEED.replace(MAPPED, "return mapping[(row.priority as string).toLowerCase()] ?? 1")
@@ -26,7 +18,7 @@ LOUD = SEED.replace(MAPPED, "return mapping[(row.priority as string).toLowerCase
 @pytest.fixture
 def todos(project: Project) -> Project:
     """142 documents, of which two have no priority; the seed's backfill waits in schema.ts."""
-    project.push(schema_of(TODOS))
+    project.push(SEED_TODOS)
     fill_todos(project)
     project.sql("UPDATE todos SET priority = NULL WHERE _id IN ('t0007', 't0050')")
     project.write(SEED)
@@ -121,8 +113,8 @@ async def test_saves_in_quick_succession_leave_the_newest_rehearsed(todos: Proje
 
 
 async def test_a_narrowing_shows_the_documents_that_break_it(todos: Project) -> None:
-    todos.push(schema_of(TODOS.replace("priority: v.string()", "priority: v.optional(v.string())")))
-    todos.write(schema_of(TODOS))
+    todos.push(SEED_TODOS.replace("priority: v.string()", "priority: v.optional(v.string())"))
+    todos.write(SEED_TODOS)
     async with opened(todos) as (app, pilot):
         await pilot.press("end")
         await until(pilot, lambda: "2 null · 140 with a value" in screen_text(app))
@@ -177,13 +169,11 @@ async def test_an_apply_whose_backfill_fails_says_what_was_applied(todos: Projec
 
 async def test_what_only_the_data_rejects_is_said(todos: Project) -> None:
     async with opened(todos) as (app, pilot):
-        optional = schema_of(
-            TODOS.replace("priority: v.string()", "priority: v.optional(v.string())")
-        )
+        optional = SEED_TODOS.replace("priority: v.string()", "priority: v.optional(v.string())")
         todos.push(optional)
         save(todos, optional.replace("title: v.string()", "title: v.string(), more: v.any()"))
         await until(pilot, lambda: "more" in screen_text(app))
-        save(todos, schema_of(TODOS))
+        save(todos, SEED_TODOS)
         await until(
             pilot, lambda: app.facts.plan is not None and app.facts.plan.status == "blocked"
         )

@@ -16,10 +16,10 @@ from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.changes import Risk, RunBackfill
-from valet_studio.tui import looking, runs
+from valet_studio.tui import looking, offered, runs
 from valet_studio.tui.actions import ACTIONS
 from valet_studio.tui.app import StudioApp
-from valet_studio.tui.confirm import Question
+from valet_studio.tui.confirm import QuestionScreen
 from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_tree import PlanTree
@@ -252,7 +252,7 @@ async def test_a_quick_fix_is_shown_written_and_taken_back(
         path = opened.engine.settings.schema_path
         before = path.read_text(encoding="utf-8")
         fixes = fixes_of(opened.engine.settings)
-        monkeypatch.setattr(opened.app.commands, "offered", lambda _: fixes)
+        monkeypatch.setattr(offered, "fixes_for", lambda *_: fixes)
         await opened.press("f")
         await shown(opened, "Mark it [/x]", "Rename it", "So that it is seen.")
         assert "+         completed: v.number(), // [/x]" in opened.screen
@@ -276,7 +276,7 @@ async def test_a_fix_is_not_taken_back_over_a_later_edit(
     async with studio(tmp_path, plan_of(breaking())) as opened:
         path = opened.engine.settings.schema_path
         fixes = fixes_of(opened.engine.settings)
-        monkeypatch.setattr(opened.app.commands, "offered", lambda _: fixes[:1])
+        monkeypatch.setattr(offered, "fixes_for", lambda *_: fixes[:1])
         await opened.press("f", "y")
         await opened.until(lambda: opened.app.facts.fixed == 1)
         path.write_text("// mine now", encoding="utf-8")
@@ -384,7 +384,7 @@ async def test_keys_of_the_configuration_file_hold_everywhere(tmp_path: Path) ->
         await pilot.press("escape", "G")
         await until(pilot, lambda: app.facts.rehearsal_holds)
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: isinstance(app.screen, QuestionScreen))
         await pilot.press("escape", "X")
         await until(pilot, lambda: app._exit)
 

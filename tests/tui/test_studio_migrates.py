@@ -11,28 +11,11 @@ from statistics import median
 
 import pytest
 from studio_drive import NARROW, WIDE, digest, opened, save, screen_text, until
-from support import Project, add_many, fill_todos, schema_of, seed_blocks
+from support import SEED_TODOS, Project, add_many, seed_blocks
 
 from valet_studio.tui.app import StudioApp
 
 SIZES = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["120x36", "80x24"])
-TODOS = """
-    todos: defineTable({
-        title: v.string(),
-        completed: v.number(),
-        userId: v.string(),
-        priority: v.string(),
-    }).sync({ filter: (q, ctx) => q.eq('userId', ctx.auth.userId), mode: 'full' }),
-"""
-
-
-@pytest.fixture
-def todos(project: Project) -> Project:
-    """The seed's todos with 142 documents, and its backfill example waiting in schema.ts."""
-    project.push(schema_of(TODOS))
-    fill_todos(project)
-    project.write(seed_blocks()[4])
-    return project
 
 
 def shows(app: StudioApp, text: str) -> bool:
@@ -68,9 +51,9 @@ async def test_rehearse_and_apply_migrate_the_database(
 
 async def test_an_atomic_save_changes_the_plan_and_a_second_plans_nothing(todos: Project) -> None:
     async with opened(todos) as (app, pilot):
-        with_due = TODOS.replace("priority:", "due: v.optional(v.string()),\n        priority:")
+        with_due = SEED_TODOS.replace("priority:", "due: v.optional(v.string()), priority:")
         for field in ("due", "until"):
-            save(todos, schema_of(with_due.replace("due", field)))
+            save(todos, with_due.replace("due", field))
             await until(pilot, partial(shows, app, f"Add column {field}"))
         await pilot.press("d")
         await until(pilot, lambda: app.facts.rehearsal_holds)

@@ -18,7 +18,7 @@ from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, StatementRun
 from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
 from valet_studio.schema.model import Field, Json, Schema, Table, Validator
-from valet_studio.tui.actions import ACTIONS
+from valet_studio.tui.actions import ACTIONS, USUAL_KEYS
 from valet_studio.tui.commands import Commands
 from valet_studio.tui.diff import TypesView, side_by_side, types_view, unified
 from valet_studio.tui.editor import editor_call
@@ -88,7 +88,7 @@ def test_every_action_has_a_method_and_no_key_does_two_things() -> None:
 def test_keys_and_status_fit_their_line(tmp_path: Path, width: int) -> None:
     settings = settings_in(tmp_path)
     state = state_of(settings, plan_of(*changes()))
-    facts = Facts(settings, state, state)
+    facts = Facts(settings, state, state, keys=USUAL_KEYS)
     text, shown = keys_text(facts, width)
     assert text.cell_length <= width
     assert {"help", "quit"} <= set(shown)
@@ -311,7 +311,13 @@ def test_a_narrow_status_keeps_what_must_not_be_overlooked(
     state = state_of(settings, plan_of(*changes()))
     wrong = (Problem("wrong"),)
     facts = Facts(
-        settings, state=state, good=state, type_errors=wrong, live=True, watching=watching
+        settings,
+        state=state,
+        good=state,
+        type_errors=wrong,
+        live=True,
+        watching=watching,
+        keys=USUAL_KEYS,
     )
     drawn = status_text(facts, 80)
     assert shown in drawn.plain

@@ -11,19 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
-import pytest
-from support import TODOS, Project, fill_todos, seed_blocks
-
-BEFORE = TODOS
-
-
-@pytest.fixture
-def todos(project: Project) -> Project:
-    """142 documents, and the seed's backfill to be applied."""
-    project.push(BEFORE)
-    fill_todos(project)
-    project.write(seed_blocks()[4])
-    return project
+from support import Project
 
 
 @asynccontextmanager

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from studio_fakes import changes, plan_of, report_of, settings_in, state_of
 
 from valet_studio.migrate.events import BackfillProgress
-from valet_studio.tui.actions import ACTIONS, key_shown
+from valet_studio.tui.actions import ACTIONS, USUAL_KEYS
 from valet_studio.tui.facts import Facts
-from valet_studio.tui.keys import bound, textual_key
+from valet_studio.tui.key_names import key_shown, textual_key
+from valet_studio.tui.keys import bound
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.window import (
     NO_PROGRESS,
@@ -55,7 +56,7 @@ def test_the_title_and_the_progress_are_told_once_and_taken_back(tmp_path: Path)
     settings = settings_in(tmp_path)
     plan = plan_of(*changes())
     state = state_of(settings, plan)
-    facts = Facts(settings, state, state)
+    facts = Facts(settings, state, state, keys=USUAL_KEYS)
     told: list[str] = []
     window = Window({"TERM": "xterm", "TERM_PROGRAM": "WezTerm"}, told.append)
     running = Progress("dry run", plan, "dev.db")

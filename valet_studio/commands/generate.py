@@ -87,10 +87,9 @@ def _finish(state: StudioState, done: Report | None) -> int:
         say(report.push_text(done))
         code = EXIT_CODES[done.status]
     plan = done.plan if done is not None else state.plan
-    warnings = state.schema.warnings if state.schema is not None else ()
     if plan is not None:
-        warnings = tuple(dict.fromkeys((*_risks(plan), *plan.warnings, *warnings)))
-    complain(report.warnings_text(warnings))
+        warnings = tuple(dict.fromkeys((*_risks(plan), *plan.warnings)))
+        complain(report.warnings_text(warnings))
     if code:
         say("The generated files were not written.\n")
         return code

@@ -17,7 +17,7 @@ from valet_studio.commands.console import (
 from valet_studio.commands.question import agreed, has_terminal, must_ask, must_be_named
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
-from valet_studio.migrate.history import HistoryEntry
+from valet_studio.migrate.history import HistoryEntry, entry_json
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.diff import SchemaChange
@@ -43,12 +43,12 @@ def history(
         changes = pipeline.history_diff(settings, earlier, migration)
         entry = next(e for e in entries if e.id == migration)
         if as_json:
-            say_json({**_as_json(entry), "changes": [_change_json(c) for c in changes]})
+            say_json({**entry_json(entry), "changes": [_change_json(c) for c in changes]})
             return 0
         _tell_entry(entry)
         return _tell_diff(changes, earlier, migration, as_json=False)
     if as_json:
-        say_json({"migrations": [_as_json(entry) for entry in entries]})
+        say_json({"migrations": [entry_json(entry) for entry in entries]})
     elif not entries:
         say(f"Nothing was applied to {settings.database} yet.\n")
     for entry in () if as_json else entries:
@@ -182,15 +182,3 @@ def armed_text(table: str, column: str, *, declared: bool = True) -> str:
     if not declared:
         return f"{armed}, but the schema declares none now: it runs once it is written there.\n"
     return f"{armed}: the next push runs it for every document.\n"
-
-
-def _as_json(entry: HistoryEntry) -> dict[str, Json]:
-    return {
-        "id": entry.id,
-        "applied_at": entry.applied_at,
-        "hash_before": entry.hash_before,
-        "hash_after": entry.hash_after,
-        "summary": entry.summary,
-        "rows": entry.rows,
-        "seconds": entry.seconds,
-    }

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import apsw
 
@@ -22,6 +22,7 @@ from valet_studio.schema.state import (
     ColumnState,
     DatabaseState,
     IndexState,
+    TableKind,
     TableState,
     TriggerState,
 )
@@ -43,9 +44,6 @@ _INDEX_COLUMNS = """
     FROM main.sqlite_master AS m JOIN pragma_index_info(m.name, 'main') AS c
     WHERE m.type = 'index' AND m.sql IS NOT NULL
     ORDER BY m.rowid, c.seqno"""
-
-
-TableKind: TypeAlias = Literal["table", "virtual", "view", "shadow"]
 
 
 @dataclass(frozen=True, slots=True)

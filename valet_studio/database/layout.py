@@ -19,7 +19,8 @@ META = "_valet_meta"
 VERSION = "_valet_version"
 CHANGES = "_valet_changes"
 HISTORY = "_valet_history"
-BOOKKEEPING = (META, VERSION, CHANGES, HISTORY)
+PLANNED_BY = (META, VERSION)
+"""Tables without whose rows a plan would not be the same."""
 
 SCHEMA_HASH = "schema_hash"
 SCHEMA_JSON = "schema_json"

@@ -129,9 +129,6 @@ def _attempts(change: AnyChange, schema: Schema, plan: Plan) -> Iterator[_Attemp
             pass
 
 
-# ---- a type change
-
-
 def _recipe(change: ChangeType, table: Table, schema: Schema, plan: Plan) -> Fix:
     """The seed's "Type changes are not allowed": deprecate, add a new column, backfill it."""
     before, after = _former(change), change.after
@@ -208,9 +205,6 @@ def _aim_backfill(place: TablePlace, column: str, name: str) -> None:
     raise CannotEdit(f"The backfill of {column} is not in the chain of its table.")
 
 
-# ---- a rename
-
-
 def _rename(gone: Field, came: Field, table: Table, schema: Schema) -> Fix:
     place = table_place(schema, table)
     style = place.page.style
@@ -278,9 +272,6 @@ def _likeness(one: str, other: str) -> float:
     return SequenceMatcher(None, first, second).ratio()
 
 
-# ---- a promise that the data does not keep
-
-
 def _optional(field: Field, table: Table, schema: Schema) -> Fix:
     place = table_place(schema, table)
     style = place.page.style
@@ -301,9 +292,6 @@ def _constant(field: Field, table: Table, schema: Schema) -> Fix:
         f"Backfill {field.name}",
         "Every document that exists gets a value. Read it, and put the right one in its place.",
     )
-
-
-# ---- writing
 
 
 def _add_backfill(place: TablePlace, column: str, function: Function) -> None:

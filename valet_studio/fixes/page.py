@@ -15,7 +15,15 @@ from valet_studio.errors import Location
 from valet_studio.fixes.fix import CannotEdit, Fix
 from valet_studio.fixes.writing import Style
 from valet_studio.schema.model import Schema, Table
-from valet_studio.schema.syntax import calls_of, node_at, parse, string_value, text_of, walk
+from valet_studio.schema.syntax import (
+    calls_of,
+    name_of,
+    node_at,
+    parse,
+    string_value,
+    text_of,
+    walk,
+)
 from valet_studio.typescript.modules import SERVER_MODULE, shown_path
 
 _WRAPPERS = ("parenthesized_expression", "as_expression", "satisfies_expression")
@@ -275,4 +283,4 @@ def _key(node: Node) -> str | None:
     key = node.child_by_field_name("key") if node.type == "pair" else None
     if key is None or key.type == "computed_property_name":
         return None
-    return string_value(key) if key.type == "string" else text_of(key)
+    return name_of(key)

@@ -25,6 +25,7 @@ from valet_studio.database.errors import database_errors
 from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import CREATE_BOOKKEEPING, HISTORY, read_meta
 from valet_studio.errors import (
+    AnswerLost,
     Cancelled,
     DatabaseBusy,
     MigrationFailed,
@@ -33,11 +34,10 @@ from valet_studio.errors import (
     Unsupported,
 )
 from valet_studio.libsql import side
-from valet_studio.libsql.cells import Cells, batches, packed, unpacked
+from valet_studio.libsql.cells import Row, batches, packed, unpacked
 from valet_studio.libsql.hrana import (
-    ReplyLost,
+    LibsqlServer,
     Result,
-    Server,
     Statement,
     StepFailed,
     Unreadable,
@@ -72,7 +72,7 @@ class _DocumentsChanged(Exception):
 
 
 def apply(
-    server: Server, order: Order, cancelled: IsCancelled, *, rehearsed: ByColumn
+    server: LibsqlServer, order: Order, cancelled: IsCancelled, *, rehearsed: ByColumn
 ) -> Iterator[Event]:
     """Migrate the server's database by exactly this plan; the last event is the report.
 
@@ -139,7 +139,7 @@ def apply(
         )
 
 
-def refuse_replica(server: Server) -> None:
+def refuse_replica(server: LibsqlServer) -> None:
     """Make sure that what is written is written where it belongs.
 
     Raises:
@@ -173,7 +173,7 @@ def refuse_replica(server: Server) -> None:
 class _Sending:
     """One push on its way to the server."""
 
-    server: Server
+    server: LibsqlServer
     made: Copies
     order: Order
     cancelled: IsCancelled
@@ -230,8 +230,8 @@ class _Sending:
             return self.server.atomic(statements)
         except StepFailed as failed:
             raise _refused(self.server, failed) from failed
-        except ReplyLost as lost:
-            raise ReplyLost(
+        except AnswerLost as lost:
+            raise AnswerLost(
                 f"The connection to {self.server.url} was lost while values were sent. "
                 "Nothing was changed.",
                 "Look at the plan, then apply again.",
@@ -256,7 +256,7 @@ class _Sending:
             if 0 < failed.step < len(checks):
                 raise _DocumentsChanged from failed
             raise _refused(self.server, failed) from failed
-        except ReplyLost as lost:
+        except AnswerLost as lost:
             become(self.server, self.push, self.moment, lost)
             return report
         swapped = {sent.sql: result.changes for sent, result in zip(statements, done, strict=True)}
@@ -352,7 +352,7 @@ def _sides(
             earlier.append(step)
 
 
-def _batches(made: Copies, one: Side, only: set[Key] | None) -> Iterator[str | Cells]:
+def _batches(made: Copies, one: Side, only: set[Key] | None) -> Iterator[str | Row]:
     """Key, value and what was read of each document, packed, in batches."""
     cells = "".join(f", o.{quote(column)}" for column in one.reads)
     table = quote(one.table)
@@ -389,7 +389,7 @@ def _bookkeeping(
 _HISTORY_COLUMNS = "id, applied_at, hash_before, hash_after, schema_json, summary, rows, seconds"
 
 
-def _refused(server: Server, failed: StepFailed) -> StudioError:
+def _refused(server: LibsqlServer, failed: StepFailed) -> StudioError:
     if not failed.step:
         return _stale()
     return MigrationFailed(

@@ -11,15 +11,14 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import apsw
 
 from valet_studio.schema.model import Json
 
-Cells: TypeAlias = "Sequence[apsw.SQLiteValue]"
-"""Some values, side by side."""
+Row: TypeAlias = "tuple[apsw.SQLiteValue, ...]"
 
 _SMALLEST = -1074
 """The exponent of the smallest real above zero."""
@@ -67,12 +66,12 @@ def cell(told: Any) -> apsw.SQLiteValue:
     raise ValueError("JSON has no word for this number.")
 
 
-def packed(rows: Iterable[Cells]) -> str:
+def packed(rows: Iterable[Row]) -> str:
     """Rows as one JSON text, which `unpacked` reads on the server."""
     return f"[{','.join(map(_row, rows))}]"
 
 
-def batches(rows: Iterable[Cells], most: int) -> Iterator[str | Cells]:
+def batches(rows: Iterable[Row], most: int) -> Iterator[str | Row]:
     """Rows packed into several texts of at most `most` characters; a row that alone is longer
     comes as it is."""
     some: list[str] = []
@@ -111,7 +110,7 @@ def needs_packing(value: apsw.SQLiteValue) -> bool:
     return isinstance(value, float)
 
 
-def _row(row: Cells) -> str:
+def _row(row: Row) -> str:
     return json.dumps([_packed(value) for value in row], separators=(",", ":"))
 
 

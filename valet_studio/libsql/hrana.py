@@ -20,8 +20,15 @@ from urllib.parse import urlsplit
 
 import apsw
 
-from valet_studio.errors import DatabaseBusy, DatabaseError, ServerError, StudioError, reason_of
-from valet_studio.libsql.cells import argument, cell
+from valet_studio.errors import (
+    AnswerLost,
+    DatabaseBusy,
+    DatabaseError,
+    ServerError,
+    StudioError,
+    reason_of,
+)
+from valet_studio.libsql.cells import Row, argument, cell
 from valet_studio.schema.model import Json
 
 CONNECT_SECONDS = 10.0
@@ -30,15 +37,10 @@ ANSWER_SECONDS = 60.0
 CLOSE_SECONDS = 2.0
 """How long a server may take to end a stream, which it does by itself in the end."""
 
-Row: TypeAlias = "tuple[apsw.SQLiteValue, ...]"
 Role: TypeAlias = Literal["primary", "replica", "unknown"]
 
 _PORTS = {"libsql": 443, "http+libsql": 8080}
 _NOT_PRIMARY = "not a primary"
-
-
-class ReplyLost(ServerError):
-    """The connection broke after a request was sent, so that its outcome is not known."""
 
 
 class Unreadable(DatabaseError):
@@ -87,7 +89,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class LibsqlServer:
     """A libSQL server as a client knows it."""
 
     url: str
@@ -132,7 +134,7 @@ class Server:
                 if connection.request("HEAD", "/dump")[0] == 200:
                     return "primary"
                 _, body = connection.request("GET", "/dump", read_success=False)
-            except ReplyLost:
+            except AnswerLost:
                 return "unknown"
         return "replica" if _NOT_PRIMARY in _error_of(body) else "unknown"
 
@@ -145,7 +147,7 @@ class Server:
         with closing(self.connect()) as connection:
             try:
                 connection.request("GET", "/beta/listen?table=_valet_meta", read_success=False)
-            except ReplyLost:
+            except AnswerLost:
                 return None
             parts = urlsplit(connection.location or "")
         return f"{parts.scheme}://{parts.netloc}" if parts.netloc else None
@@ -156,7 +158,7 @@ class Server:
         Raises:
             StepFailed: one failed; nothing was changed.
             DatabaseBusy: somebody else holds the write lock.
-            ReplyLost: it is not known what became of it.
+            AnswerLost: it is not known what became of it.
             ServerError: nothing was changed.
         """
         steps: list[Json] = [{"stmt": Statement("BEGIN IMMEDIATE").to_json()}]
@@ -227,7 +229,7 @@ class Server:
 class Connection:
     """One HTTP connection. After an error it is of no more use."""
 
-    def __init__(self, server: Server, wire: http.client.HTTPConnection):
+    def __init__(self, server: LibsqlServer, wire: http.client.HTTPConnection):
         self.server = server
         self.location: str | None = None
         """Where the last answer pointed to."""
@@ -255,7 +257,7 @@ class Connection:
             stay: whether the stream goes on, with its transaction, in the next pipeline.
 
         Raises:
-            ReplyLost: it is not known what became of the requests.
+            AnswerLost: it is not known what became of the requests.
             ServerError: the server refused them, or is no libSQL server.
         """
         sent = [*requests] if stay else [*requests, {"type": "close"}]
@@ -284,7 +286,7 @@ class Connection:
         """Status and body of an answer; no body where it succeeded and is not to be read.
 
         Raises:
-            ReplyLost: the connection broke.
+            AnswerLost: the connection broke.
             ServerError: the token is refused, or no libSQL server stands there.
         """
         headers = {"Content-Type": "application/json"} if body is not None else {}
@@ -297,7 +299,7 @@ class Connection:
             text = b"" if answer.status < 400 and not read_success else answer.read()
             self.received = len(text)
         except (OSError, http.client.HTTPException) as error:
-            raise ReplyLost(
+            raise AnswerLost(
                 f"The connection to {self.server.url} was lost.",
                 "Check the server and try again.",
             ) from error
@@ -324,7 +326,7 @@ def is_libsql(database: str) -> bool:
     return urlsplit(database).scheme.lower() in _PORTS
 
 
-def server_at(url: str, token: str | None) -> Server:
+def server_at(url: str, token: str | None) -> LibsqlServer:
     """The server that a user named.
 
     Raises:
@@ -348,7 +350,7 @@ def server_at(url: str, token: str | None) -> Server:
             "Copy the token again, without line breaks.",
         )
     scheme = parts.scheme.lower()
-    return Server(url.rstrip("/"), host, port or _PORTS[scheme], scheme == "libsql", token)
+    return LibsqlServer(url.rstrip("/"), host, port or _PORTS[scheme], scheme == "libsql", token)
 
 
 def result_of(told: Any) -> Result:

@@ -17,7 +17,8 @@ import apsw
 
 from valet_studio.database.errors import database_errors
 from valet_studio.database.layout import is_side_table
-from valet_studio.libsql.hrana import Row, Server, Unreadable
+from valet_studio.libsql.cells import Row
+from valet_studio.libsql.hrana import LibsqlServer, Unreadable
 from valet_studio.libsql.session import Session, reading
 from valet_studio.migrate.documents import Key
 from valet_studio.migrate.events import CopyProgress, IsCancelled
@@ -105,7 +106,7 @@ class _Table:
 
 
 def mirror(
-    server: Server, path: Path, cancelled: IsCancelled, only: Collection[str] | None = None
+    server: LibsqlServer, path: Path, cancelled: IsCancelled, only: Collection[str] | None = None
 ) -> Iterator[CopyProgress | Moment]:
     """Copy the server's database into a new file; the last item is the moment it is of.
 
@@ -161,7 +162,7 @@ def key_of(path: Path, table: str) -> str:
 
 
 def _copied(
-    server: Server,
+    server: LibsqlServer,
     path: Path,
     cancelled: IsCancelled,
     only: Collection[str] | None,

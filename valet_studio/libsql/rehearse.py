@@ -12,8 +12,8 @@ from pathlib import Path
 import apsw
 
 from valet_studio.database.errors import database_errors
-from valet_studio.libsql import pushed
-from valet_studio.libsql.hrana import Server
+from valet_studio.database.layout import CREATE_BOOKKEEPING, PLANNED_BY
+from valet_studio.libsql.hrana import LibsqlServer
 from valet_studio.libsql.mirror import Moment, key_of, mirror, renew
 from valet_studio.libsql.session import reading
 from valet_studio.migrate.ahead import Ahead, ByColumn
@@ -27,16 +27,15 @@ from valet_studio.migrate.events import (
     Report,
     StatementRun,
 )
+from valet_studio.migrate.history import next_id
 from valet_studio.migrate.migration import migrate
-from valet_studio.migrate.target import Documents
+from valet_studio.migrate.pushed import note_push
+from valet_studio.migrate.target import DocumentIds
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import quote, text_literal
 from valet_studio.scratch import scratch
 from valet_studio.typescript.limits import Limits
-
-BOOKKEEPING = ("_valet_meta", "_valet_version")
-"""Tables without whose rows a plan would not be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class Order:
 class Copies:
     """The copy of a server's database as it stands, and one more that is migrated."""
 
-    server: Server
+    server: LibsqlServer
     folder: Path
     moment: Moment | None = None
 
@@ -83,7 +82,7 @@ class Copies:
 
 
 @contextmanager
-def copies(server: Server) -> Iterator[Copies]:
+def copies(server: LibsqlServer) -> Iterator[Copies]:
     """Room for copies, which are deleted at the end of the block."""
     with scratch() as folder:
         yield Copies(server, folder)
@@ -139,7 +138,7 @@ def rehearse(
             evaluators,
             cancelled,
             strict=order.strict,
-            before_changes=lambda writer: pushed.note(writer, push),
+            before_changes=lambda writer: _note(writer, push),
             ahead=Ahead(values=known, intact=True),
             kept=rehearsal.values,
             rehearsed=reviewed,
@@ -160,8 +159,14 @@ def rehearse(
                     yield event
 
 
+def _note(connection: apsw.Connection, push: str) -> None:
+    for sql in CREATE_BOOKKEEPING:
+        connection.execute(sql)
+    note_push(connection, push, next_id(connection))
+
+
 def dry_run(
-    server: Server, order: Order, cancelled: IsCancelled, kept: ByColumn
+    server: LibsqlServer, order: Order, cancelled: IsCancelled, kept: ByColumn
 ) -> Iterator[Event]:
     """Copy the server's database, migrate the copy, report, delete the copy.
 
@@ -179,7 +184,7 @@ def dry_run(
 
 
 def retry(
-    server: Server, order: Order, documents: Documents, cancelled: IsCancelled
+    server: LibsqlServer, order: Order, documents: DocumentIds, cancelled: IsCancelled
 ) -> Iterator[Event]:
     """The same on a copy that holds these documents alone, which are `_id`s by table.
 
@@ -187,7 +192,7 @@ def retry(
         PlanIsStale, Cancelled, DatabaseError, ServerError: as `dry_run` raises.
     """
     with copies(server) as made:
-        deque(mirror(server, made.standing, cancelled, BOOKKEEPING), 0)
+        deque(mirror(server, made.standing, cancelled, PLANNED_BY), 0)
         with database_errors(server.url), reading(server, cancelled) as session, session:
             for table, ids in documents.items():
                 listed = text_literal(json.dumps(ids))

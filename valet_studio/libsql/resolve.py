@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 
-from valet_studio.errors import DatabaseError, ServerError
+from valet_studio.errors import AnswerLost, DatabaseError, ServerError
 from valet_studio.libsql import side
-from valet_studio.libsql.hrana import ReplyLost, Server, StepFailed
+from valet_studio.libsql.hrana import LibsqlServer, StepFailed
 from valet_studio.libsql.mirror import Moment
-from valet_studio.libsql.pushed import migration_of
 from valet_studio.libsql.session import as_connection, reading
+from valet_studio.migrate.pushed import push_noted
 
 RESOLVE_SECONDS = 30.0
 """How long a server is asked."""
 _ASK_AGAIN_SECONDS = 0.25
 
 
-def become(server: Server, push: str, moment: Moment, lost: ReplyLost) -> int:
-    """Wait until it is certain that a push was applied; the migration that it became.
+def become(server: LibsqlServer, push: str, moment: Moment, lost: AnswerLost) -> None:
+    """Wait until it is certain that a push was applied.
 
     The batch may still be on its way, so it is outdated first: then it has run, or never will.
 
@@ -29,12 +29,12 @@ def become(server: Server, push: str, moment: Moment, lost: ReplyLost) -> int:
         try:
             settled(server, moment)
             with reading(server) as session:
-                migration = migration_of(as_connection(session), push)
+                applied = push_noted(as_connection(session), push) is not None
         except (ServerError, DatabaseError):
             time.sleep(_ASK_AGAIN_SECONDS)
             continue
-        if migration is not None:
-            return migration
+        if applied:
+            return
         raise ServerError(
             f"The connection to {server.url} was lost, and the server applied nothing.",
             "Look at the plan, then apply again.",
@@ -46,7 +46,7 @@ def become(server: Server, push: str, moment: Moment, lost: ReplyLost) -> int:
     ) from lost
 
 
-def settled(server: Server, moment: Moment) -> None:
+def settled(server: LibsqlServer, moment: Moment) -> None:
     """Make sure that a batch resting on that moment has run, or never will."""
     try:
         server.atomic(side.outdate(moment))

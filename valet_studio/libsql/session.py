@@ -10,11 +10,11 @@ from typing import Any, cast
 import apsw
 
 from valet_studio.errors import Cancelled
+from valet_studio.libsql.cells import Row
 from valet_studio.libsql.hrana import (
     Connection,
+    LibsqlServer,
     Result,
-    Row,
-    Server,
     Statement,
     Unreadable,
     result_of,
@@ -22,7 +22,7 @@ from valet_studio.libsql.hrana import (
 from valet_studio.migrate.events import IsCancelled
 
 
-class Found:
+class Cursor:
     """The rows of one statement, as apsw's cursors give them."""
 
     def __init__(self, result: Result):
@@ -75,7 +75,7 @@ class Session:
         if not self._depth and error is None:
             self._run(Statement("ROLLBACK"))
 
-    def execute(self, sql: str, bindings: Sequence[apsw.SQLiteValue] = ()) -> Found:
+    def execute(self, sql: str, bindings: Sequence[apsw.SQLiteValue] = ()) -> Cursor:
         """Run a statement that reads.
 
         Raises:
@@ -85,7 +85,7 @@ class Session:
             Unreadable: an answer cannot be carried.
             ServerError: there is no answer.
         """
-        return Found(self._run(Statement(sql, tuple(bindings))))
+        return Cursor(self._run(Statement(sql, tuple(bindings))))
 
     @property
     def received(self) -> int:
@@ -109,7 +109,7 @@ class Session:
             raise server.not_libsql() from error
 
 
-def _refused(server: Server, error: Any) -> Exception:
+def _refused(server: LibsqlServer, error: Any) -> Exception:
     code = str(error.get("code"))
     if code == "RESPONSE_TOO_LARGE":
         return apsw.TooBigError("the answer is too large")
@@ -120,7 +120,7 @@ def _refused(server: Server, error: Any) -> Exception:
 
 
 @contextmanager
-def reading(server: Server, cancelled: IsCancelled = lambda: False) -> Iterator[Session]:
+def reading(server: LibsqlServer, cancelled: IsCancelled = lambda: False) -> Iterator[Session]:
     """A session on a connection of its own.
 
     Raises:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import apsw
 
 from valet_studio.database.layout import META, SIDE_TABLES
-from valet_studio.libsql.cells import Cells, needs_packing, packed, unpacked
+from valet_studio.libsql.cells import Row, needs_packing, packed, unpacked
 from valet_studio.libsql.hrana import Statement
 from valet_studio.libsql.mirror import COOKIE, META_TEXT, Moment
 from valet_studio.schema.names import quote
@@ -44,7 +44,7 @@ class Side:
         rest = "" if by_rowid else " WITHOUT ROWID"
         return Statement(f'CREATE TABLE {quote(self.name)} ({key}, "value"{cells}){rest}')
 
-    def take(self, rows: str | Cells) -> Statement:
+    def take(self, rows: str | Row) -> Statement:
         """Put in rows of key, value and cells, packed, in place of any of the same keys; or one
         row, each cell of which is an argument: a server bounds the size of each."""
         put = f"INSERT OR REPLACE INTO {quote(self.name)}"

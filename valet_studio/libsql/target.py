@@ -16,7 +16,7 @@ from valet_studio.database.inspect import inspect
 from valet_studio.database.structure import Structures, structures
 from valet_studio.errors import Unsupported
 from valet_studio.libsql.apply import apply, refuse_replica
-from valet_studio.libsql.hrana import Server, Statement, StepFailed, server_at
+from valet_studio.libsql.hrana import LibsqlServer, Statement, StepFailed, server_at
 from valet_studio.libsql.mirror import mirror
 from valet_studio.libsql.rehearse import Order, dry_run, retry
 from valet_studio.libsql.session import as_connection, reading
@@ -24,7 +24,7 @@ from valet_studio.migrate import rehearsal, versions
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import HistoryEntry, entries, schema_at
-from valet_studio.migrate.target import DatabaseInfo, Documents, Planner
+from valet_studio.migrate.target import DatabaseInfo, DocumentIds, Planner
 from valet_studio.migrate.touched import Touched, Wanted, documents, touched
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Position, Versions
@@ -43,7 +43,7 @@ from valet_studio.typescript.limits import Limits
 class LibsqlTarget:
     """A database on a libSQL server."""
 
-    server: Server
+    server: LibsqlServer
 
     @staticmethod
     def at(url: str, token: str | None) -> LibsqlTarget:
@@ -116,7 +116,7 @@ class LibsqlTarget:
         self,
         schema: Schema,
         plan: Plan,
-        documents: Documents,
+        documents: DocumentIds,
         cancelled: IsCancelled,
         *,
         limits: Limits,

@@ -24,6 +24,7 @@ from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted
 from valet_studio.migrate.reruns import armed_again
+from valet_studio.migrate.work import Work
 from valet_studio.plan.changes import AddColumn, Plan, RunBackfill
 from valet_studio.plan.compare import compare
 from valet_studio.plan.measure import answered, questions
@@ -117,13 +118,11 @@ def look_ahead(
             documents = _documents(connection, schema, state, fresh, change)
             if documents is None:
                 continue
-            run = BackfillRun(
-                documents, change.declared, evaluators, cancelled, known, total=change.rows
-            )
+            work = Work(documents, change.declared, evaluators, cancelled, known, total=change.rows)
             kept = Computed(change.declared)
             ahead.values[key] = kept
             began = time.perf_counter()
-            yield from run.compute(kept)
+            yield from BackfillRun(work).compute(kept)
             ahead.seconds[key] = time.perf_counter() - began
     finally:
         connection.set_progress_handler(None)

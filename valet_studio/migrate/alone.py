@@ -18,7 +18,7 @@ from valet_studio.migrate.evaluators import Evaluators, Stopped
 from valet_studio.migrate.events import IsCancelled
 from valet_studio.plan.sql import quote
 
-LOOKED_AT = 32
+CHECKED = 32
 _LARGEST = 1 << 18
 """Bytes of a document that is looked at."""
 _SECONDS = 1.0
@@ -28,7 +28,7 @@ _BEGINNINGS = "048CGKOSWaeimquy"
 
 
 def spread(documents: Documents) -> tuple[Batch, ...]:
-    """At most `LOOKED_AT` documents from all over the table, as they are now, each a batch."""
+    """At most `CHECKED` documents from all over the table, as they are now, each a batch."""
     found: dict[Key, Batch] = {}
     for after in _starts(documents):
         try:
@@ -75,5 +75,5 @@ def _starts(documents: Documents) -> Iterator[Key | None]:
         int(documents.connection.execute(f"SELECT {end}({documents.key}) FROM {table}").get or 0)
         for end in ("min", "max")
     )
-    for part in range(1, LOOKED_AT):
-        yield max(first, first + (last - first) * part // (LOOKED_AT - 1) - 1)
+    for part in range(1, CHECKED):
+        yield max(first, first + (last - first) * part // (CHECKED - 1) - 1)

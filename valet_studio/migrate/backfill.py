@@ -20,46 +20,24 @@ from valet_studio.migrate.changing import LOOKED_AT
 from valet_studio.migrate.computed import Computed
 from valet_studio.migrate.counting import Counting
 from valet_studio.migrate.deciding import Deciding
-from valet_studio.migrate.documents import Batch, Documents
+from valet_studio.migrate.documents import Batch
 from valet_studio.migrate.each_document import EachDocument
-from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import BackfillProgress, BackfillReport, IsCancelled
+from valet_studio.migrate.events import BackfillProgress, BackfillReport
 from valet_studio.migrate.way_back import way_to_take_back
 from valet_studio.migrate.work import Work
-from valet_studio.schema.model import Backfill
 
 
 class BackfillRun:
     """One backfill on one connection: `compute` its values, or `write` them.
 
-    The arguments are those of `Work`. Where `cancelled` answers True, `Cancelled` is raised, and
-    the caller's transaction is to be rolled back.
+    Both raise `Cancelled` where the work was cancelled; the caller's transaction is then to be
+    rolled back.
     """
 
-    def __init__(
-        self,
-        documents: Documents,
-        backfill: Backfill,
-        evaluators: Evaluators,
-        cancelled: IsCancelled,
-        known: Computed | None = None,
-        *,
-        settled: bool = False,
-        untouched: bool = False,
-        total: int | None = None,
-    ):
-        self._work = Work(
-            documents,
-            backfill,
-            evaluators,
-            cancelled,
-            known,
-            settled=settled,
-            untouched=untouched,
-            total=total,
-        )
-        self._deciding = Deciding(self._work)
-        self._each = EachDocument(self._work)
+    def __init__(self, work: Work):
+        self._work = work
+        self._deciding = Deciding(work)
+        self._each = EachDocument(work)
 
     def compute(self, kept: Computed) -> Iterator[BackfillProgress]:
         """Compute every value into `kept` and write none.

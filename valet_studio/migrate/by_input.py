@@ -13,13 +13,12 @@ from typing import Any
 import apsw
 
 from valet_studio.migrate.column_writer import MOST_BRANCHES
-from valet_studio.migrate.documents import Batch, Documents, Key, has_affinity
+from valet_studio.migrate.documents import Batch, Documents, Key, converts
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.tally import Tally
-from valet_studio.plan.sql import is_search_name, quote, trigger_names
+from valet_studio.plan.sql import is_own_trigger, quote
 from valet_studio.schema.model import Backfill
-from valet_studio.schema.names import fold
 from valet_studio.typescript.cells import Value
 
 _FIRST = 5_000
@@ -66,7 +65,7 @@ class ByInput:
         source = documents.state.column_named(documents.names[read])
         if (
             source is None
-            or not has_affinity(source.sql_type)  # It may tell 0 from -0, which SQL does not.
+            or not converts(source.sql_type)  # It may tell 0 from -0, which SQL does not.
             or documents.key == quote("_id")
             # What a trigger writes could be an input that nobody counted.
             or foreign_triggers(documents)
@@ -257,16 +256,10 @@ class Learner:
         return len(self._inputs) <= MOST_BRANCHES
 
 
-def writes_no_document(trigger: str, table: str) -> bool:
-    """Whether a trigger of this name is one of Valet's own."""
-    tracking = {fold(name) for name in trigger_names(table)}
-    return fold(trigger) in tracking or is_search_name(trigger, table)
-
-
 def foreign_triggers(documents: Documents) -> tuple[str, ...]:
     """The triggers of the documents' table that are not Valet's own."""
     table = documents.state
-    return tuple(t.name for t in table.triggers if not writes_no_document(t.name, table.name))
+    return tuple(t.name for t in table.triggers if not is_own_trigger(t.name, table.name))
 
 
 def _as_stored(value: Value) -> tuple[type, Value]:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import apsw
 
 from valet_studio.errors import MigrationFailed
-from valet_studio.migrate.documents import Documents, Key, has_affinity
+from valet_studio.migrate.documents import Documents, Key, converts
 from valet_studio.plan.sql import quote
 from valet_studio.schema.names import fold
 from valet_studio.typescript.cells import Cells
@@ -166,7 +166,7 @@ class ColumnWriter:
         """
         documents = self.documents
         source = documents.state.column_named(documents.names.get(read, read))
-        if source is None or not has_affinity(source.sql_type):
+        if source is None or not converts(source.sql_type):
             return None  # It may tell 0 from -0, which a lookup does not.
         lookup = cast("apsw.ScalarProtocol", values.__getitem__)
         self._connection.create_scalar_function("valet_outcome", lookup, 1)

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import apsw
 
 from valet_studio.errors import DatabaseError
-from valet_studio.plan.sql import quote
+from valet_studio.plan.sql import quote, rowid_of
+from valet_studio.plan.types import affinity
 from valet_studio.schema.model import Json, Storage, Table
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import ColumnState, TableState
@@ -65,12 +66,9 @@ class Documents:
     @property
     def key(self) -> str:
         """The SQL expression that tells documents apart and orders them."""
-        taken = {fold(column.name) for column in self.state.columns}
-        if not self.state.without_rowid:
-            for alias in ("rowid", "_rowid_", "oid"):
-                if alias not in taken:
-                    return alias
-        return quote("_id")
+        columns = (column.name for column in self.state.columns)
+        rowid = None if self.state.without_rowid else rowid_of(columns)
+        return rowid or quote("_id")
 
     @property
     def names(self) -> dict[str, str]:
@@ -306,10 +304,10 @@ def _cell(column: ColumnState) -> str:
     """
     name = quote(column.name)
     blob = f"CASE WHEN {name} >= x'' THEN json_object('$b', hex({name}))"
-    if _has_text_affinity(column.sql_type):
+    if affinity(column.sql_type) == "TEXT":
         return f"{blob} ELSE {name} END"
     real = name
-    if not has_affinity(column.sql_type):
+    if not converts(column.sql_type):
         # SQLite writes -0.0 as 0.0; it keeps it where a column converts nothing.
         real = f"iif({name} = 0 AND atan2({name}, -1) < 0, json('-0.0'), {name})"
     return (
@@ -320,17 +318,10 @@ def _cell(column: ColumnState) -> str:
     )
 
 
-def _has_text_affinity(sql_type: str) -> bool:
-    declared = sql_type.upper()
-    return "INT" not in declared and any(part in declared for part in ("CHAR", "CLOB", "TEXT"))
-
-
-def has_affinity(sql_type: str) -> bool:
-    """Whether a column of a declared type converts what it is given
-    (https://www.sqlite.org/datatype3.html, 3.1)."""
-    return any(
-        part in sql_type.upper() for part in ("INT", "CHAR", "CLOB", "TEXT", "REAL", "FLOA", "DOUB")
-    )
+def converts(sql_type: str) -> bool:
+    """Whether a column of a declared type surely converts what it is given: one of ANY, which is
+    NUMERIC by its name, does not in a STRICT table (https://www.sqlite.org/stricttables.html)."""
+    return affinity(sql_type) in ("INTEGER", "TEXT", "REAL")
 
 
 def _json(value: str) -> str:

@@ -1,6 +1,6 @@
 """What long work tells while it runs, and the report at its end.
 
-`dry_run`, `apply` and `copy` are generators of these. The commands, the studio and a server
+`dry_run` and `apply` are generators of these. The commands, the studio and a server
 consume the same ones; the last event of a finished run is its `Report`.
 """
 

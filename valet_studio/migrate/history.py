@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +11,7 @@ import apsw
 from valet_studio.errors import StudioError
 from valet_studio.plan.changes import Change, Plan
 from valet_studio.schema.document import from_document, to_document
-from valet_studio.schema.model import Schema
+from valet_studio.schema.model import Json, Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +141,14 @@ def next_id(connection: apsw.Connection) -> int:
     return max((entry.id for entry in entries(connection)), default=0) + 1
 
 
-def as_json(entry: HistoryEntry) -> Mapping[str, object]:
-    """An entry as `history --json` shows it."""
-    return {name: getattr(entry, name) for name in entry.__slots__}
+def entry_json(entry: HistoryEntry) -> dict[str, Json]:
+    """An entry as `history --json` and a server show it."""
+    return {
+        "id": entry.id,
+        "applied_at": entry.applied_at,
+        "hash_before": entry.hash_before,
+        "hash_after": entry.hash_after,
+        "summary": entry.summary,
+        "rows": entry.rows,
+        "seconds": entry.seconds,
+    }

@@ -21,7 +21,6 @@ from valet_studio.database.inspect import inspect
 from valet_studio.errors import Cancelled, MigrationFailed, PlanIsStale, PlanRejected
 from valet_studio.migrate.ahead import Ahead, ByColumn, check_intact
 from valet_studio.migrate.backfill import BackfillRun
-from valet_studio.migrate.by_input import writes_no_document
 from valet_studio.migrate.computed import Computed
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
@@ -36,6 +35,7 @@ from valet_studio.migrate.events import (
 )
 from valet_studio.migrate.history import record
 from valet_studio.migrate.reruns import armed_again, note_runs
+from valet_studio.migrate.work import Work
 from valet_studio.plan.changes import (
     AddColumn,
     AnyChange,
@@ -46,7 +46,7 @@ from valet_studio.plan.changes import (
 from valet_studio.plan.compare import compare, kept_after, promised_after
 from valet_studio.plan.measure import answered, deciding, questions
 from valet_studio.plan.sentences import count
-from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
+from valet_studio.plan.sql import is_own_trigger, quote, tracking_triggers, trigger_names
 from valet_studio.schema.document import schema_hash, to_document
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import fold
@@ -274,7 +274,7 @@ class _Filling:
         reads = known.reads if known is not None else None
         # A column that another backfill has just filled was still empty when values were computed.
         stale = any(t == change.table and (reads is None or c in reads) for t, c in filled)
-        run = BackfillRun(
+        work = Work(
             Documents(self.run.connection, table, held),
             change.declared,
             self.evaluators,
@@ -285,7 +285,7 @@ class _Filling:
             total=self.rows.get(held.name),
         )
         kept = Computed(change.declared) if self.kept is not None else None
-        for event in run.write(kept):
+        for event in BackfillRun(work).write(kept):
             if isinstance(event, BackfillReport):
                 before = self.ahead.seconds.get((change.table, column), 0.0)
                 event = replace(event, seconds=before + event.seconds)
@@ -415,7 +415,7 @@ def _other_count(run: _Run, state: DatabaseState, held: str, now: int | None) ->
         for table in state.tables
         if table.name in filled
         for trigger in table.triggers
-        if trigger.event == "UPDATE" and not writes_no_document(trigger.name, table.name)
+        if trigger.event == "UPDATE" and not is_own_trigger(trigger.name, table.name)
     ]
     if not triggers:
         return _unexpected(told)

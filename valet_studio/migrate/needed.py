@@ -16,7 +16,7 @@ from valet_studio.database.layout import HISTORY, META, VERSION, is_bookkeeping
 from valet_studio.database.lean import Wanted
 from valet_studio.plan.changes import NarrowField, Plan
 from valet_studio.plan.compare import compare
-from valet_studio.plan.sql import is_search_name, trigger_names
+from valet_studio.plan.sql import is_own_trigger, is_search_name
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import DatabaseState
@@ -62,7 +62,8 @@ def rows_needed(
     rows = changed | {fold(name) for name in _named(fresh)}
     rows |= {parent for child, parent in keys if child in changed}
     rows |= {child for child, parent in keys if parent in changed}
-    if any(_is_foreign(name, on) for name, on in triggers if fold(on) in changed or _is_ours(on)):
+    heard = [(name, on) for name, on in triggers if fold(on) in changed or _is_ours(on)]
+    if not all(is_own_trigger(name, on) for name, on in heard):
         return None
     tables = [table for table in state.tables if table.kind == "table"]
     return Wanted(
@@ -81,11 +82,6 @@ def _named(plan: Plan) -> Iterator[str]:
 
 def _is_ours(table: str) -> bool:
     return is_bookkeeping(table) and fold(table).startswith("_valet_")
-
-
-def _is_foreign(trigger: str, table: str) -> bool:
-    ours = {fold(name) for name in trigger_names(table)}
-    return fold(trigger) not in ours and not is_search_name(trigger, table)
 
 
 def _searches(state: DatabaseState, changed: set[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import apsw
 
 from valet_studio.database.errors import database_errors
+from valet_studio.database.layout import PLANNED_BY
 from valet_studio.database.target import FileTarget
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import Event, IsCancelled, Report
@@ -20,9 +21,6 @@ from valet_studio.plan.sql import quote
 from valet_studio.schema.model import Schema
 from valet_studio.scratch import scratch
 from valet_studio.typescript.limits import Limits
-
-_BOOKKEEPING = ("_valet_meta", "_valet_version")
-"""Tables without whose rows a plan would not be the same."""
 
 
 def failed_documents(report: Report) -> dict[str, tuple[str, ...]]:
@@ -87,7 +85,7 @@ def _copy_some(
         if kind == "table":
             few.execute(sql)
     for kind, name, _ in made:
-        if kind == "table" and name in _BOOKKEEPING:
+        if kind == "table" and name in PLANNED_BY:
             _insert(few, name, source.execute(f"SELECT * FROM {quote(name)}").fetchall())
     for table, ids in documents.items():
         columns = _columns(source, table)

@@ -69,7 +69,8 @@ class Tally:
         self.tried = tried
 
     def tell(self, documents: Documents, batch: Batch, answers: list[BatchAnswer]) -> None:
-        """Take in a batch's answers. Before they are written, to see the cells before it."""
+        """Take in a batch's answers. For before they are written: samples show the cells as they
+        were."""
         answer = answers[0]
         self.same = self.same and all(a.raw == answer.raw for a in answers)
         self.impure.update(*(a.used for a in answers))

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Planner: TypeAlias = Callable[[Schema], Plan]
 """Makes the plan of one schema."""
-Documents: TypeAlias = Mapping[str, Sequence[str]]
+DocumentIds: TypeAlias = Mapping[str, Sequence[str]]
 """Some documents: `_id`s by table."""
 
 
@@ -84,7 +84,7 @@ class Target(Protocol):
         self,
         schema: Schema,
         plan: Plan,
-        documents: Documents,
+        documents: DocumentIds,
         cancelled: IsCancelled,
         *,
         limits: Limits,
@@ -189,7 +189,7 @@ class LocalTarget:
         self,
         schema: Schema,
         plan: Plan,
-        documents: Documents,
+        documents: DocumentIds,
         cancelled: IsCancelled,
         *,
         limits: Limits,

@@ -99,6 +99,7 @@ def undo(
         PlanIsStale: another migration is the last one.
         Cancelled: stopped; nothing was replaced.
         DatabaseBusy: another process holds the write lock.
+        DatabaseError: the database or its snapshot cannot be read, or the former not written.
     """
     last, snapshot = last_snapshot(target)
     if migration is not None and not last.is_it(migration):

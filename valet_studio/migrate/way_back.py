@@ -7,9 +7,8 @@ from typing import Protocol
 
 import apsw
 
-from valet_studio.migrate.by_input import writes_no_document
 from valet_studio.migrate.column_writer import ColumnWriter
-from valet_studio.plan.sql import quote
+from valet_studio.plan.sql import is_own_trigger, quote
 
 
 class WayBack(Protocol):
@@ -30,9 +29,7 @@ def way_to_take_back(writer: ColumnWriter) -> WayBack:
     written; it must not have been written in this transaction before.
     """
     documents = writer.documents
-    unheard = all(
-        writes_no_document(t.name, documents.state.name) for t in documents.state.triggers
-    )
+    unheard = all(is_own_trigger(t.name, documents.state.name) for t in documents.state.triggers)
     named = documents.connection.filename and documents.key != quote("_id")
     if writer.in_wal and unheard and named:
         return _FromBefore(writer)

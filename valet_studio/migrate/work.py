@@ -26,7 +26,7 @@ class Work:
         documents: the table as it stands.
         backfill: what is to be run.
         evaluators: where it runs.
-        cancelled: polled.
+        cancelled: polled; where it answers True, `Cancelled` is raised.
         known: values computed before, if any.
         settled: whether it is certain that nothing was written since `known` was computed.
         untouched: whether this transaction has written no cell that the function reads.
@@ -39,11 +39,11 @@ class Work:
         backfill: Backfill,
         evaluators: Evaluators,
         cancelled: IsCancelled,
-        known: Computed | None,
+        known: Computed | None = None,
         *,
-        settled: bool,
-        untouched: bool,
-        total: int | None,
+        settled: bool = False,
+        untouched: bool = False,
+        total: int | None = None,
     ):
         if known is not None and not settled and known.tally.failed:
             known = None

@@ -93,9 +93,8 @@ def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Dr
             table.location,
             column=column.name,
         )
-    tracking = {fold(name) for name in sql.trigger_names(table.name)}
     for trigger in found.triggers:
-        if fold(trigger.name) not in tracking and not sql.is_search_name(trigger.name, table.name):
+        if not sql.is_own_trigger(trigger.name, table.name):
             yield _drift(
                 table.name,
                 f"Trigger {trigger.name} on {table.name} is in no schema; it runs on every "

@@ -52,7 +52,7 @@ SYNC_RULE_FIRST = "Triggers log every change of the table's documents for its cl
 
 
 def count(number: int, noun: str = "document") -> str:
-    """`142 documents`, `1 document`."""
+    """`142 documents`, `1 document`, `1,000,000 rows`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "drop_trigger",
     "index_name",
     "is_index_name",
+    "is_own_trigger",
     "is_search_name",
     "quote",
     "rowid_of",
@@ -124,6 +125,11 @@ def search_name(table: str, index: str) -> str:
 def is_search_name(name: str, table: str) -> bool:
     """Whether a virtual table or trigger of that name belongs to the table's search indexes."""
     return fold(name).startswith(fold(f"{table}_valet_search_"))
+
+
+def is_own_trigger(name: str, table: str) -> bool:
+    """Whether a trigger of that name on that table is one of Valet's own."""
+    return fold(name) in map(fold, trigger_names(table)) or is_search_name(name, table)
 
 
 def rowid_of(columns: Iterable[str]) -> str | None:

@@ -17,7 +17,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
 
-from valet_studio.errors import Cancelled, IsCancelled, ServerError, StudioError, reason_of
+from valet_studio.errors import (
+    AnswerLost,
+    Cancelled,
+    IsCancelled,
+    ServerError,
+    StudioError,
+    reason_of,
+)
 from valet_studio.migrate.wire import decode_error
 from valet_studio.schema.model import Json
 
@@ -26,10 +33,6 @@ ANSWER_SECONDS = 60.0
 NDJSON = "application/x-ndjson"
 _POLL_SECONDS = 0.04
 _LONGEST_LINE = 64 * 1024 * 1024
-
-
-class AnswerLost(ServerError):
-    """The connection broke after a request was sent, so that its outcome is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,18 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from valet_studio.database.structure import Structures
-from valet_studio.errors import Cancelled, ServerError, StudioError
+from valet_studio.errors import AnswerLost, Cancelled, ServerError, StudioError
 from valet_studio.migrate.events import Event, IsCancelled, Outcome, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.reruns import BackfillReset
-from valet_studio.migrate.target import DatabaseInfo, Documents, Planner
+from valet_studio.migrate.target import DatabaseInfo, DocumentIds, Planner
 from valet_studio.migrate.touched import Touched, Wanted
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Position, Version, Versions
 from valet_studio.migrate.wire import decode, decode_event, encode
 from valet_studio.migrate.written import TableWrites, Undoable
 from valet_studio.plan.changes import Plan
-from valet_studio.remote.http import AnswerLost, Server, error_of, not_ours
+from valet_studio.remote.http import Server, error_of, not_ours
 from valet_studio.schema.document import from_document, to_document
 from valet_studio.schema.model import Json, Schema
 from valet_studio.typescript.limits import Limits
@@ -142,7 +142,7 @@ class ServerTarget:
         self,
         schema: Schema,
         plan: Plan,
-        documents: Documents,
+        documents: DocumentIds,
         cancelled: IsCancelled,
         *,
         limits: Limits,  # noqa: ARG002

@@ -37,14 +37,14 @@ _POLL_SECONDS = 0.04
 
 _DEFAULT_LIMITS = Limits()
 
-Status: TypeAlias = Literal["in_sync", "migrated", "failed", "rejected"]
+ConnectedStatus: TypeAlias = Literal["in_sync", "migrated", "failed", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
     """What a connection to the server brought."""
 
-    status: Status
+    status: ConnectedStatus
     schema_hash: str | None
     """What the replica holds now."""
     reports: tuple[Report, ...] = ()
@@ -138,9 +138,9 @@ class SyncEngine:
                 reports.append(event)
         if not reports:
             return Connected("in_sync", where(self._file).hash)
-        status: Status = "migrated"
+        status: ConnectedStatus = "migrated"
         if reports[-1].status in ("failed", "rejected"):
-            status = cast("Status", reports[-1].status)
+            status = cast("ConnectedStatus", reports[-1].status)
         return Connected(status, where(self._file).hash, tuple(reports))
 
     def _hellos(self, cancelled: IsCancelled) -> Any:

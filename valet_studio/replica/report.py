@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from valet_studio.migrate.events import Report
+from valet_studio.plan.sentences import count
 from valet_studio.replica.engine import Connected
 from valet_studio.replica.rehearse import ReplicaReport
 from valet_studio.report import plan_text, problems_text, push_text, report_json
@@ -16,7 +17,7 @@ def connected_text(done: Connected, label: str) -> str:
     if done.status == "in_sync":
         return f"{label} holds the server's schema. Nothing to do.\n"
     applied = [report for report in done.reports if report.status == "ok"]
-    head = f"{label} took {_count(len(applied), 'schema version')} from the server.\n"
+    head = f"{label} took {count(len(applied), 'schema version')} from the server.\n"
     return head + "".join(
         plan_text(report.plan) if report.status == "rejected" else push_text(report)
         for report in done.reports
@@ -31,11 +32,11 @@ def replica_text(report: ReplicaReport) -> str:
     ]
     for backfill in report.backfills:
         told = f"  Backfill {backfill.table}.{backfill.column}: "
-        told += f"{backfill.updated:,} of {_count(backfill.rows, 'row')} updated"
+        told += f"{backfill.updated:,} of {count(backfill.rows, 'row')} updated"
         lines.append(told + (f", {backfill.failed:,} failed" if backfill.failed else ""))
         lines += [f"    ✗ _id {failure.id}: {failure.message}" for failure in backfill.errors[:5]]
     if report.mutations:
-        lines.append(f"  {_count(report.mutations, 'queued mutation')}, {_fitting(report)}.")
+        lines.append(f"  {count(report.mutations, 'queued mutation')}, {_fitting(report)}.")
     for item in report.unfit[:SHOWN_MUTATIONS]:
         mutation = item.mutation
         what = f"{mutation.operation} of {mutation.table} {mutation.row_id}"
@@ -83,7 +84,7 @@ def _backfills(report: Report) -> Json:
 
 
 def _outcome(report: ReplicaReport) -> str:
-    steps = _count(report.versions, "schema version")
+    steps = count(report.versions, "schema version")
     match report.status:
         case "ok":
             return f"Replica {report.label} will follow through {steps}:"
@@ -101,7 +102,3 @@ def _fitting(report: ReplicaReport) -> str:
     if not report.unfit:
         return "and all fit the new schema"
     return f"{len(report.unfit):,} of which no longer fit{'s' if len(report.unfit) == 1 else ''}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -188,7 +188,7 @@ class _Reach:
             return json.dumps(json.loads(module.text)) if module.text else ""
 
         def number(node: Node) -> str | None:
-            binding = self.program.resolve(module, node)
+            binding = module.resolve(node)
             if binding is None:
                 return None
             if binding.module is module and inside(binding.node, root):
@@ -229,7 +229,7 @@ class _Reach:
                     if (
                         node.type in ("identifier", "shorthand_property_identifier")
                         and text_of(node) == binding.name
-                        and self.program.resolve(binding.module, node) == binding
+                        and binding.module.resolve(node) == binding
                     ):
                         yield binding.module, statement
                         break

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
-from valet_studio.errors import Location, Problem, lines_of
+from valet_studio.errors import Location, lines_of
 
 Kind: TypeAlias = Literal[
     "string",
@@ -46,8 +46,8 @@ def _alike(one: Json, other: Json) -> bool:
 class Storage(StrEnum):
     """How a column holds its values: the SQL type plus what the stored value means.
 
-    Two validators of one storage can share a column; of two, changing one into the other is a
-    breaking change, even where SQLite's type is the same (boolean and number, text and JSON).
+    A column can change between validators of one storage. From one storage to another is a breaking
+    change, even where SQLite's type is the same (boolean and number, text and JSON).
     JSON null is always SQL NULL.
     """
 
@@ -255,7 +255,6 @@ class Schema:
 
     tables: tuple[Table, ...] = ()
     sources: Sources = field(default_factory=lambda: Sources("schema.ts", {}), compare=False)
-    warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     def table_named(self, name: str) -> Table | None:
         """The table of that exact name."""

@@ -23,8 +23,8 @@ _TAMPERS = re.compile(
     r"|(?:\.\s*#?[\w$]+|\])\s*(?:[-+*/%&|^]|\*\*|<<|>>>?|&&|\|\||\?\?)?=(?![=>])"
     r"|(?:\.\s*[\w$]+|\])\s*(?:\+\+|--)"
 )
-"""What could change an object that others share, a language's own included; also where it stands
-in a comment or a string, which costs nothing but speed."""
+"""What could change an object that others share, JavaScript's own included. It is found in comments
+and strings too, which costs nothing but speed."""
 
 _FUNCTIONS = {"arrow_function", "function_expression", "function_declaration"}
 _HARMLESS = {

@@ -117,10 +117,6 @@ class Program:
         """All modules of TypeScript or JavaScript."""
         return (self.module(file) for file in sorted(self._files) if not file.endswith(".json"))
 
-    def resolve(self, module: Module, use: Node) -> Binding | None:
-        """What a name in a module means, in that module; None for a global."""
-        return module.resolve(use)
-
     def follow(self, binding: Binding, use: Node) -> list[Binding]:
         """The declarations in other modules that an imported name stands for."""
         if binding.kind != "import":

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from valet_studio.errors import Problem
 from valet_studio.schema.model import Schema, Table, Validator
 from valet_studio.schema.names import fold
+
+TableKind: TypeAlias = Literal["table", "virtual", "view", "shadow"]
 
 UNKNOWN = Validator("union")
 """Stands for the validator of a kept field of which only the column's SQL type is known."""
@@ -76,7 +78,7 @@ class TableState:
     """One table, virtual table or view with all that hangs on it."""
 
     name: str
-    kind: Literal["table", "virtual", "view", "shadow"]
+    kind: TableKind
     sql: str
     columns: tuple[ColumnState, ...] = ()
     indexes: tuple[IndexState, ...] = ()
@@ -94,7 +96,7 @@ class DatabaseState:
     """Structure and bookkeeping of one database at one moment; no documents."""
 
     tables: tuple[TableState, ...] = ()
-    """User tables, virtual tables and views; no bookkeeping of Valet, SQLite or Litestream."""
+    """User tables, virtual tables and views; none that Valet, SQLite, Litestream or D1 keep."""
     applied: Schema | None = None
     """The schema of the last push, where the database records it (`schema_json`)."""
     applied_hash: str | None = None

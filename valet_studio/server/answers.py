@@ -18,7 +18,7 @@ from valet_studio.plan.changes import (
     RemoveField,
     Risk,
 )
-from valet_studio.report_json import plan_json, problems_json, report_json
+from valet_studio.report_json import location_json, plan_json, problems_json, report_json
 from valet_studio.schema.model import Json
 from valet_studio.server.service import Became
 
@@ -122,14 +122,11 @@ def _column(change: AnyChange) -> dict[str, Json]:
 
 
 def _why(change: AnyChange) -> dict[str, Json]:
-    place = change.location
     return {
         "table": change.table,
         "column": change.column,
         "message": change.summary,
         "recipe": change.rule,
         "documents": list(change.examples),
-        "location": None
-        if place is None
-        else {"file": place.file, "line": place.line, "column": place.column},
+        "location": location_json(change.location),
     }

@@ -18,9 +18,9 @@ from valet_studio import __version__
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Problem, ServerError, StudioError
 from valet_studio.migrate.events import MAX_FAILURES, Report
-from valet_studio.migrate.history import MigrationId, as_json
+from valet_studio.migrate.history import MigrationId, entry_json
 from valet_studio.migrate.reruns import BackfillReset
-from valet_studio.migrate.target import Documents
+from valet_studio.migrate.target import DocumentIds
 from valet_studio.migrate.touched import SHOWN_DOCUMENTS, Wanted
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Position
@@ -41,7 +41,7 @@ from valet_studio.server.answers import (
 from valet_studio.server.gate import Gate, Refused, flag, number, own_id, push_id
 from valet_studio.server.openapi import DOCUMENT
 from valet_studio.server.runs import Run
-from valet_studio.server.service import Done, Order, ResetOrder, Service, UndoOrder
+from valet_studio.server.service import Done, PushOrder, ResetOrder, Service, UndoOrder
 from valet_studio.server.sync import Hub
 from valet_studio.server.working import NDJSON, Reading, Working, failed
 from valet_studio.typescript.limits import Limits
@@ -154,7 +154,7 @@ class PushServer:
             schema = await asyncio.to_thread(self.service.target.schema_at, wanted)
             return JSONResponse({"schema": to_document(schema)})
         entries = await asyncio.to_thread(self.service.target.history)
-        return JSONResponse({"migrations": [dict(as_json(entry)) for entry in entries]})
+        return JSONResponse({"migrations": [entry_json(entry) for entry in entries]})
 
     async def _plan(self, request: Request) -> Response:
         schema = await self._pushed(request)
@@ -184,12 +184,12 @@ class PushServer:
 
     async def _retry(self, request: Request) -> Response:
         told = await self._gate.document(request)
-        documents = failed_documents(told.get("documents"))
+        documents = documents_to_retry(told.get("documents"))
         schema = await asyncio.to_thread(self.service.schemas.judge, told.get("schema"))
         return self._rehearsing(request, schema, documents)
 
     def _rehearsing(
-        self, request: Request, schema: Schema, documents: Documents | None = None
+        self, request: Request, schema: Schema, documents: DocumentIds | None = None
     ) -> Response:
         order = _order(request)
         return Working(
@@ -286,17 +286,19 @@ class PushServer:
         return guarded
 
 
-def _order(request: Request, push: str | None = None) -> Order:
+def _order(request: Request, push: str | None = None) -> PushOrder:
     """What the query of a request asks for.
 
     Raises:
         Refused: a part of it is malformed.
     """
     query = request.query_params
-    return Order(query.get("fingerprint"), flag(request, "strict"), push, own_id(request, "client"))
+    return PushOrder(
+        query.get("fingerprint"), flag(request, "strict"), push, own_id(request, "client")
+    )
 
 
-def failed_documents(told: Json) -> Documents:
+def documents_to_retry(told: Json) -> DocumentIds:
     """The documents that a client wants to be tried again: `_id`s by table.
 
     Raises:

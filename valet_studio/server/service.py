@@ -6,7 +6,6 @@ Nothing here knows of HTTP.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -17,7 +16,6 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import apsw
 
 from valet_studio.database.inspect import inspect
-from valet_studio.database.layout import read_meta, write_meta
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError, StudioError
 from valet_studio.migrate import rehearsal
@@ -25,8 +23,9 @@ from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.apply import apply
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import MigrationId, last_completed, next_id
+from valet_studio.migrate.pushed import KEPT_PUSHES, note_push, push_noted
 from valet_studio.migrate.reruns import BackfillReset, reset_backfill
-from valet_studio.migrate.target import Documents, LocalTarget
+from valet_studio.migrate.target import DocumentIds, LocalTarget
 from valet_studio.migrate.undo import UndoReport, undo, undone
 from valet_studio.migrate.written import Undoable, undoable
 from valet_studio.plan.changes import Plan
@@ -36,10 +35,6 @@ from valet_studio.server.runs import Run
 from valet_studio.server.sync import hello
 from valet_studio.typescript.limits import Limits
 
-PUSHES = "pushes"
-"""The key in `_valet_meta` under which the last pushes and resets stand: `[{"id", "history_id"},
-…]`; null for a reset."""
-KEPT_PUSHES = 100
 DRY_RUNS_AT_ONCE = 4
 _LOOK_SECONDS = 0.25
 
@@ -50,7 +45,7 @@ Done: TypeAlias = Report | UndoReport | BackfillReset
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PushOrder:
     """What a client asks for besides its schema."""
 
     fingerprint: str | None = None
@@ -151,7 +146,7 @@ class Service:
 
     @asynccontextmanager
     async def dry_run(
-        self, schema: Schema, order: Order, documents: Documents | None = None
+        self, schema: Schema, order: PushOrder, documents: DocumentIds | None = None
     ) -> AsyncIterator[Run[Report]]:
         """A rehearsal, to be consumed within the block; with `documents`, on these alone.
 
@@ -179,7 +174,7 @@ class Service:
 
     @asynccontextmanager
     async def push(
-        self, schema: Schema, order: Order, gone: Callable[[], Awaitable[bool]]
+        self, schema: Schema, order: PushOrder, gone: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[Run[Report]]:
         """A push, to be consumed within the block. One runs at a time.
 
@@ -196,7 +191,7 @@ class Service:
 
             def note(connection: apsw.Connection) -> None:
                 if order.push is not None:
-                    _note_push(connection, order.push, next_id(connection))
+                    note_push(connection, order.push, next_id(connection))
 
             def work(cancelled: IsCancelled) -> Iterator[Event]:
                 reviewed = self._reviewed_values(plan, order)
@@ -221,7 +216,7 @@ class Service:
             async with self._running(Run(work, Report), self._pushes) as run:
                 yield run
 
-    def _reviewed_values(self, plan: Plan, order: Order) -> ByColumn:
+    def _reviewed_values(self, plan: Plan, order: PushOrder) -> ByColumn:
         """What the client's own dry run of this plan computed, where that was the last one."""
         if order.client is None or order.fingerprint is None:
             return {}
@@ -266,7 +261,7 @@ class Service:
 
         def note(connection: apsw.Connection) -> None:
             if push is not None:
-                _note_push(connection, push, None)
+                note_push(connection, push, None)
 
         def work(_cancelled: IsCancelled) -> Iterator[BackfillReset]:
             done = reset_backfill(self.target.file, table, column, note)
@@ -340,11 +335,8 @@ class Service:
     def _noted(self, push: str) -> Became | None:
         """What became of a push or a reset that the database records."""
         with self.target.file.reading() as connection:
-            for noted in _noted_pushes(connection):
-                if isinstance(noted, dict) and noted.get("id") == push:
-                    number = noted.get("history_id")
-                    return Became("applied", number if isinstance(number, int) else None)
-        return None
+            found = push_noted(connection, push)
+        return Became("applied", found.history_id) if found is not None else None
 
     def _check_tables(self, names: Iterable[str]) -> None:
         with self.target.file.reading() as connection:
@@ -357,7 +349,7 @@ class Service:
                     "Name the tables whose backfills failed, as the dry run told them.",
                 )
 
-    async def _reviewed(self, schema: Schema, order: Order) -> Plan:
+    async def _reviewed(self, schema: Schema, order: PushOrder) -> Plan:
         plan = await asyncio.to_thread(lambda: self.target.planner(strict=order.strict)(schema))
         if order.fingerprint not in (None, plan.fingerprint):
             raise PlanIsStale(
@@ -415,20 +407,6 @@ def _absolute(report: UndoReport) -> UndoReport:
 
 def _history_id(report: Done) -> int | None:
     return report.history_id if isinstance(report, Report) else None
-
-
-def _note_push(connection: apsw.Connection, push: str, history_id: int | None) -> None:
-    noted = _noted_pushes(connection)
-    noted.append({"id": push, "history_id": history_id})
-    write_meta(connection, PUSHES, json.dumps(noted[-KEPT_PUSHES:]))
-
-
-def _noted_pushes(connection: apsw.Connection) -> list[Json]:
-    try:
-        noted = json.loads(read_meta(connection).get(PUSHES, "[]"))
-    except ValueError:
-        return []
-    return noted if isinstance(noted, list) else []
 
 
 def _trim(kept: OrderedDict[str, Any], size: int) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-
-from textual.keys import key_to_character
 
 from valet_studio.tui import facts as why
 from valet_studio.tui.facts import Facts
@@ -50,30 +48,6 @@ class Action:
     """Whether it means something in the demo's tour alone."""
     wanted: Callable[[Facts], bool] = _wanted
     """Whether the footer has a reason to show it."""
-
-    def shown(self, facts: Facts) -> str:
-        """The key as a person would name it, the user's own where one was chosen."""
-        return key_shown(facts.keys.get(self.id, self.keys)[0])
-
-
-_SHOWN = {
-    "escape": "esc",
-    "plus": "+",
-    "slash": "/",
-    "up": "↑",
-    "down": "↓",
-    "left": "←",
-    "right": "→",
-    "pageup": "pgup",
-    "pagedown": "pgdn",
-}
-
-
-def key_shown(key: str) -> str:
-    """A key of textual's as a person would name it: `?`, `esc`, `shift+↓`."""
-    *modifiers, name = key.split("+")
-    sign = name if len(name) == 1 else _SHOWN.get(name) or key_to_character(name) or name
-    return "+".join((*modifiers, sign if sign.isprintable() and sign != " " else name))
 
 
 ACTIONS: tuple[Action, ...] = (
@@ -266,6 +240,9 @@ ACTIONS: tuple[Action, ...] = (
         in_footer=False,
     ),
 )
+
+USUAL_KEYS: Mapping[str, tuple[str, ...]] = {action.id: action.keys for action in ACTIONS}
+"""The keys of every action where the user chose no other."""
 
 MOVES: dict[str, tuple[tuple[str, str], ...]] = {
     "plan": (

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import SuspendNotSupported
 from textual.binding import BindingType
 from textual.command import Provider
 from textual.driver import Driver
@@ -29,7 +28,6 @@ from valet_studio.tui.actions import action_named
 from valet_studio.tui.background import Background
 from valet_studio.tui.commands import Commands
 from valet_studio.tui.engine import Engine, Saves
-from valet_studio.tui.job_control import stop
 from valet_studio.tui.output import lasting
 from valet_studio.tui.palette import ActionsProvider
 from valet_studio.tui.remembered import memory_path, recall, remember
@@ -103,15 +101,14 @@ class StudioApp(Running):
     ) -> None:
         super().__init__(settings, engine, saves, memory, tour, replica, rehearse_replica)
         self.commands = Commands(self)
-        self.background = Background(self)
+        """What the keys do."""
+        self.background: Background = Background(self)
         self.window = Window(os.environ, self._to_terminal)
         for theme in THEMES:
             self.register_theme(theme)
         remembered = recall(memory).theme if memory is not None else None
         if remembered not in self.available_themes:
             remembered = None
-        self.sixteen = False
-        """Whether the terminal has no more than sixteen colours."""
         self.theme = starting_theme(os.environ, remembered)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -173,21 +170,6 @@ class StudioApp(Running):
             with suppress(NotImplementedError, ValueError):
                 loop.add_signal_handler(signal.SIGTSTP, self.rest)
 
-    def rest(self) -> None:
-        """Stop as the shell's job, with the terminal as it was before, until it goes on.
-
-        What was saved meanwhile is read then, in case that the watcher missed it.
-        """
-        self.window.leave()
-        try:
-            with self.suspend():
-                stop()
-        except SuspendNotSupported:
-            self.say("This terminal cannot be handed back to a shell.", "warning")
-        else:
-            self.look()
-        self.draw()
-
     def _end(self, number: signal.Signals) -> None:
         self.cancel.set()
         self.exit(return_code=128 + number)
@@ -214,7 +196,7 @@ class StudioApp(Running):
 
     async def _on_message(self, message: Message) -> None:
         """Hear nothing from workers while the panes, which would show it, are taken down."""
-        if self.is_running or not isinstance(message, messages.Told):
+        if self.is_running or not isinstance(message, messages.WorkerMessage):
             await super()._on_message(message)
 
     def on_unmount(self) -> None:

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from textual.timer import Timer
 
@@ -20,11 +19,9 @@ from valet_studio.tui import messages
 from valet_studio.tui.facts import why_no_dry_run, why_no_retry
 from valet_studio.tui.plan_rows import Row
 from valet_studio.tui.remembered import recall, remember
+from valet_studio.tui.running import Running
 from valet_studio.tui.runs import check_types, read_document, read_touched, retry
 from valet_studio.tui.text import count, problem_plain
-
-if TYPE_CHECKING:
-    from valet_studio.tui.app import StudioApp
 
 CHECK_AFTER = 0.6
 """Seconds of quiet after a look before the type checker starts: it takes a whole core."""
@@ -35,7 +32,7 @@ READ_AFTER = 0.12
 class Background:
     """The app tells what happened; what follows from it by itself is begun here."""
 
-    def __init__(self, app: StudioApp) -> None:
+    def __init__(self, app: Running) -> None:
         self.app = app
         self.checked: dict[str, str] | None = None
         """The modules whose types were checked, or are being checked."""
@@ -237,7 +234,7 @@ class Background:
 class _Reads:
     """Readings of data for one pane, of which the newest alone is wanted."""
 
-    def __init__(self, app: StudioApp, read: Callable[..., None]) -> None:
+    def __init__(self, app: Running, read: Callable[..., None]) -> None:
         self._app = app
         self._read = read
         self._number = 0

@@ -17,14 +17,14 @@ from valet_studio.config import Settings
 from valet_studio.fixes.fix import Fix
 from valet_studio.tour import STEPS, Tour
 from valet_studio.tui import messages
-from valet_studio.tui.background import Background
-from valet_studio.tui.commands import Commands
+from valet_studio.tui.actions import USUAL_KEYS
 from valet_studio.tui.diff import TypesView
 from valet_studio.tui.engine import Engine, Saves
 from valet_studio.tui.facts import Facts, TourPlace
+from valet_studio.tui.follow_ups import FollowUps
 from valet_studio.tui.keys import bound
 from valet_studio.tui.log_pane import Entry, LogPane, Mark
-from valet_studio.tui.progress import Progress, Told
+from valet_studio.tui.progress import Progress, TimedEvent
 from valet_studio.tui.remembered import recall
 from valet_studio.tui.replica import Rehearse, rehearse
 from valet_studio.tui.screen import MainScreen
@@ -36,9 +36,7 @@ from valet_studio.watch import Stamp
 class StudioBase(App[None]):
     """Holds what is known, and draws it. Workers compute and post messages; only handlers draw."""
 
-    commands: Commands
-    """What the keys do."""
-    background: Background
+    background: FollowUps
     """What begins by itself."""
     window: Window
     """The terminal's title and progress."""
@@ -60,7 +58,13 @@ class StudioBase(App[None]):
         self.saves = saves
         self.memory = memory
         """Where options are remembered; None where they are not."""
-        self.facts = Facts(settings, live=memory is not None and recall(memory).live)
+        chosen, self.key_problems = bound(settings.keys)
+        self.facts = Facts(
+            settings,
+            live=memory is not None and recall(memory).live,
+            keys={**USUAL_KEYS, **chosen},
+            replica=replica,
+        )
         self.progress: Progress | None = None
         """The newest dry run or apply."""
         self.types: TypesView | None = None
@@ -68,7 +72,7 @@ class StudioBase(App[None]):
         """Counts looks; what an older one tells is dropped."""
         self.looked = 0
         """The newest look that ended."""
-        self.waiting: deque[Told] = deque()
+        self.waiting: deque[TimedEvent] = deque()
         """What the run told and was not drawn yet; the worker appends."""
         self.cancel = threading.Event()
         self.leaving = False
@@ -100,11 +104,12 @@ class StudioBase(App[None]):
         """Quick fixes that were written, oldest first."""
         self.tour = tour
         self.rehearse_replica = rehearse_replica
+        self.sixteen = False
+        """Whether the terminal has no more than sixteen colours."""
         self.insisted: str | None = None
         """What the tour's next step was put off for when it was asked for first."""
-        keys, self.key_problems = bound(settings.keys)
-        self.facts = replace(self.facts, keys=keys, tour=self.tour_place(), replica=replica)
-        self.set_keymap({name: ",".join(chosen) for name, chosen in keys.items()})
+        self.facts = replace(self.facts, tour=self.tour_place())
+        self.set_keymap({action: ",".join(keys) for action, keys in chosen.items()})
 
     @property
     def main(self) -> MainScreen:

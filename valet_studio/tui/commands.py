@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from textual.app import SuspendNotSupported
 
@@ -20,19 +19,9 @@ from valet_studio.tui.screen_commands import ScreenCommands
 from valet_studio.tui.text import count, problem_plain
 from valet_studio.tui.theme import other_theme
 
-if TYPE_CHECKING:
-    from valet_studio.tui.app import StudioApp
-
 
 class Commands(ScreenCommands):
     """The studio's actions; whether one may run was asked before."""
-
-    def __init__(self, app: StudioApp) -> None:
-        self.app = app
-
-    def do(self, name: str) -> None:
-        """Do the action of that id."""
-        getattr(self, f"do_{name}")()
 
     def do_dry_run(self) -> None:
         """Rehearse, and show it where one pane is shown at a time."""

@@ -28,7 +28,7 @@ FRAME = 4
 BOX_WIDTH = 76
 
 
-class Question(ModalScreen[bool]):
+class QuestionScreen(ModalScreen[bool]):
     """A question with two answers. Enter answers what has the focus, and that is "no".
 
     Args:
@@ -161,7 +161,7 @@ class Question(ModalScreen[bool]):
         self.dismiss(yes and self.may)
 
 
-class Told(ModalScreen[None]):
+class TextScreen(ModalScreen[None]):
     """Something to read, with no answer to give; `c` copies it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -221,7 +221,7 @@ def apply_question(
     width: int,
     settings: Settings,
     type_errors: int = 0,
-) -> Question:
+) -> QuestionScreen:
     """What will be done, to which database, and what the rehearsal and the type checker told."""
     width = box_width(width)
     state = "" if database.size is None else f"  {size(database.size)}"
@@ -265,7 +265,7 @@ def apply_question(
         parts.append(Content.styled(told, "bold $warning"))
     typed = settings.database_name if must_type(plan, settings) else None
     why = "it is in production" if settings.production else "values are overwritten"
-    return Question("Apply to the database?", lines(parts), "Apply", "Cancel", typed, why)
+    return QuestionScreen("Apply to the database?", lines(parts), "Apply", "Cancel", typed, why)
 
 
 def _rehearsed(plan: Plan, rehearsal: Progress | None) -> list[Content]:
@@ -296,7 +296,7 @@ def _rehearsed(plan: Plan, rehearsal: Progress | None) -> list[Content]:
     return parts
 
 
-class QuitQuestion(Question):
+class QuitQuestion(QuestionScreen):
     """Leaving while an apply runs: at once, when it is done, or not. It is never left half done.
 
     Args:

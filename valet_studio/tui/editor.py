@@ -51,19 +51,7 @@ def editor_call(environ: Mapping[str, str], place: Location) -> EditorCall | Non
             target = ("-g", at_line)
         case "subl" | "zed" | "hx" | "helix":
             target = (at_line,)
-        case (
-            "sensible-editor"
-            | "vi"
-            | "vim"
-            | "nvim"
-            | "view"
-            | "gvim"
-            | "nano"
-            | "kak"
-            | "joe"
-            | "ne"
-            | "gedit"
-        ):
+        case _ if name in TAKE_A_LINE:
             target = (f"+{place.line}", place.file)
         case "emacs" | "emacsclient" | "micro":
             target = (f"+{place.line}:{place.column}", place.file)

@@ -16,14 +16,18 @@ from valet_studio.errors import Problem
 from valet_studio.fixes.fix import Fix
 from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.plan.changes import Plan
+from valet_studio.tui.key_names import key_shown
 
 if TYPE_CHECKING:
     from valet_studio.tour import Step
 
 READ_ONLY = "{} is off: the studio was opened read-only."
 
-Work: TypeAlias = Literal["dry run", "apply", "retry", "undo"]
-"""`retry`: the documents that a dry run could not fill are tried again."""
+RunKind: TypeAlias = Literal["dry run", "apply"]
+"""The two ways to carry out a plan."""
+Task: TypeAlias = RunKind | Literal["retry", "undo"]
+"""What the studio does one at a time. `retry`: the documents that a dry run could not fill are
+tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class Facts:
     files: tuple[GeneratedFile, ...] = ()
     """What is generated of the newest schema of which it is known; a look tells the plan first."""
     watching: bool = True
-    running: Work | None = None
+    running: Task | None = None
     carried_out: str | None = None
     """Fingerprint of the plan that the newest run is of."""
     rehearsed: str | None = None
@@ -72,18 +76,17 @@ class Facts:
     """Quick fixes that were written, and can be taken back."""
     tour: TourPlace | None = None
     """None where no tour is given."""
-    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Actions whose keys the user chose."""
+    keys: Mapping[str, tuple[str, ...]] = field(kw_only=True)
+    """The keys of every action by its id, as textual names them: the user's own where some were
+    chosen."""
     replica: Path | None = None
     """A client's file that is rehearsed on too; None where none is named."""
     in_browser: bool = False
     """Whether the studio is shown by a browser, perhaps to someone else."""
 
     def key(self, action: str) -> str:
-        """The key of an action as a person would name it."""
-        from valet_studio.tui.actions import action_named  # its reasons speak of facts
-
-        return action_named(action).shown(self)
+        """The key of an action as a person would name it; the first, where it has several."""
+        return key_shown(self.keys[action][0])
 
     @property
     def plan(self) -> Plan | None:

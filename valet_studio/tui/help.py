@@ -12,8 +12,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from valet_studio.tui.actions import ACTIONS, MOVES, Action, key_shown
+from valet_studio.tui.actions import ACTIONS, MOVES, Action
 from valet_studio.tui.facts import Facts
+from valet_studio.tui.key_names import key_shown
 from valet_studio.tui.text import BLANK, hanging, lines, rule
 
 TITLES = {"plan": "Plan", "types": "Types", "dry-run": "Dry run", "log": "Log"}
@@ -70,7 +71,7 @@ def help_text(pane: str, facts: Facts, width: int) -> Content:
 
 
 def _keys(action: Action, facts: Facts) -> str:
-    return " ".join(key_shown(key) for key in facts.keys.get(action.id, action.keys))
+    return " ".join(key_shown(key) for key in facts.keys[action.id])
 
 
 def _line(keys: str, told: str, width: int, style: str = "") -> Content:

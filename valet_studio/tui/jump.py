@@ -19,7 +19,7 @@ Go: TypeAlias = Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class JumpTarget:
     """One place on the screen, in cells from its top left corner."""
 
     x: int
@@ -39,7 +39,7 @@ class JumpScreen(ModalScreen[Go | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", show=False)]
 
-    def __init__(self, targets: Sequence[Target]) -> None:
+    def __init__(self, targets: Sequence[JumpTarget]) -> None:
         super().__init__()
         self.targets = dict(zip(labels(len(targets)), targets, strict=False))
         self.typed = ""

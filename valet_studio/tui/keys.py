@@ -2,55 +2,22 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeAlias
 
-from textual.keys import KEY_NAME_REPLACEMENTS, Keys, key_to_character
-
 from valet_studio.errors import Problem
-from valet_studio.tui.actions import ACTIONS, key_shown
+from valet_studio.tui.actions import ACTIONS
+from valet_studio.tui.key_names import key_shown, textual_key
 
 Bound: TypeAlias = Mapping[str, tuple[str, ...]]
 """Action and its keys, as textual names them."""
 
-_MODIFIERS = ("ctrl", "shift", "alt", "super", "hyper", "meta")
-_NAMES = {key.value for key in Keys} | {"space"}
-_ALIASES = {
-    "esc": "escape",
-    "return": "enter",
-    "pgup": "pageup",
-    "pgdn": "pagedown",
-    "del": "delete",
-}
 _KEPT = {
     **dict.fromkeys(("up", "down", "enter", "left", "right"), "moves and chooses in every pane"),
     "ctrl+p": "opens the palette",
     "ctrl+c": "is what a terminal stops programs with",
 }
-
-
-def textual_key(text: str) -> str | None:
-    """A key as textual names it; None where there is no such key. `ctrl+?`, `F5`, `G`, `esc`."""
-    text = text.strip()
-    head, _, name = text[:-1].rpartition("+")
-    name += text[-1:]
-    modifiers = [part.strip().lower() for part in head.split("+")] if head else []
-    if not name or any(part not in _MODIFIERS for part in modifiers):
-        return None
-    if len(name) == 1:
-        name = name if name.isalnum() else _name_of(name)
-    else:
-        name = _ALIASES.get(name.lower(), name.lower())
-        if name not in _NAMES and key_to_character(name) is None:
-            return None
-    return "+".join((*modifiers, name))
-
-
-def _name_of(sign: str) -> str:
-    name = unicodedata.name(sign, "").lower().replace("-", "_").replace(" ", "_")
-    return KEY_NAME_REPLACEMENTS.get(name, name)
 
 
 def bound(chosen: Iterable[tuple[str, str]]) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from textual.app import SuspendNotSupported
 from textual.content import Content
 
 from valet_studio import pipeline, watch
@@ -21,10 +22,12 @@ from valet_studio.plan.changes import Plan, Risk
 from valet_studio.schema.model import Schema
 from valet_studio.tui import messages
 from valet_studio.tui.base import StudioBase
-from valet_studio.tui.confirm import Question, Told
+from valet_studio.tui.confirm import QuestionScreen, TextScreen
 from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.facts import Facts
+from valet_studio.tui.job_control import stop
 from valet_studio.tui.log_pane import LogPane
+from valet_studio.tui.offered import offered
 from valet_studio.tui.plan_pane import PlanPane
 from valet_studio.tui.runs import ask_server, look, read_more
 from valet_studio.tui.sentences import look_notice, plan_sentence
@@ -90,6 +93,21 @@ class Looking(StudioBase):
             thread=True,
             exit_on_error=False,
         )
+
+    def rest(self) -> None:
+        """Stop as the shell's job, with the terminal as it was before, until it goes on.
+
+        What was saved meanwhile is read then, in case that the watcher missed it.
+        """
+        self.window.leave()
+        try:
+            with self.suspend():
+                stop()
+        except SuspendNotSupported:
+            self.say("This terminal cannot be handed back to a shell.", "warning")
+        else:
+            self.look()
+        self.draw()
 
     def look_at_database(self) -> None:
         """Look again where another program wrote the database.
@@ -222,7 +240,7 @@ class Looking(StudioBase):
         """A question about a plan that is no longer the one on screen must not be answered."""
         old = before.plan.fingerprint if before.plan is not None else None
         new = self.facts.plan.fingerprint if self.facts.plan is not None else None
-        asking = isinstance(self.screen, Question) and self.facts.running is None
+        asking = isinstance(self.screen, QuestionScreen) and self.facts.running is None
         if asking and (old != new or self.facts.broken):
             self.screen.dismiss(False)
             self.say("The plan changed while you were asked: nothing was done.", "warning")
@@ -302,7 +320,7 @@ class Looking(StudioBase):
             self.forgive()
         row = self.main.plan_pane.selected
         self.background.selected(row)
-        fixes = self.commands.offered(row)
+        fixes = offered(self.facts, row)
         if fixes != self.facts.fixes:
             self.facts = replace(self.facts, fixes=fixes)
             self.main.show_keys(self.facts)
@@ -321,7 +339,7 @@ class Looking(StudioBase):
         entry = message.entry
         language = "sql" if entry.mark == "$" else ""
         body = code(entry.text, language) if language else Content(entry.text)
-        self.push_screen(Told(f"{entry.when:%H:%M:%S} {entry.mark}", body))
+        self.push_screen(TextScreen(f"{entry.when:%H:%M:%S} {entry.mark}", body))
 
     def on_document_read(self, message: messages.DocumentRead) -> None:
         """Show it whole."""

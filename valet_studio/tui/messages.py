@@ -15,17 +15,17 @@ from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.plan.changes import AnyChange
 from valet_studio.schema.model import Json
 from valet_studio.tui.diff import TypesView
-from valet_studio.tui.facts import Work
+from valet_studio.tui.facts import RunKind
 
 if TYPE_CHECKING:
     from valet_studio.replica.rehearse import ReplicaReport
 
 
-class Told(Message):
+class WorkerMessage(Message):
     """What a worker tells the app. It is dropped once the app takes its panes down."""
 
 
-class Answered(Told):
+class Answered(WorkerMessage):
     """A worker has what it was asked for; `call` takes it in where widgets may be touched."""
 
     def __init__(self, call: Callable[[], object]) -> None:
@@ -33,14 +33,14 @@ class Answered(Told):
         self.call = call
 
 
-class Saved(Told):
+class Saved(WorkerMessage):
     """A file below the schema's directory was saved."""
 
     def can_replace(self, message: Message) -> bool:
         return isinstance(message, Saved)
 
 
-class ServerSeen(Told):
+class ServerSeen(WorkerMessage):
     """What a server was migrated to last, or why it does not say."""
 
     def __init__(self, database: str, seen: str, hash_after: str | None = None) -> None:
@@ -52,7 +52,7 @@ class ServerSeen(Told):
         """Of the schema that it was migrated to; None where that is not complete, or not known."""
 
 
-class WatchFailed(Told):
+class WatchFailed(WorkerMessage):
     """The directory can no longer be watched."""
 
     def __init__(self, reason: str) -> None:
@@ -60,7 +60,7 @@ class WatchFailed(Told):
         self.reason = reason
 
 
-class Looked(Told):
+class Looked(WorkerMessage):
     """A look ended. Only the newest generation counts."""
 
     def __init__(self, generation: int, state: StudioState, missing: bool) -> None:
@@ -70,7 +70,7 @@ class Looked(Told):
         self.missing = missing
 
 
-class TypesRead(Told):
+class TypesRead(WorkerMessage):
     """What follows from a look's schema: generated files, and how the structure changes once that
     is known."""
 
@@ -81,7 +81,7 @@ class TypesRead(Told):
         self.files = files
 
 
-class Measured(Told):
+class Measured(WorkerMessage):
     """The counts of a look's plan were read, which took `seconds`."""
 
     def __init__(self, generation: int, state: StudioState, seconds: float) -> None:
@@ -91,7 +91,7 @@ class Measured(Told):
         self.seconds = seconds
 
 
-class LookFailed(Told):
+class LookFailed(WorkerMessage):
     """A look, or its measuring, ended with an error."""
 
     def __init__(
@@ -103,16 +103,16 @@ class LookFailed(Told):
         self.measuring = measuring
 
 
-class ReplicaBegun(Told):
+class ReplicaBegun(WorkerMessage):
     """The dry run is done, and goes on with a copy of a client's file."""
 
 
-class RunEnded(Told):
+class RunEnded(WorkerMessage):
     """The dry run or the apply is over; without problems its `Report` came before."""
 
     def __init__(
         self,
-        work: Work,
+        work: RunKind,
         problems: tuple[Problem, ...] = (),
         cancelled: bool = False,
         replica: ReplicaReport | None = None,
@@ -128,7 +128,7 @@ class RunEnded(Told):
         """What will happen on a client; None where none was named."""
 
 
-class TypesChecked(Told):
+class TypesChecked(WorkerMessage):
     """The type checker has spoken, or could not be run (`failed`)."""
 
     def __init__(self, number: int, found: tuple[Problem, ...], failed: bool = False) -> None:
@@ -138,7 +138,7 @@ class TypesChecked(Told):
         self.failed = failed
 
 
-class TouchedRead(Told):
+class TouchedRead(WorkerMessage):
     """What the database holds where a change is; None where that is not known."""
 
     def __init__(self, change: AnyChange, found: Touched | None) -> None:
@@ -147,7 +147,7 @@ class TouchedRead(Told):
         self.found = found
 
 
-class DocumentRead(Told):
+class DocumentRead(WorkerMessage):
     """A whole document of a table; None where it is gone or cannot be read."""
 
     def __init__(self, table: str, who: str, found: dict[str, Json] | None) -> None:
@@ -157,7 +157,7 @@ class DocumentRead(Told):
         self.found = found
 
 
-class Retried(Told):
+class Retried(WorkerMessage):
     """The failed documents were tried again; without a report `problems` says why not."""
 
     def __init__(
@@ -172,7 +172,7 @@ class Retried(Told):
         self.cancelled = cancelled
 
 
-class FilesWritten(Told):
+class FilesWritten(WorkerMessage):
     """The generated files were written, or could not be."""
 
     def __init__(

@@ -73,7 +73,9 @@ class OpenScreen(ModalScreen[tuple[str, str] | None]):
                 suggester=PathSuggester((".ts", ".mts")),
             )
             yield Static(
-                "Database: a file, or the URL of a push server", classes="label", markup=False
+                "Database: a file, or the address of a push server or libSQL server",
+                classes="label",
+                markup=False,
             )
             yield Input(
                 self.database,

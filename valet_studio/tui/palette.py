@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
 from valet_studio.tui.actions import ACTIONS, Action
+from valet_studio.tui.facts import Facts
 
-if TYPE_CHECKING:
-    from valet_studio.tui.app import StudioApp
-    from valet_studio.tui.facts import Facts
+
+class Studio(Protocol):
+    """The app that the actions are done in."""
+
+    facts: Facts
+
+    def choose(self, name: str) -> None:
+        """Do an action of the registry, or say why it is off."""
 
 
 class ActionsProvider(Provider):
     """The registry. What works now comes first; choosing what does not says why."""
 
     @property
-    def studio(self) -> StudioApp:
+    def studio(self) -> Studio:
         """The app that the actions are done in."""
-        return cast("StudioApp", self.app)
+        return cast("Studio", self.app)
 
     async def discover(self) -> Hits:
         """All actions, before anything is typed."""
@@ -62,9 +68,9 @@ def _reason(action: Action, facts: Facts) -> str | None:
     return action.reason(facts)
 
 
-def _name(action: Action, app: StudioApp) -> str:
+def _name(action: Action, app: Studio) -> str:
     label = action.label[:1].upper() + action.label[1:]
-    return f"{label}  ({action.shown(app.facts)})"
+    return f"{label}  ({app.facts.key(action.id)})"
 
 
 def _shown(name: Content, reason: str | None) -> Content:

@@ -20,18 +20,17 @@ from valet_studio.migrate.events import (
 )
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Sources
-from valet_studio.tui.facts import Work
+from valet_studio.tui.facts import RunKind
 
 if TYPE_CHECKING:
     from valet_studio.replica.rehearse import ReplicaReport
 
-PHASES: dict[Work, tuple[Phase, ...]] = {
+PHASES: dict[RunKind, tuple[Phase, ...]] = {
     "dry run": ("copy", "structure", "backfill", "verify"),
     "apply": ("snapshot", "structure", "backfill", "verify", "commit"),
-    "retry": (),
 }
 
-Told: TypeAlias = tuple[float, Event]
+TimedEvent: TypeAlias = tuple[float, Event]
 """An event and when it came: seconds since its run began."""
 
 
@@ -48,7 +47,7 @@ class FailedDocument:
 class Progress:
     """One run, from its start to its report."""
 
-    work: Work
+    work: RunKind
     plan: Plan
     label: str
     """How the database is named."""
@@ -188,7 +187,7 @@ def _timed(progress: Progress, at: float) -> dict[Phase, float]:
     return {**progress.seconds, progress.phase: at - progress.phase_began}
 
 
-def advance_all(progress: Progress, events: list[Told]) -> Progress:
+def advance_all(progress: Progress, events: list[TimedEvent]) -> Progress:
     """The same run all these events later, in fewer steps than one an event."""
     ran = [event for _, event in events if isinstance(event, StatementRun)]
     for at, event in thinned([told for told in events if not isinstance(told[1], StatementRun)]):
@@ -198,7 +197,7 @@ def advance_all(progress: Progress, events: list[Told]) -> Progress:
     return replace(progress, statements=progress.statements + len(ran), statement=ran[-1].sql)
 
 
-def thinned(events: list[Told]) -> tuple[Told, ...]:
+def thinned(events: list[TimedEvent]) -> tuple[TimedEvent, ...]:
     """The events without progress that a later one in the list supersedes."""
     newest: dict[object, int] = {}
     for at, (_, event) in enumerate(events):

@@ -10,11 +10,11 @@ from functools import partial
 from valet_studio import watch
 from valet_studio.migrate.events import Event, StatementRun
 from valet_studio.tui import messages
-from valet_studio.tui.confirm import Question
-from valet_studio.tui.facts import Work
+from valet_studio.tui.confirm import QuestionScreen
+from valet_studio.tui.facts import RunKind
 from valet_studio.tui.log_pane import Mark
 from valet_studio.tui.looking import Looking
-from valet_studio.tui.progress import Progress, Told, advance_all
+from valet_studio.tui.progress import Progress, TimedEvent, advance_all
 from valet_studio.tui.receipt import receipt_sentence
 from valet_studio.tui.replica import replica_sentence
 from valet_studio.tui.runs import run as run_events
@@ -29,7 +29,7 @@ LOGGED_FAILURES = 10
 class Running(Looking):
     """One run at a time, on a worker thread; what it tells is drawn a few times a second."""
 
-    def start(self, work: Work, by_itself: bool = False) -> None:
+    def start(self, work: RunKind, by_itself: bool = False) -> None:
         """Carry out the plan on screen, on a worker thread."""
         state = self.facts.good
         if state is None or state.plan is None:
@@ -68,7 +68,7 @@ class Running(Looking):
 
     def advance_run(self) -> None:
         """Fold in what the run told since the last time, and draw it."""
-        events: list[Told] = []
+        events: list[TimedEvent] = []
         while self.waiting:
             events.append(self.waiting.popleft())
         if self.progress is None or not events or self.closing:
@@ -139,7 +139,7 @@ class Running(Looking):
         superseded = self.background.live_run and self.background.declined != fingerprint
         if not (run_.cancelled and superseded):
             self.say(said, tone, holds=message.work == "apply")
-        if isinstance(self.screen, Question):
+        if isinstance(self.screen, QuestionScreen):
             self.screen.dismiss(False)
         if self.leaving:
             self.exit()

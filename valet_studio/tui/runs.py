@@ -17,7 +17,7 @@ from valet_studio.plan.changes import AnyChange
 from valet_studio.schema.model import Schema
 from valet_studio.tui.diff import all_written, types_view, with_structures
 from valet_studio.tui.engine import Engine
-from valet_studio.tui.facts import Work
+from valet_studio.tui.facts import RunKind
 from valet_studio.tui.messages import (
     DocumentRead,
     FilesWritten,
@@ -32,7 +32,7 @@ from valet_studio.tui.messages import (
     TypesChecked,
     TypesRead,
 )
-from valet_studio.tui.progress import Told
+from valet_studio.tui.progress import TimedEvent
 
 if TYPE_CHECKING:
     from valet_studio.replica.rehearse import ReplicaReport
@@ -226,10 +226,10 @@ def write_files(
 
 
 def run(
-    work: Work,
+    work: RunKind,
     begin: Callable[[], Iterator[Event]],
     cancelled: IsCancelled,
-    put: Callable[[Told], object],
+    put: Callable[[TimedEvent], object],
     post: Callable[[Message], object],
     then: Callable[[], ReplicaReport] | None = None,
 ) -> None:

@@ -19,7 +19,7 @@ from valet_studio.tui.diff import TypesView
 from valet_studio.tui.dry_run_pane import DryRunPane
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.find import FindLine, Searched
-from valet_studio.tui.jump import Target
+from valet_studio.tui.jump import JumpTarget
 from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.plan_pane import PlanPane
 from valet_studio.tui.progress import Progress
@@ -168,22 +168,22 @@ class MainScreen(Screen[None]):
                 pane.set_class(pane is entered, "-focused", update=False)
                 self.app.stylesheet.apply(pane, animate=True)
 
-    def targets(self) -> list[Target]:
+    def targets(self) -> list[JumpTarget]:
         """Everything that can be gone to: the panes' titles, and the plan's rows in sight."""
         found = []
         for at, name in enumerate(PANES):
             pane = self.query_one(f"#{name}")
             if pane.region.height:
-                found.append(Target(pane.region.x, pane.region.y, partial(self.go_to, at)))
+                found.append(JumpTarget(pane.region.x, pane.region.y, partial(self.go_to, at)))
             elif self.single:
                 tabs = self.query_one(Tabs)
                 x, y = tabs.region.offset
-                found.append(Target(x + tabs.start(at), y, partial(self.go_to, at)))
+                found.append(JumpTarget(x + tabs.start(at), y, partial(self.go_to, at)))
         tree = self.plan_pane.changes
         first = tree.scroll_offset.y
         for line in range(min(tree.region.height, len(tree.shown) - first)):
             x, y = tree.region.offset
-            found.append(Target(x, y + line, partial(self._go_to_row, first + line)))
+            found.append(JumpTarget(x, y + line, partial(self._go_to_row, first + line)))
         return found
 
     def _go_to_row(self, row: int) -> None:

@@ -13,28 +13,29 @@ from valet_studio.config import Settings, marked
 from valet_studio.config_file import configs_above
 from valet_studio.errors import Problem, StudioError
 from valet_studio.fixes.fix import Fix
-from valet_studio.fixes.offer import fixes_for, why_none
+from valet_studio.fixes.offer import why_none
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.tui.actions import PANES
-from valet_studio.tui.confirm import Told
+from valet_studio.tui.confirm import TextScreen
 from valet_studio.tui.facts import why_no_dry_run, why_no_undo
 from valet_studio.tui.fix_screen import FixScreen
 from valet_studio.tui.history_screen import HistoryScreen
 from valet_studio.tui.jump import JumpScreen
 from valet_studio.tui.messages import Answered
+from valet_studio.tui.offered import offered
 from valet_studio.tui.open_screen import OpenScreen
 from valet_studio.tui.plan_rows import Row
 from valet_studio.tui.plan_rows import marked as marked_rows
 from valet_studio.tui.replica import ReplicaScreen
+from valet_studio.tui.running import Running
 from valet_studio.tui.runs import ask
 from valet_studio.tui.text import problem_plain
 from valet_studio.tui.undo_screen import undo_question, undone_text
 
 if TYPE_CHECKING:
     from valet_studio.tour import Step
-    from valet_studio.tui.app import StudioApp
 
 T = TypeVar("T")
 Failed = Callable[[tuple[Problem, ...]], object]
@@ -43,7 +44,12 @@ Failed = Callable[[tuple[Problem, ...]], object]
 class ScreenCommands:
     """Each method `do_x` is the action `x` of the registry; whether it may run was asked before."""
 
-    app: StudioApp
+    def __init__(self, app: Running) -> None:
+        self.app = app
+
+    def do(self, name: str) -> None:
+        """Do the action of that id."""
+        getattr(self, f"do_{name}")()
 
     def ask(self, work: Callable[[], T], then: Callable[[T], object], failed: Failed) -> None:
         """Work on a thread; `then` or `failed` is called where widgets may be touched."""
@@ -68,8 +74,6 @@ class ScreenCommands:
         for item in problems:
             self.app.log_line("✗", problem_plain(item))
         self.app.say(problems[0].message, "bad")
-
-    # ---- undo
 
     def do_undo(self) -> None:
         """Find out what an undo would take back, then ask."""
@@ -122,7 +126,7 @@ class ScreenCommands:
         if app.leaving:
             app.exit()
             return
-        app.push_screen(Told("Undone", undone_text(report, app.size.width)))
+        app.push_screen(TextScreen("Undone", undone_text(report, app.size.width)))
         app.look()
 
     def _not_undone(self, problems: tuple[Problem, ...]) -> None:
@@ -130,8 +134,6 @@ class ScreenCommands:
         self.say_problems(problems)
         if self.app.leaving:
             self.app.exit()
-
-    # ---- history
 
     def do_history(self) -> None:
         """The screen of applied migrations."""
@@ -145,22 +147,11 @@ class ScreenCommands:
             )
         )
 
-    # ---- quick fixes
-
-    def offered(self, row: Row | None) -> tuple[Fix, ...]:
-        """The quick fixes of a row of the plan."""
-        state = self.app.facts.good
-        if row is None or row.change is None or self.app.facts.broken or state is None:
-            return ()
-        if state.schema is None or state.plan is None:
-            return ()
-        return fixes_for(row.change, state.schema, state.plan)
-
     def do_fix(self) -> None:
         """Show the quick fixes of the selected change, and write the chosen one."""
         app = self.app
         row, state = app.main.plan_pane.selected, app.facts.good
-        fixes = self.offered(row)
+        fixes = offered(app.facts, row)
         if not fixes:
             reason = None
             if row is not None and row.change is not None and state and state.schema and state.plan:
@@ -226,8 +217,6 @@ class ScreenCommands:
         app.learn(replace(app.facts, fixed=0))
         app.say("The file was edited since the quick fix: take it back in your editor.", "warning")
 
-    # ---- other files, jumps, themes, the tour
-
     def do_open(self) -> None:
         """Another schema, another database."""
         app = self.app
@@ -258,7 +247,7 @@ class ScreenCommands:
             if not file:
                 app.say("No replica is rehearsed on any more.")
             elif reason is None:
-                app.commands.do("dry_run")
+                self.do("dry_run")
             else:
                 app.say(reason, "warning")
 

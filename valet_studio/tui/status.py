@@ -59,7 +59,7 @@ def status_text(facts: Facts, width: int) -> Content:
     database = facts.settings.database
     about = ""
     if facts.unreadable:
-        database, about = facts.settings.database, " unreadable"
+        about = " unreadable"
     elif state is not None:
         database = state.database.label
         if not state.database.exists:
@@ -204,7 +204,7 @@ class KeyLine(Widget):
         for name in self.shown:
             action = action_named(name)
             off = action.reason(self.facts) is not None
-            end = at + len(action.shown(self.facts)) + len(_label(action, self.facts, off)) + 3
+            end = at + len(self.facts.key(name)) + len(_label(action, self.facts, off)) + 3
             if at <= event.x < end:
                 await self.app.run_action(f"perform('{name}')")
                 return
@@ -220,7 +220,7 @@ def keys_text(facts: Facts, width: int) -> tuple[Content, tuple[str, ...]]:
         if wanted and (not off or (action.always_shown and _wants_dry_run(facts))):
             able.append((action, off))
     wide = {
-        action.id: len(action.shown(facts)) + len(_label(action, facts, off)) + 3
+        action.id: len(facts.key(action.id)) + len(_label(action, facts, off)) + 3
         for action, off in able
     }
     room = width - 1 - wide["help"] - wide["quit"]
@@ -236,7 +236,7 @@ def keys_text(facts: Facts, width: int) -> tuple[Content, tuple[str, ...]]:
     for action, off in able:
         if action.id in shown:
             label = _label(action, facts, off)
-            key = Content.styled(action.shown(facts), "$muted" if off else "bold $primary")
+            key = Content.styled(facts.key(action.id), "$muted" if off else "bold $primary")
             parts.append(Content.assemble(key, " ", (label, "$muted dim" if off else ""), "  "))
     return Content.assemble(*parts), tuple(a.id for a, _ in able if a.id in shown)
 

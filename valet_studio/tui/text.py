@@ -15,6 +15,7 @@ from textual.highlight import highlight
 
 from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillReport
+from valet_studio.plan.sentences import count as count
 from valet_studio.schema.model import Json, Sources
 from valet_studio.tui.theme import CodeColours
 
@@ -27,11 +28,6 @@ SIGN_STYLES = {
     "✗": "$error",
 }
 _STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-def count(number: int, noun: str) -> str:
-    """ "1 row", "142 rows", "1,000,000 rows"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def filled(backfills: Sequence[BackfillReport]) -> str:

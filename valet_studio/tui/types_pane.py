@@ -18,7 +18,6 @@ from valet_studio.tui.pane import Titled
 from valet_studio.tui.text import count
 
 TITLES = ("TypeScript", "Python", "SQL", "schema.json")
-GAP = 2
 
 
 class TypesPane(Vertical, Titled):

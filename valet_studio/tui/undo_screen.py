@@ -1,4 +1,4 @@
-"""What an undo would take back, and what it did. Pure, but for the `Question` it makes."""
+"""What an undo would take back, and what it did. Pure, but for the `QuestionScreen` it makes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from valet_studio.config import Settings
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
-from valet_studio.tui.confirm import Question, box_width
+from valet_studio.tui.confirm import QuestionScreen, box_width
 from valet_studio.tui.text import BLANK, count, hanging, lines, one_line
 
 
 def undo_question(
     last: HistoryEntry, written: Sequence[TableWrites], width: int, settings: Settings
-) -> Question:
+) -> QuestionScreen:
     """Which migration, and which documents were written since."""
     width = box_width(width)
     mark = ("  PRODUCTION", "bold $error") if settings.production else ("", "")
@@ -57,7 +57,7 @@ def undo_question(
     ]
     typed = settings.database_name if settings.production else None
     why = "it is in production"
-    return Question("Undo the last migration?", lines(parts), "Undo", "Cancel", typed, why)
+    return QuestionScreen("Undo the last migration?", lines(parts), "Undo", "Cancel", typed, why)
 
 
 def undone_text(report: UndoReport, width: int) -> Content:

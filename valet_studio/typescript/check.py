@@ -3,8 +3,8 @@
 Nothing of the schema is run. A `row` in a backfill has the type of its table's document, so a
 wrong field name or return type is found here before any document is touched.
 
-First with the names of the language alone, since those of the web and of Deno take the compiler
-most of its time; with them, too, where a message may be about a name that it did not know.
+The first check knows the names of the language alone, since those of the web and of Deno take the
+compiler most of its time. Where a message may be about one of these, a second check knows them too.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from typing import Any, BinaryIO, cast
 from valet_studio.errors import Cancelled, IsCancelled, Location, SandboxError, StudioError
 from valet_studio.typescript.cells import Cells, Value, decoded
 from valet_studio.typescript.deno import DENO_VARIABLE, Workspace, make_workspace, refill, start
-from valet_studio.typescript.frames import read_frame, split_answer, write_frame
+from valet_studio.typescript.frames import Sent, read_frame, split_answer, write_frame
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import Modules
 from valet_studio.typescript.stacks import user_location
@@ -133,7 +133,7 @@ class Child:
             self._workspace.remove()
             raise
         self._incoming: queue.SimpleQueue[tuple[bytes, bytes] | _End] = queue.SimpleQueue()
-        self._outgoing: queue.SimpleQueue[tuple[bytes, bytes] | None] = queue.SimpleQueue()
+        self._outgoing: queue.SimpleQueue[tuple[Sent, bytes] | None] = queue.SimpleQueue()
         self._finalizer = weakref.finalize(
             self, _end, self._process, self._outgoing, self._workspace
         )
@@ -392,7 +392,7 @@ def _outcomes(pairs: list[tuple[Any, Any]] | None) -> dict[Value, Value] | None:
         return None  # Bytes are an object here.
 
 
-def _write(stream: BinaryIO, frames: queue.SimpleQueue[tuple[bytes, bytes] | None]) -> None:
+def _write(stream: BinaryIO, frames: queue.SimpleQueue[tuple[Sent, bytes] | None]) -> None:
     try:
         while (frame := frames.get()) is not None:
             write_frame(stream, *frame)
@@ -419,7 +419,7 @@ def _read(stream: BinaryIO, frames: queue.SimpleQueue[tuple[bytes, bytes] | _End
 
 def _end(
     process: Popen[bytes],
-    outgoing: queue.SimpleQueue[tuple[bytes, bytes] | None],
+    outgoing: queue.SimpleQueue[tuple[Sent, bytes] | None],
     workspace: Workspace,
 ) -> None:
     process.kill()

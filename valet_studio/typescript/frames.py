@@ -12,7 +12,7 @@ MAX_FRAME = 1 << 30
 _HEAD = struct.Struct(">Ic")
 
 
-def write_frame(stream: BinaryIO, kind: bytes, payload: bytes) -> None:
+def write_frame(stream: BinaryIO, kind: Sent, payload: bytes) -> None:
     """Write one frame and flush it."""
     stream.write(_HEAD.pack(len(payload), kind))
     stream.write(payload)
