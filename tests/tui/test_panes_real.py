@@ -60,7 +60,7 @@ async def test_a_rare_reason_is_not_lost_behind_a_common_one(todos: Project) -> 
         await until(pilot, lambda: app.facts.failures == 142)
         named = [item.failure.id for item in app.main.dry_run_pane.failures.items]
         assert named[:4] == ["t0000", "t0099", "t0001", "t0002"]
-        assert "so do 140 others" in app.main.dry_run_pane.detail.text
+        assert "Document t0000 · 140 others failed so too" in app.main.dry_run_pane.detail.text
         logged = [
             e.text for e in app.main.log_pane.entries if "failed: " in e.text and e.mark == "✗"
         ]

@@ -103,17 +103,16 @@ def failure_lines(
         ).split("\n")
     place = failure.location if failure is not None else None
     if place is not None:
-        told = f"{place}, in the backfill of {name}"
-        others = progress.alike(item) - 1
-        told += f" · so do {count(others, 'other')}" if others > 0 else ""
-        parts += wrapped(Content.styled(told, "$muted"), width)
+        parts.append(Content.styled(f"{place}, in the backfill of {name}", "$muted"))
         shown = None
         if sources is not None:
             before, after = _around(progress.plan, item, place, around)
             shown = excerpt(sources, place, width, before, after)
         if shown is not None:
             parts += shown.split("\n")
-    parts += [BLANK, rule(f"Document {item.failure.id or ''}")]
+    others = progress.alike(item) - 1
+    alike = f" · {count(others, 'other')} failed so too" if others > 0 else ""
+    parts += [BLANK, rule(f"Document {item.failure.id or ''}{alike}")]
     if isinstance(document, str):
         parts.append(Content.styled(document, "$muted"))
     else:
