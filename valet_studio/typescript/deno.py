@@ -257,10 +257,26 @@ def _spawn(
 
 
 def _give_way(pid: int, much: int) -> None:
-    """Let a process that has just started, and all its threads to come, give way to this one."""
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + much)
+    """Let a process that has just started give way to this one, with all its threads to come.
+
+    Linux asks each thread; on a busy machine some have begun already, and those have not inherited
+    it (https://man7.org/linux/man-pages/man2/setpriority.2.html, "C library/kernel differences").
+    """
+    if sys.platform == "win32":
+        return
+    nice = os.getpriority(os.PRIO_PROCESS, 0) + much
+    threads = Path(f"/proc/{pid}/task")
+    told: set[int] = set()
+    asked = {pid}
+    while asked:
+        for thread in asked:
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, thread, nice)
+        told |= asked
+        try:
+            asked = {int(thread.name) for thread in threads.iterdir()} - told
+        except OSError:  # It has ended, or this is not Linux.
+            return
 
 
 def _limit_memory(pid: int, limits: Limits) -> None:
