@@ -103,6 +103,7 @@ async def test_a_plan_whose_database_moved_on_is_not_applied(todos: Project) -> 
     async with opened(todos) as (app, pilot):
         await pilot.press("d")
         await until(pilot, lambda: app.facts.rehearsal_holds)
+        await pilot.press("w")  # Else the studio may see it by itself before the answer.
         todos.sql("ALTER TABLE todos ADD COLUMN other TEXT")
         await pilot.press("a", "y")
         await until(pilot, lambda: app.progress and app.progress.ended and app.progress.problems)
