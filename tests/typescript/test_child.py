@@ -247,15 +247,19 @@ def test_equal_answers_have_equal_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"),
+    ("body", "limits", "reason"),
     [
-        ("for (;;) {}", "did not finish within 0.4 s"),
-        ("const a: number[][] = []; for (;;) a.push(new Array(1000).fill(1.5))", "48 MB of memory"),
+        ("for (;;) {}", TIGHT, "did not finish within 0.4 s"),
+        (
+            "const a: number[][] = []; for (;;) a.push(new Array(1000).fill(1.5))",
+            Limits(document_seconds=60, heap_mb=48),
+            "48 MB of memory",
+        ),
     ],
 )
-def test_a_fatal_document_is_named(body: str, reason: str) -> None:
+def test_a_fatal_document_is_named(body: str, limits: Limits, reason: str) -> None:
     function = f"(row) => {{ if (row.n === 70) {{ {body} }} return 1 }}"
-    with Child(sources("x: v.number(), n: v.number()", function), TIGHT) as child:
+    with Child(sources("x: v.number(), n: v.number()", function), limits) as child:
         child.start_backfill("t", "x")
         child.send(batch(_id=["a"] * 100, n=[0] * 100))
         child.send(batch(_id=["a"] * 100, n=list(range(100))))
