@@ -71,6 +71,22 @@ def kept(project: Project) -> set[str]:
     return {path.name for path in snapshot_folder(open_target(str(project.database))).iterdir()}
 
 
+def apply_beside_a_writer(project: Project, when: Callable[[Event], bool]) -> None:
+    """Another program commits once, and waits for no lock; the snapshot holds what it wrote."""
+    written = False
+    for event in pipeline.apply(project.look(), never):
+        if not written and when(event):
+            project.sql("UPDATE items SET n = -1 WHERE _id = 'i1'")
+            written = True
+        if isinstance(event, Report):
+            assert event.snapshot is not None
+            assert documents(Path(event.snapshot)) == [
+                (_id, version, n) for _id, version, n, _ in documents(project.database)
+            ]
+    assert written
+    assert project.sql("SELECT n, twice FROM items WHERE _id = 'i1'") == [(-1, -2)]
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("from_bytes", [0, LARGE])
 def test_it_holds_what_was_there_before(
@@ -93,18 +109,7 @@ def test_what_another_commits_while_values_are_computed_is_in_it(
     project: Project, mode: str
 ) -> None:
     filled(project, mode)
-    written = False
-    for event in pipeline.apply(project.look(), never):
-        if isinstance(event, BackfillProgress) and not written:
-            project.sql("UPDATE items SET n = -1 WHERE _id = 'i1'")
-            written = True
-        if isinstance(event, Report):
-            assert event.snapshot is not None
-            assert documents(Path(event.snapshot)) == [
-                (_id, version, n) for _id, version, n, _ in documents(project.database)
-            ]
-    assert written
-    assert project.sql("SELECT n, twice FROM items WHERE _id = 'i1'") == [(-1, -2)]
+    apply_beside_a_writer(project, lambda event: isinstance(event, BackfillProgress))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -130,24 +135,16 @@ def test_a_large_database_is_copied_before_others_wait(
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
-@pytest.mark.parametrize("when", [CopyProgress, PhaseStarted("lock")])
+@pytest.mark.parametrize(
+    "when",
+    [lambda event: isinstance(event, CopyProgress), lambda event: event == PhaseStarted("lock")],
+)
 def test_nobody_waits_for_the_copy_of_a_large_database(
-    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, when: Any
+    project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, when: Callable[[Event], bool]
 ) -> None:
     take_for_large(monkeypatch)
     filled(project, mode)
-    written = False
-    for event in pipeline.apply(project.look(), never):
-        if not written and (event == when or type(event) is when):
-            project.sql("UPDATE items SET n = -1 WHERE _id = 'i1'")  # It waits for no lock.
-            written = True
-        if isinstance(event, Report):
-            assert event.snapshot is not None
-            assert documents(Path(event.snapshot)) == [
-                (_id, version, n) for _id, version, n, _ in documents(project.database)
-            ]
-    assert written
-    assert project.sql("SELECT n, twice FROM items WHERE _id = 'i1'") == [(-1, -2)]
+    apply_beside_a_writer(project, when)
     assert not any(name.startswith("valet-studio-") for name in kept(project))
 
 
