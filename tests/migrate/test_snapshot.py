@@ -138,6 +138,7 @@ def test_a_large_database_is_copied_before_others_wait(
 @pytest.mark.parametrize(
     "when",
     [lambda event: isinstance(event, CopyProgress), lambda event: event == PhaseStarted("lock")],
+    ids=["while it is copied", "once it is copied"],
 )
 def test_nobody_waits_for_the_copy_of_a_large_database(
     project: Project, monkeypatch: pytest.MonkeyPatch, mode: str, when: Callable[[Event], bool]
