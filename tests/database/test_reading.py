@@ -14,6 +14,7 @@ import apsw
 import pytest
 from database_files import Mode, contents, killed_writer, make, open_writer
 
+from valet_studio.database import opening
 from valet_studio.database import target as target_module
 from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
@@ -198,7 +199,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
 
 
 def test_a_locked_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(target_module, "READ_TIMEOUT_MS", 10)
+    monkeypatch.setattr(opening, "READ_TIMEOUT_MS", 10)
     monkeypatch.setattr(target_module, "WRITE_TIMEOUT_MS", 10)
     path = make(tmp_path / "a.db", "CREATE TABLE t (a)")
     target = open_target(str(path))

@@ -136,12 +136,12 @@ class LocalTarget:
 
     def planner(self, *, strict: bool) -> Planner:
         """What tells what the push of a schema would do to the database as it is now."""
-        with self.file.reading() as connection:
+        with self.file.reading(triggers=False) as connection:
             return partial(compare, state=inspect(connection), strict=strict)
 
     def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
         """What a push would do, counts and data checks included. Reads only."""
-        with self.file.reading(cancelled) as connection:
+        with self.file.reading(cancelled, triggers=False) as connection:
             held = inspect(connection)
             plan = compare(schema, held, strict=strict)
             return answered(plan, ask(connection, questions(plan, schema, held)))
