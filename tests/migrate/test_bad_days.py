@@ -26,6 +26,7 @@ from valet_studio.errors import DatabaseError, PlanIsStale, SandboxError, Studio
 from valet_studio.migrate import evaluators
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import BackfillProgress, CopyProgress, Event, PhaseStarted, Report
+from valet_studio.migrate.order import Order
 from valet_studio.typescript.limits import Limits
 
 FIELDS = "title: v.string(), completed: v.number(), userId: v.string(), priority: v.string()"
@@ -121,10 +122,9 @@ def rehearse(project: Project, lean: bool) -> Iterator[Event]:
     state = project.look()
     assert state.schema is not None
     assert state.plan is not None
-    target, limits = open_target(str(project.database)), Limits()
-    return dry_run(
-        target, state.schema, state.plan, never, limits=limits, lean=lambda n: n if lean else 0
-    )
+    target = open_target(str(project.database))
+    order = Order(state.schema, state.plan, Limits())
+    return dry_run(target, order, never, lean=lambda n: n if lean else 0)
 
 
 def applied(project: Project) -> Iterator[Event]:

@@ -17,6 +17,7 @@ from valet_studio.errors import MigrationFailed
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import Report
+from valet_studio.migrate.order import Order
 from valet_studio.schema.model import Field, Schema, Storage, Sync, Table
 from valet_studio.typescript.limits import Limits
 
@@ -57,10 +58,8 @@ def rehearsed(
     assert state.plan is not None
     kept: ByColumn = {}
     target = open_target(str(project.database))
-    limits = Limits()
-    report = last(
-        dry_run(target, state.schema, state.plan, never, limits=limits, kept=kept, lean=limit)
-    )
+    order = Order(state.schema, state.plan, Limits())
+    report = last(dry_run(target, order, never, kept=kept, lean=limit))
     return report, {key: [p.digest for p in found.pieces] for key, found in kept.items()}
 
 

@@ -43,7 +43,7 @@ from valet_studio.libsql.hrana import (
     Unreadable,
 )
 from valet_studio.libsql.mirror import COOKIE, Moment, TooMuch, moment, renew
-from valet_studio.libsql.rehearse import Copies, Order, Rehearsal, copies, rehearse
+from valet_studio.libsql.rehearse import Copies, Rehearsal, copies, rehearse
 from valet_studio.libsql.resolve import become
 from valet_studio.libsql.session import reading
 from valet_studio.libsql.side import Side
@@ -57,6 +57,7 @@ from valet_studio.migrate.events import (
     PhaseStarted,
     Report,
 )
+from valet_studio.migrate.order import Order
 from valet_studio.migrate.rehearsal import close
 from valet_studio.plan.changes import RunBackfill
 from valet_studio.schema.names import fold, quote

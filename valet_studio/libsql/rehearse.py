@@ -29,23 +29,11 @@ from valet_studio.migrate.events import (
 )
 from valet_studio.migrate.history import next_id
 from valet_studio.migrate.migration import migrate
+from valet_studio.migrate.order import Order
 from valet_studio.migrate.pushed import note_push
 from valet_studio.migrate.target import DocumentIds
-from valet_studio.plan.changes import Plan
-from valet_studio.schema.model import Schema
 from valet_studio.schema.names import quote, text_literal
 from valet_studio.scratch import scratch
-from valet_studio.typescript.limits import Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be pushed."""
-
-    schema: Schema
-    plan: Plan
-    limits: Limits
-    strict: bool
 
 
 @dataclass(slots=True)
@@ -133,11 +121,9 @@ def rehearse(
         _unsafe(connection)
         for event in migrate(
             connection,
-            order.schema,
-            order.plan,
+            order,
             evaluators,
             cancelled,
-            strict=order.strict,
             before_changes=lambda writer: _note(writer, push),
             ahead=Ahead(values=known, intact=True),
             kept=rehearsal.values,
@@ -216,15 +202,7 @@ def _twice(
         Evaluators(order.schema.sources, order.limits, twice=True) as evaluators,
     ):
         _unsafe(connection)
-        yield from migrate(
-            connection,
-            order.schema,
-            order.plan,
-            evaluators,
-            cancelled,
-            strict=order.strict,
-            kept=kept,
-        )
+        yield from migrate(connection, order, evaluators, cancelled, kept=kept)
 
 
 def _unsafe(connection: apsw.Connection) -> None:

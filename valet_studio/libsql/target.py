@@ -18,12 +18,13 @@ from valet_studio.errors import Unsupported
 from valet_studio.libsql.apply import apply, refuse_replica
 from valet_studio.libsql.hrana import LibsqlServer, Statement, StepFailed, server_at
 from valet_studio.libsql.mirror import mirror
-from valet_studio.libsql.rehearse import Order, dry_run, retry
+from valet_studio.libsql.rehearse import dry_run, retry
 from valet_studio.libsql.session import as_connection, reading
 from valet_studio.migrate import rehearsal, versions
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import HistoryEntry, entries, schema_at
+from valet_studio.migrate.order import Order
 from valet_studio.migrate.target import DatabaseInfo, DocumentIds, Planner
 from valet_studio.migrate.touched import Touched, Wanted, documents, touched
 from valet_studio.migrate.undo import UndoReport

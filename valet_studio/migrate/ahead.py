@@ -8,7 +8,7 @@ since; only then every batch is compared with what it was, and computed again wh
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeAlias
@@ -16,17 +16,15 @@ from typing import TypeAlias
 import apsw
 
 from valet_studio.database.ask import ask
-from valet_studio.database.inspect import inspect
 from valet_studio.errors import MigrationFailed
 from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.computed import Computed
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted
-from valet_studio.migrate.reruns import armed_again
+from valet_studio.migrate.order import Order
 from valet_studio.migrate.work import Work
 from valet_studio.plan.changes import AddColumn, Plan, RunBackfill
-from valet_studio.plan.compare import compare
 from valet_studio.plan.measure import answered, questions
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import quote
@@ -77,30 +75,26 @@ def data_version(connection: apsw.Connection) -> int:
 def look_ahead(
     ahead: Ahead,
     connection: apsw.Connection,
-    schema: Schema,
-    plan: Plan,
+    order: Order,
     evaluators: Evaluators,
     cancelled: IsCancelled,
-    *,
-    strict: bool = False,
-    again: Collection[str] = (),
-    rehearsed: Mapping[tuple[str, str], Computed] | None = None,
+    rehearsed: Mapping[tuple[str, str], Computed],
 ) -> Iterator[Event]:
-    """Fill `ahead` for this plan: compute its backfills, check its tables. Writes nothing.
+    """Fill `ahead` for a plan: compute its backfills, check its tables. Writes nothing.
 
     Values that a dry run computed are taken over where the documents are what they were then.
 
     Args:
-        again: keys of backfills that are run although they ran before.
+        rehearsed: table and column of a backfill → what a dry run computed.
 
     Raises:
         Cancelled, DatabaseError: the database cannot be read.
         MigrationFailed: a table is damaged.
     """
     version = data_version(connection)
-    state = armed_again(inspect(connection), again)
-    fresh = compare(schema, state, strict=strict)
-    if fresh.fingerprint != plan.fingerprint or fresh.status != "pending":
+    schema = order.schema
+    state, fresh = order.planned_anew(connection)
+    if order.is_stale(fresh) or fresh.status != "pending":
         return  # The migration itself says so.
     ahead.version = version
     connection.set_progress_handler(cancelled, 50_000)
@@ -114,7 +108,7 @@ def look_ahead(
             yield PhaseStarted("backfill")
         for change in pending:
             key = (change.table, change.declared.column)
-            known = (rehearsed or {}).get(key)
+            known = rehearsed.get(key)
             documents = _documents(connection, schema, state, fresh, change)
             if documents is None:
                 continue

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 
 import apsw
 
 from valet_studio.database.errors import database_errors
-from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import CREATE_BOOKKEEPING
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import PlanIsStale
@@ -20,26 +19,19 @@ from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted, Report
 from valet_studio.migrate.history import next_id
 from valet_studio.migrate.migration import migrate
+from valet_studio.migrate.order import Order
 from valet_studio.migrate.taking import Snapshot
-from valet_studio.plan.changes import Plan
-from valet_studio.plan.compare import compare
-from valet_studio.schema.model import Schema
-from valet_studio.typescript.limits import Limits
 
 
 def apply(
     target: FileTarget,
-    schema: Schema,
-    plan: Plan,
+    order: Order,
     cancelled: IsCancelled,
     *,
-    limits: Limits,
-    strict: bool = False,
     rehearsed: ByColumn | None = None,
     snapshot: bool = True,
     note: Callable[[apsw.Connection], None] = lambda _connection: None,
     completed: Callable[[apsw.Connection], None] = lambda _connection: None,
-    again: Collection[str] = (),
 ) -> Iterator[Event]:
     """Migrate the database by exactly this plan, in one transaction; the last event is the report.
 
@@ -51,7 +43,6 @@ def apply(
         note: called once it is certain that something will be done; what it writes is committed
             or rolled back together with the migration.
         completed: as `note`, but at the end and only where no backfill failed.
-        again: keys of backfills that are run although they ran before.
 
     Raises:
         PlanIsStale: the database is not in the state for which the plan was made, or a document
@@ -72,39 +63,26 @@ def apply(
             connection.execute(sql)
         note(connection)
 
-    _check_there(target, schema, plan, strict)
+    _check_there(target, order)
     with (
         database_errors(target.label),
         target.writing(cancelled) as connection,
-        Evaluators(schema.sources, limits, twice=strict) as evaluators,
+        Evaluators(order.schema.sources, order.limits, twice=order.strict) as evaluators,
         Ahead() as ahead,
         EarlyCopy(target) as early,
     ):
         place = _place(target)
-        yield from look_ahead(
-            ahead,
-            connection,
-            schema,
-            plan,
-            evaluators,
-            cancelled,
-            strict=strict,
-            again=again,
-            rehearsed=rehearsed,
-        )
+        yield from look_ahead(ahead, connection, order, evaluators, cancelled, rehearsed or {})
         if snapshot and ahead.version is not None:
             yield from early.make(connection, cancelled)
         yield PhaseStarted("lock")
         migrating = migrate(
             connection,
-            schema,
-            plan,
+            order,
             evaluators,
             cancelled,
-            strict=strict,
             before_changes=before_changes,
             completed=completed,
-            again=again,
             ahead=ahead,
             rehearsed=tuple(rehearsed or ()),
             began=began,
@@ -127,7 +105,7 @@ def apply(
                 kept.abandon()
 
 
-def _check_there(target: FileTarget, schema: Schema, plan: Plan, strict: bool) -> None:
+def _check_there(target: FileTarget, order: Order) -> None:
     """Find out that the database of a plan is not there before a new one is made in its place.
 
     Raises:
@@ -135,8 +113,8 @@ def _check_there(target: FileTarget, schema: Schema, plan: Plan, strict: bool) -
     """
     if not target.exists():
         with target.reading() as nothing:
-            fresh = compare(schema, inspect(nothing), strict=strict)
-        if fresh.fingerprint != plan.fingerprint:
+            _, fresh = order.planned_anew(nothing)
+        if order.is_stale(fresh):
             raise _gone(target, "after this plan was made")
 
 

@@ -31,22 +31,17 @@ from valet_studio.migrate.events import (
 )
 from valet_studio.migrate.migration import migrate
 from valet_studio.migrate.needed import Tripwire, rows_needed
-from valet_studio.plan.changes import Plan
-from valet_studio.schema.model import Schema
+from valet_studio.migrate.order import Order
 from valet_studio.scratch import make_scratch
-from valet_studio.typescript.limits import Limits
 
 T = TypeVar("T")
 
 
 def dry_run(
     target: FileTarget,
-    schema: Schema,
-    plan: Plan,
+    order: Order,
     cancelled: IsCancelled,
     *,
-    limits: Limits,
-    strict: bool = False,
     kept: ByColumn | None = None,
     lean: Callable[[int], int] = lean_limit,
 ) -> Iterator[Event]:
@@ -75,11 +70,8 @@ def dry_run(
             _rehearsal,
             copy,
             f"{target.label} (its copy in {folder})",
-            schema,
-            plan,
+            order,
             cancelled,
-            limits=limits,
-            strict=strict,
             kept=kept,
             began=began,
         )
@@ -87,7 +79,7 @@ def dry_run(
         part = None
         if most := most_of(size, copy, lean):
             with target.reading(cancelled) as connection:
-                wanted = rows_needed(connection, schema, plan, strict=strict)
+                wanted = rows_needed(connection, order)
             if wanted is not None:
                 part = yield from _told(copy_lean(target, copy, wanted, most, cancelled))
         if part is not None:
@@ -136,13 +128,10 @@ def _temporary_folder(label: str) -> Iterator[Path]:
 def _rehearsal(
     copy: Path,
     label: str,
-    schema: Schema,
-    plan: Plan,
+    order: Order,
     cancelled: IsCancelled,
     wire: Tripwire | None,
     *,
-    limits: Limits,
-    strict: bool,
     kept: ByColumn | None,
     began: float,
 ) -> Iterator[Event]:
@@ -153,17 +142,8 @@ def _rehearsal(
             # Nobody needs the copy after a crash, so it need not survive one.
             connection.execute("PRAGMA journal_mode = MEMORY")
             connection.execute("PRAGMA synchronous = OFF")
-            with Evaluators(schema.sources, limits, twice=True) as evaluators:
-                yield from migrate(
-                    connection,
-                    schema,
-                    plan,
-                    evaluators,
-                    cancelled,
-                    strict=strict,
-                    kept=kept,
-                    began=began,
-                )
+            with Evaluators(order.schema.sources, order.limits, twice=True) as evaluators:
+                yield from migrate(connection, order, evaluators, cancelled, kept=kept, began=began)
         finally:
             connection.close()
 

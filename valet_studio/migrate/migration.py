@@ -34,7 +34,8 @@ from valet_studio.migrate.events import (
     TableRows,
 )
 from valet_studio.migrate.history import record
-from valet_studio.migrate.reruns import armed_again, note_runs
+from valet_studio.migrate.order import Order
+from valet_studio.migrate.reruns import note_runs
 from valet_studio.migrate.work import Work
 from valet_studio.plan.changes import (
     AddColumn,
@@ -94,27 +95,23 @@ class _Run:
 
 def migrate(
     connection: apsw.Connection,
-    schema: Schema,
-    plan: Plan,
+    order: Order,
     evaluators: Evaluators,
     cancelled: IsCancelled,
     *,
-    strict: bool = False,
     before_changes: Callable[[apsw.Connection], None] = lambda _connection: None,
     completed: Callable[[apsw.Connection], None] = lambda _connection: None,
-    again: Collection[str] = (),
     ahead: Ahead | None = None,
     kept: ByColumn | None = None,
     rehearsed: Collection[tuple[str, str]] = (),
     began: float | None = None,
 ) -> Generator[Event, None, None]:
-    """Carry out `plan`; the last event is its `Report`.
+    """Carry out a plan; the last event is its `Report`.
 
     Args:
         before_changes: runs once the write lock is held and it is certain that something will
             be done: the place to keep a snapshot.
         completed: runs before COMMIT, unless a backfill failed.
-        again: keys of backfills that are run although they ran before.
         ahead: what was computed before the lock was taken.
         kept: gets the values of every backfill that succeeds.
         rehearsed: table and column of each backfill that succeeded when it was rehearsed.
@@ -124,16 +121,15 @@ def migrate(
         PlanIsStale: the database is not in the state for which the plan was made, or a document
             fails that came after the rehearsal.
         Cancelled: stopped; rolled back.
-        PlanRejected: `strict`, and a backfill varies; rolled back.
+        PlanRejected: the order is strict, and a backfill varies; rolled back.
         MigrationFailed: a check before COMMIT did not hold; rolled back.
         apsw.Error: SQLite refused a statement; rolled back.
     """
     run = _Run(connection, time.perf_counter() if began is None else began)
-    ahead = ahead or Ahead()
+    ahead, schema = ahead or Ahead(), order.schema
     with _transaction(connection, cancelled):
-        state = armed_again(inspect(connection), again)
-        fresh = compare(schema, state, strict=strict)
-        if fresh.fingerprint != plan.fingerprint:
+        state, fresh = order.planned_anew(connection)
+        if order.is_stale(fresh):
             raise PlanIsStale(
                 "The database or the schema changed after this plan was made. Nothing was applied.",
                 "Look at the new plan, then apply that.",
@@ -159,7 +155,7 @@ def migrate(
         filled = _Filling(run, schema, evaluators, cancelled, ahead, settled, kept, rows_before)
         yield from filled.all(measured.pending)
         _refuse_unreviewed(run, rehearsed)
-        if strict:
+        if order.strict:
             _refuse_varying(run)
         yield from _restore_triggers(run, schema)
 
@@ -176,7 +172,7 @@ def migrate(
         note_runs(connection, run.filled, history_id)
         if not run.failed:
             completed(connection)
-        tables = _verify(run, schema, rows_before, violations_before, strict)
+        tables = _verify(run, schema, rows_before, violations_before, order.strict)
         yield PhaseStarted("commit")
     yield Report(
         "failed" if run.failed else "ok",

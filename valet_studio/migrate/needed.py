@@ -11,13 +11,11 @@ from collections.abc import Iterator
 
 import apsw
 
-from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import HISTORY, META, VERSION, is_bookkeeping
 from valet_studio.database.lean import Wanted
+from valet_studio.migrate.order import Order
 from valet_studio.plan.changes import NarrowField, Plan
-from valet_studio.plan.compare import compare
 from valet_studio.plan.sql import is_own_trigger, is_search_name
-from valet_studio.schema.model import Schema
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import DatabaseState
 
@@ -40,19 +38,16 @@ _READS_ROWS = {
 (https://www.sqlite.org/c3ref/c_alter_table.html)."""
 
 
-def rows_needed(
-    connection: apsw.Connection, schema: Schema, plan: Plan, *, strict: bool
-) -> Wanted | None:
-    """What a copy has to hold for a rehearsal of this plan; None where only a full one will do.
+def rows_needed(connection: apsw.Connection, order: Order) -> Wanted | None:
+    """What a copy has to hold for a rehearsal of a plan; None where only a full one will do.
 
     Tables with pending changes; those whose `_id`s a narrowed field must name; those that foreign
     keys bind to them, either way; Valet's own, but for the log of changes. A plan whose tables
     have triggers that no schema explains needs a full copy, for they may write anywhere.
     """
     with connection:
-        state = inspect(connection)
-        fresh = compare(schema, state, strict=strict)
-        if fresh.fingerprint != plan.fingerprint:
+        state, fresh = order.planned_anew(connection)
+        if order.is_stale(fresh):
             return None  # The rehearsal itself says so.
         keys = [(fold(child), fold(parent)) for child, parent in connection.execute(_FOREIGN_KEYS)]
         triggers: list[tuple[str, str]] = [

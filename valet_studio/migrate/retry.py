@@ -16,11 +16,9 @@ from valet_studio.database.layout import PLANNED_BY
 from valet_studio.database.target import FileTarget
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import Event, IsCancelled, Report
-from valet_studio.plan.changes import Plan
+from valet_studio.migrate.order import Order
 from valet_studio.plan.sql import quote
-from valet_studio.schema.model import Schema
 from valet_studio.scratch import scratch
-from valet_studio.typescript.limits import Limits
 
 
 def failed_documents(report: Report) -> dict[str, tuple[str, ...]]:
@@ -35,15 +33,11 @@ def failed_documents(report: Report) -> dict[str, tuple[str, ...]]:
 
 def rehearse_documents(
     target: FileTarget,
-    schema: Schema,
-    plan: Plan,
+    order: Order,
     documents: Mapping[str, Sequence[str]],
     cancelled: IsCancelled,
-    *,
-    limits: Limits,
-    strict: bool = False,
 ) -> Iterator[Event]:
-    """Rehearse the plan on these documents alone, which are `_id`s by table; the last event is
+    """Rehearse a plan on these documents alone, which are `_id`s by table; the last event is
     the report.
 
     A document that is no longer there is left out.
@@ -62,7 +56,7 @@ def rehearse_documents(
             finally:
                 few.close()
         small = FileTarget(target.label, path)
-        yield from dry_run(small, schema, plan, cancelled, limits=limits, strict=strict)
+        yield from dry_run(small, order, cancelled)
 
 
 def _copy_some(

@@ -160,11 +160,10 @@ class LocalTarget:
         from valet_studio.migrate import rehearsal
         from valet_studio.migrate.dry_run import dry_run
         from valet_studio.migrate.events import Report
+        from valet_studio.migrate.order import Order
 
         kept: ByColumn = {}
-        for event in dry_run(
-            self.file, schema, plan, cancelled, limits=limits, strict=strict, kept=kept
-        ):
+        for event in dry_run(self.file, Order(schema, plan, limits, strict), cancelled, kept=kept):
             if isinstance(event, Report):
                 # Who reads the report may apply at once, before what follows here has run.
                 rehearsal.keep(self.file.path, plan.fingerprint, kept, who)
@@ -176,12 +175,12 @@ class LocalTarget:
         """Carry out exactly this plan; see `migrate.apply`."""
         from valet_studio.migrate import rehearsal
         from valet_studio.migrate.apply import apply
+        from valet_studio.migrate.order import Order
 
         values = rehearsal.take(self.file.path, plan.fingerprint)
+        order = Order(schema, plan, limits, strict)
         try:
-            yield from apply(
-                self.file, schema, plan, cancelled, limits=limits, strict=strict, rehearsed=values
-            )
+            yield from apply(self.file, order, cancelled, rehearsed=values)
         finally:
             rehearsal.close(values)
 
@@ -196,11 +195,11 @@ class LocalTarget:
         strict: bool,
     ) -> Iterator[Event]:
         """Rehearse a plan on these documents alone; see `migrate.retry`."""
+        from valet_studio.migrate.order import Order
         from valet_studio.migrate.retry import rehearse_documents
 
-        yield from rehearse_documents(
-            self.file, schema, plan, documents, cancelled, limits=limits, strict=strict
-        )
+        order = Order(schema, plan, limits, strict)
+        yield from rehearse_documents(self.file, order, documents, cancelled)
 
     def structures(self, plan: Plan) -> Structures | None:
         """The structure before and after a plan; see `database.structure`."""

@@ -10,6 +10,7 @@ from valet_studio.database.target import FileTarget
 from valet_studio.errors import ServerError, StudioError
 from valet_studio.migrate.apply import apply
 from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.order import Order
 from valet_studio.migrate.reruns import armed_again
 from valet_studio.migrate.versions import Position, Version, Versions, note_position, position_of
 from valet_studio.plan.compare import compare
@@ -90,17 +91,9 @@ def catch_up(
         again = _again(schema, version)
         with file.reading() as connection:
             plan = compare(schema, armed_again(inspect(connection), again))
+        order = Order(schema, plan, limits, again=again)
         outcome = None
-        for event in apply(
-            file,
-            schema,
-            plan,
-            cancelled,
-            limits=limits,
-            snapshot=False,
-            completed=note,
-            again=again,
-        ):
+        for event in apply(file, order, cancelled, snapshot=False, completed=note):
             yield event
             outcome = event.status if isinstance(event, Report) else outcome
         if outcome in ("failed", "rejected"):

@@ -23,6 +23,7 @@ from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.apply import apply
 from valet_studio.migrate.events import Event, IsCancelled, Report
 from valet_studio.migrate.history import MigrationId, last_completed, next_id
+from valet_studio.migrate.order import Order
 from valet_studio.migrate.pushed import KEPT_PUSHES, note_push, push_noted
 from valet_studio.migrate.reruns import BackfillReset, reset_backfill
 from valet_studio.migrate.target import DocumentIds, LocalTarget
@@ -197,11 +198,8 @@ class Service:
                 reviewed = self._reviewed_values(plan, order)
                 events = apply(
                     self.target.file,
-                    schema,
-                    plan,
+                    Order(schema, plan, self._limits, order.strict),
                     cancelled,
-                    limits=self._limits,
-                    strict=order.strict,
                     rehearsed=reviewed,
                     note=note,
                 )
