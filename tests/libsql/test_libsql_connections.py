@@ -49,10 +49,6 @@ def problem(project: Project) -> str:
     return f"{found.message} {found.hint}"
 
 
-def holds(server: Sqld, contents: list[Any]) -> bool:
-    return server.contents() == contents
-
-
 def test_a_replica_shows_the_plan_and_is_never_written_through(
     project: Project, tmp_path: Path
 ) -> None:
@@ -63,7 +59,7 @@ def test_a_replica_shows_the_plan_and_is_never_written_through(
         there.write(BACKFILL)
         before = primary.contents()
         for replica, hint in ((silent, "does not tell"), (telling, f"--db {primary.url}.")):
-            until(partial(holds, replica, before))
+            until(partial(replica.holds, before))
             here = there.with_(server=replica.url)
             state = here.look()
             assert state.database.read_only is True
@@ -75,7 +71,7 @@ def test_a_replica_shows_the_plan_and_is_never_written_through(
         assert primary.contents() == before
         assert there.apply().status == "ok"
         for replica in (silent, telling):
-            until(partial(holds, replica, primary.contents()))
+            until(partial(replica.holds, primary.contents()))
             assert there.with_(server=replica.url).plan().status == "in_sync"
 
 
@@ -87,7 +83,7 @@ def test_a_finished_backfill_is_forgotten_on_the_primary_alone(
         there.push(BEFORE)
         fill_todos(there)
         there.push(BACKFILL)
-        until(lambda: replica.contents() == primary.contents())
+        until(partial(replica.holds, primary.contents()))
         with pytest.raises(Unsupported, match="is a replica"):
             pipeline.reset_backfill(
                 there.with_(server=replica.url).settings, "todos", "priorityNum"
