@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 from database_files import Mode, contents, make, open_writer
 
 from valet_studio.database import inspect as inspecting
-from valet_studio.database import layout
+from valet_studio.database import layout, opening
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
 from valet_studio.errors import DatabaseError
@@ -72,6 +73,21 @@ def test_triggers_are_not_parsed_where_they_are_not_asked_for(tmp_path: Path) ->
     target = open_target(str(path))
     with target.reading() as full, target.reading(triggers=False) as light:
         assert _schema_bytes(light) < _schema_bytes(full) / 2
+
+
+def test_a_defensive_sqlite_opens_it_with_its_triggers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def defensive(*arguments: Any) -> apsw.Connection:
+        connection = connect(*arguments)
+        connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+        return connection
+
+    connect = opening.connect
+    monkeypatch.setattr(opening, "connect", defensive)
+    path = make(tmp_path / "a.db", *TRACKED)
+    with open_target(str(path)).reading(triggers=False) as connection:
+        assert inspect(connection).table_named("todos") is not None
 
 
 def test_a_statement_of_any_depth_may_be_asked_without_triggers(tmp_path: Path) -> None:

@@ -171,6 +171,8 @@ def _load_without_triggers(connection: apsw.Connection) -> bool:
     connection.limit(apsw.SQLITE_LIMIT_EXPR_DEPTH, 1)
     try:
         _load(connection)
+    except apsw.CorruptError:
+        return False  # Where SQLite is built to be defensive, it does not go on.
     finally:
         connection.limit(apsw.SQLITE_LIMIT_EXPR_DEPTH, allowed)
         connection.execute("PRAGMA writable_schema = OFF")
