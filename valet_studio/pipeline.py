@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from valet_studio.fixes.fix import Fix
     from valet_studio.migrate.events import Event, IsCancelled, Report
     from valet_studio.migrate.history import HistoryEntry, MigrationId
+    from valet_studio.migrate.order import Order
     from valet_studio.migrate.touched import Touched
     from valet_studio.migrate.undo import UndoReport
     from valet_studio.migrate.written import TableWrites
@@ -156,11 +157,8 @@ def dry_run(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
         Cancelled, DatabaseError, ServerError: nothing is left behind.
         StudioError: the state has no plan.
     """
-    schema, plan = _ready(state)
-    settings = state.settings
-    yield from target_of(settings).dry_run(
-        schema, plan, cancelled, limits=settings.limits, strict=settings.strict
-    )
+    order = _order(state)
+    yield from target_of(state.settings).dry_run(order, cancelled)
 
 
 def apply(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
@@ -173,11 +171,8 @@ def apply(state: StudioState, cancelled: IsCancelled) -> Iterator[Event]:
         ServerError: nothing was changed, unless it says so.
     """
     refuse_read_only(state.settings)
-    schema, plan = _ready(state)
-    settings = state.settings
-    yield from target_of(settings).apply(
-        schema, plan, cancelled, limits=settings.limits, strict=settings.strict
-    )
+    order = _order(state)
+    yield from target_of(state.settings).apply(order, cancelled)
 
 
 def check_types(state: StudioState, cancelled: IsCancelled) -> tuple[Problem, ...]:
@@ -204,15 +199,11 @@ def retry_failed(state: StudioState, report: Report, cancelled: IsCancelled) -> 
         Cancelled, DatabaseError, ServerError: nothing is left behind.
         StudioError: the state has no plan.
     """
-    schema, plan = _ready(state)
-    settings = state.settings
     from valet_studio.migrate.events import Report
     from valet_studio.migrate.retry import failed_documents
 
-    documents = failed_documents(report)
-    for event in target_of(settings).retry(
-        schema, plan, documents, cancelled, limits=settings.limits, strict=settings.strict
-    ):
+    order, documents = _order(state), failed_documents(report)
+    for event in target_of(state.settings).retry(order, documents, cancelled):
         if isinstance(event, Report):
             return event
     raise MigrationFailed("The rehearsal of the failed documents ended without a report.")
@@ -451,11 +442,14 @@ def _declared(state: StudioState, table: str) -> Table | None:
     return state.schema.table_named(table) if state.schema is not None else None
 
 
-def _ready(state: StudioState) -> tuple[Schema, Plan]:
+def _order(state: StudioState) -> Order:
     if state.schema is None or state.plan is None:
         first = state.problems[0] if state.problems else Problem("There is no plan yet.")
         raise StudioError(first.message, first.hint, first.location)
-    return state.schema, state.plan
+    from valet_studio.migrate.order import Order
+
+    settings = state.settings
+    return Order(state.schema, state.plan, settings.limits, settings.strict)
 
 
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:

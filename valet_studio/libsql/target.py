@@ -37,7 +37,6 @@ from valet_studio.schema.model import Json, Schema
 from valet_studio.schema.questions import CONFORMS, Answer, Question
 from valet_studio.schema.state import backfill_key
 from valet_studio.scratch import scratch
-from valet_studio.typescript.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,40 +90,27 @@ class LibsqlTarget:
             answers = ask(connection, there)
         return answered(plan, answers | self._ask_here(cancelled, [*filter(_by_python, asked)]))
 
-    def dry_run(
-        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
-    ) -> Iterator[Event]:
+    def dry_run(self, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
         """Rehearse a plan on a copy made here; the last event is the report."""
         kept: ByColumn = {}
-        for event in dry_run(self.server, Order(schema, plan, limits, strict), cancelled, kept):
+        for event in dry_run(self.server, order, cancelled, kept):
             if isinstance(event, Report):
                 # Who reads the report may apply at once, before what follows here has run.
-                rehearsal.keep(self.label, plan.fingerprint, kept)
+                rehearsal.keep(self.label, order.plan.fingerprint, kept)
             yield event
 
-    def apply(
-        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
-    ) -> Iterator[Event]:
+    def apply(self, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
         """Carry out exactly this plan; see `libsql.apply`."""
-        values = rehearsal.take(self.label, plan.fingerprint)
-        order = Order(schema, plan, limits, strict)
+        values = rehearsal.take(self.label, order.plan.fingerprint)
         try:
             yield from apply(self.server, order, cancelled, rehearsed=values)
         finally:
             rehearsal.close(values)
 
     def retry(
-        self,
-        schema: Schema,
-        plan: Plan,
-        documents: DocumentIds,
-        cancelled: IsCancelled,
-        *,
-        limits: Limits,
-        strict: bool,
+        self, order: Order, documents: DocumentIds, cancelled: IsCancelled
     ) -> Iterator[Event]:
         """Rehearse a plan on a copy that holds these documents alone."""
-        order = Order(schema, plan, limits, strict)
         return retry(self.server, order, documents, cancelled)
 
     def structures(self, plan: Plan) -> Structures | None:

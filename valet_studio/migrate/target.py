@@ -19,7 +19,6 @@ from valet_studio.plan.changes import Plan
 from valet_studio.plan.compare import compare
 from valet_studio.plan.measure import answered, questions
 from valet_studio.schema.model import Json, Schema
-from valet_studio.typescript.limits import Limits
 
 # A plan is shown before what carries it out is loaded: `LocalTarget` imports that when asked.
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from valet_studio.migrate.ahead import ByColumn
     from valet_studio.migrate.events import Event, IsCancelled
     from valet_studio.migrate.history import HistoryEntry, MigrationId
+    from valet_studio.migrate.order import Order
     from valet_studio.migrate.touched import Touched, Wanted
     from valet_studio.migrate.undo import UndoReport
     from valet_studio.migrate.versions import Position, Versions
@@ -70,25 +70,14 @@ class Target(Protocol):
     def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
         """What a push would do, counts and data checks included. Reads only."""
 
-    def dry_run(
-        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
-    ) -> Iterator[Event]:
+    def dry_run(self, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
         """Rehearse a plan on a copy; the last event is the report."""
 
-    def apply(
-        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
-    ) -> Iterator[Event]:
+    def apply(self, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
         """Carry out exactly this plan; the last event is the report."""
 
     def retry(
-        self,
-        schema: Schema,
-        plan: Plan,
-        documents: DocumentIds,
-        cancelled: IsCancelled,
-        *,
-        limits: Limits,
-        strict: bool,
+        self, order: Order, documents: DocumentIds, cancelled: IsCancelled
     ) -> Iterator[Event]:
         """Rehearse a plan on these documents alone; the last event is the report. Reads only."""
 
@@ -147,58 +136,37 @@ class LocalTarget:
             return answered(plan, ask(connection, questions(plan, schema, held)))
 
     def dry_run(
-        self,
-        schema: Schema,
-        plan: Plan,
-        cancelled: IsCancelled,
-        *,
-        limits: Limits,
-        strict: bool,
-        who: str | None = None,
+        self, order: Order, cancelled: IsCancelled, who: str | None = None
     ) -> Iterator[Event]:
         """Rehearse a plan on a copy; see `migrate.dry_run`, and `migrate.rehearsal` for `who`."""
         from valet_studio.migrate import rehearsal
         from valet_studio.migrate.dry_run import dry_run
         from valet_studio.migrate.events import Report
-        from valet_studio.migrate.order import Order
 
         kept: ByColumn = {}
-        for event in dry_run(self.file, Order(schema, plan, limits, strict), cancelled, kept=kept):
+        for event in dry_run(self.file, order, cancelled, kept=kept):
             if isinstance(event, Report):
                 # Who reads the report may apply at once, before what follows here has run.
-                rehearsal.keep(self.file.path, plan.fingerprint, kept, who)
+                rehearsal.keep(self.file.path, order.plan.fingerprint, kept, who)
             yield event
 
-    def apply(
-        self, schema: Schema, plan: Plan, cancelled: IsCancelled, *, limits: Limits, strict: bool
-    ) -> Iterator[Event]:
+    def apply(self, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
         """Carry out exactly this plan; see `migrate.apply`."""
         from valet_studio.migrate import rehearsal
         from valet_studio.migrate.apply import apply
-        from valet_studio.migrate.order import Order
 
-        values = rehearsal.take(self.file.path, plan.fingerprint)
-        order = Order(schema, plan, limits, strict)
+        values = rehearsal.take(self.file.path, order.plan.fingerprint)
         try:
             yield from apply(self.file, order, cancelled, rehearsed=values)
         finally:
             rehearsal.close(values)
 
     def retry(
-        self,
-        schema: Schema,
-        plan: Plan,
-        documents: DocumentIds,
-        cancelled: IsCancelled,
-        *,
-        limits: Limits,
-        strict: bool,
+        self, order: Order, documents: DocumentIds, cancelled: IsCancelled
     ) -> Iterator[Event]:
         """Rehearse a plan on these documents alone; see `migrate.retry`."""
-        from valet_studio.migrate.order import Order
         from valet_studio.migrate.retry import rehearse_documents
 
-        order = Order(schema, plan, limits, strict)
         yield from rehearse_documents(self.file, order, documents, cancelled)
 
     def structures(self, plan: Plan) -> Structures | None:

@@ -15,6 +15,7 @@ from valet_studio.database.structure import Structures
 from valet_studio.errors import AnswerLost, Cancelled, ServerError, StudioError
 from valet_studio.migrate.events import Event, IsCancelled, Outcome, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
+from valet_studio.migrate.order import Order
 from valet_studio.migrate.reruns import BackfillReset
 from valet_studio.migrate.target import DatabaseInfo, DocumentIds, Planner
 from valet_studio.migrate.touched import Touched, Wanted
@@ -26,7 +27,6 @@ from valet_studio.plan.changes import Plan
 from valet_studio.remote.http import Server, error_of, not_ours
 from valet_studio.schema.document import from_document, to_document
 from valet_studio.schema.model import Json, Schema
-from valet_studio.typescript.limits import Limits
 
 RESOLVE_SECONDS = 30.0
 """How long a server is asked what became of a push whose answer was lost."""
@@ -89,34 +89,18 @@ class ServerTarget:
         """What a push would do, counts and data checks included."""
         return self._plan(schema, cancelled, measured="1", strict=_flag(strict))
 
-    def dry_run(
-        self,
-        schema: Schema,
-        plan: Plan,
-        cancelled: IsCancelled,
-        *,
-        limits: Limits,  # noqa: ARG002
-        strict: bool,
-    ) -> Iterator[Event]:
+    def dry_run(self, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
         """Let the server rehearse the plan, under its own limits; the last event is the report."""
         return self._events(
             "/api/schema/dry-run",
-            to_document(schema),
+            to_document(order.schema),
             cancelled,
-            fingerprint=plan.fingerprint,
-            strict=_flag(strict),
+            fingerprint=order.plan.fingerprint,
+            strict=_flag(order.strict),
             client=_CLIENT,
         )
 
-    def apply(
-        self,
-        schema: Schema,
-        plan: Plan,
-        cancelled: IsCancelled,
-        *,
-        limits: Limits,  # noqa: ARG002
-        strict: bool,
-    ) -> Iterator[Event]:
+    def apply(self, order: Order, cancelled: IsCancelled) -> Iterator[Event]:
         """Let the server carry out the plan, under its own limits; the last event is the report.
 
         An answer that is lost is never replaced by another push: the server is asked what became
@@ -126,37 +110,30 @@ class ServerTarget:
         try:
             for event in self._events(
                 "/api/schema",
-                to_document(schema),
+                to_document(order.schema),
                 cancelled,
-                fingerprint=plan.fingerprint,
-                strict=_flag(strict),
+                fingerprint=order.plan.fingerprint,
+                strict=_flag(order.strict),
                 push=push,
                 client=_CLIENT,
             ):
                 yield _on_server(event) if isinstance(event, Report) else event
         except (AnswerLost, Cancelled) as reason:
             became = self._became(reason, "push", "/api/schema", push=push, brief="1")
-            yield _on_server(self._applied(became, plan))
+            yield _on_server(self._applied(became, order.plan))
 
     def retry(
-        self,
-        schema: Schema,
-        plan: Plan,
-        documents: DocumentIds,
-        cancelled: IsCancelled,
-        *,
-        limits: Limits,  # noqa: ARG002
-        strict: bool,
+        self, order: Order, documents: DocumentIds, cancelled: IsCancelled
     ) -> Iterator[Event]:
         """Let the server rehearse the plan on these documents alone; the last event is the
         report."""
         few: dict[str, Json] = {table: list(ids) for table, ids in documents.items()}
         return self._events(
             "/api/schema/retry",
-            {"schema": to_document(schema), "documents": few},
+            {"schema": to_document(order.schema), "documents": few},
             cancelled,
-            fingerprint=plan.fingerprint,
-            strict=_flag(strict),
+            fingerprint=order.plan.fingerprint,
+            strict=_flag(order.strict),
         )
 
     def structures(self, plan: Plan) -> Structures | None:  # noqa: ARG002

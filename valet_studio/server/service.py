@@ -161,14 +161,10 @@ class Service:
                 await asyncio.to_thread(self._check_tables, documents)
 
             def work(cancelled: IsCancelled) -> Iterator[Event]:
-                limits, strict = self._limits, order.strict
+                meant = Order(schema, plan, self._limits, order.strict)
                 if documents is None:
-                    return self.target.dry_run(
-                        schema, plan, cancelled, limits=limits, strict=strict, who=order.client
-                    )
-                return self.target.retry(
-                    schema, plan, documents, cancelled, limits=limits, strict=strict
-                )
+                    return self.target.dry_run(meant, cancelled, order.client)
+                return self.target.retry(meant, documents, cancelled)
 
             async with self._running(Run(work, Report), self._dry_runs) as run:
                 yield run
