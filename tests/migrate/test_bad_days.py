@@ -150,7 +150,7 @@ def through(events: Iterator[Event], look: Callable[[Event], None]) -> Event:
 @settings(
     max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(part=st.floats(0, 0.999))
+@given(part=st.floats(0, 0.9))  # Batches follow the clock, so the same work may take less room.
 def test_wherever_the_disk_is_full_nothing_is_changed(
     tmp_path_factory: pytest.TempPathFactory, work: str, mode: str, part: float
 ) -> None:
