@@ -162,3 +162,42 @@ def test_places_are_named_as_the_user_would_type_them(
 def test_an_absolute_path_below_the_directory_is_shortened(tmp_path: Path) -> None:
     schema = write(tmp_path, valet__schema_dot_ts="")
     assert read_sources(schema, tmp_path) == Sources("schema.ts", {"schema.ts": ""}, "valet")
+
+
+CONFLICT = """\
+    t: defineTable({
+<<<<<<< HEAD
+        ownerId: v.string(),
+||||||| base
+=======
+        owner: v.string(),
+>>>>>>> feature/o'neil
+    }),
+"""
+
+
+def test_a_merge_conflict_is_told_before_anything_runs(tmp_path: Path) -> None:
+    schema = write(
+        tmp_path,
+        valet__schema_dot_ts="import './helpers'\n" + schema_of(CONFLICT),
+        valet__helpers_dot_ts="<<<<<<< HEAD\nconst a = 1\n=======\n>>>>>>> b\nexport {}\n",
+    )
+    one, other = problems(schema, tmp_path)
+    begins = "A merge conflict begins here: both of its sides would be declared."
+    assert [one.message, other.message] == [begins, begins]
+    assert (one.location, one.source_line) == (Location("valet/schema.ts", 5, 1), "<<<<<<< HEAD")
+    assert other.location == Location("valet/helpers.ts", 1, 1)
+
+
+@pytest.mark.parametrize("left", ["=======", ">>>>>>> feature", "||||||| 1a2b3c"])
+def test_a_line_left_of_a_conflict_is_told(tmp_path: Path, left: str) -> None:
+    text = schema_of(f"t: defineTable({{ a: v.string(),\n{left}\n}})")
+    (only,) = problems(write(tmp_path, valet__schema_dot_ts=text), tmp_path)
+    assert only.message == f"{left.split()[0]} is left over from a merge conflict."
+    assert only.source_line == left
+
+
+def test_what_looks_like_a_conflict_in_a_comment_or_a_text_is_none(tmp_path: Path) -> None:
+    text = "/*\nFields\n=======\n*/\nconst help = `\n<<<<<<< HEAD\n=======\n`\nvoid help\n"
+    schema = write(tmp_path, valet__schema_dot_ts=text + schema_of("t: defineTable({})"))
+    assert read_sources(schema, tmp_path).entry == "schema.ts"

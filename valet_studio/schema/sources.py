@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from valet_studio.errors import Location, Problem, SchemaError, reason_of
+from valet_studio.schema.conflicts import merge_conflicts
 from valet_studio.schema.model import Sources
 from valet_studio.schema.syntax import import_sources, location_of, parse, string_value
 from valet_studio.typescript.modules import EXTENSIONS, SERVER_MODULE, resolve, shown_path
@@ -29,7 +30,8 @@ def read_sources(schema_path: Path, cwd: Path | None = None) -> Sources:
     """Read a schema's modules; locations will name them as seen from `cwd`.
 
     Raises:
-        SchemaError: schema.ts is missing, or a module imports what it may not.
+        SchemaError: schema.ts is missing, or a module imports what it may not, or a merge left
+            conflicts in one.
     """
     base = (cwd or Path.cwd()).resolve()
     entry_path = base / schema_path
@@ -50,6 +52,7 @@ def read_sources(schema_path: Path, cwd: Path | None = None) -> Sources:
             elif file not in sources.files:
                 _add(sources, folder, file, shown_path(sources.folder, file))
                 waiting.append(file)
+    problems = [*merge_conflicts(sources)] or problems
     if problems:
         raise SchemaError(problems)
     return sources
