@@ -33,6 +33,7 @@ from valet_studio.plan.changes import (
 from valet_studio.plan.sentences import count
 from valet_studio.report_json import plan_json, problems_json, report_json
 from valet_studio.schema.model import Json
+from valet_studio.schema.telling import told
 
 # A plan is told before what runs it is loaded.
 if TYPE_CHECKING:
@@ -445,8 +446,7 @@ def _source_lines(source: str, location: Location) -> list[str]:
 
 
 def _value(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= VALUE_WIDTH else f"{text[: VALUE_WIDTH - 1]}…"
+    return told(value, VALUE_WIDTH)
 
 
 def _one_line(text: str) -> str:

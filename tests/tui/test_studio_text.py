@@ -15,7 +15,15 @@ from textual.theme import Theme
 
 from valet_studio.config import Settings
 from valet_studio.errors import Location, Problem
-from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted, StatementRun
+from valet_studio.migrate.documents import shown
+from valet_studio.migrate.events import (
+    BackfillProgress,
+    BackfillReport,
+    Event,
+    PhaseStarted,
+    Sample,
+    StatementRun,
+)
 from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
 from valet_studio.schema.model import Field, Json, Schema, Table, Validator
 from valet_studio.tui.actions import ACTIONS, USUAL_KEYS
@@ -24,8 +32,9 @@ from valet_studio.tui.diff import TypesView, side_by_side, types_view, unified
 from valet_studio.tui.editor import editor_call
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.progress import Progress, advance, advance_all, thinned
+from valet_studio.tui.samples import samples
 from valet_studio.tui.status import keys_text, status_text
-from valet_studio.tui.text import path_shortened, shortened, size, value
+from valet_studio.tui.text import number, one_line, path_shortened, shortened, size, value
 from valet_studio.tui.theme import (
     DARK_16,
     LIGHT_16,
@@ -340,3 +349,31 @@ def test_of_a_huge_value_no_more_is_laid_out_than_could_be_in_sight(huge: Json) 
 
 def test_a_value_cannot_steer_the_terminal_or_turn_its_line_around() -> None:
     assert value("a\u202eRTL\x9b31m\u2066é") == '"a\\u202eRTL\\u009b31m\\u2066é"'
+
+
+def test_no_blank_of_a_value_is_lost_or_looks_like_another() -> None:
+    assert value("  Max  Power ") == '"  Max  Power "'
+    assert value("1\u00a0234\u200b\ufeff") == '"1\\u00a0234\\u200b\\ufeff"'
+    assert value("👩\u200d🔬 山田\u3000") == '"👩\u200d🔬 山田\u3000"'
+    sample = Sample("t1", "a  b", "a b", {"name": "a  b"})
+    report = BackfillReport("t", "name", 1, 1, 0, 0.1, samples=(sample,))
+    drawn = [line.plain for line in samples(report, "(row) => row.name")]
+    assert '"a  b"' in drawn[1]
+
+
+def test_bytes_are_told_as_bytes_and_not_as_a_text() -> None:
+    assert value(shown(b"\x0a\xff", None)) == "x'0aff'"
+    assert value(shown("x'0aff'", None)) == "\"x'0aff'\""
+    assert value(shown(bytes(5_000), None)) == f"x'{'00' * 32}…' (5,000 bytes)"
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [(12, "12"), (1200, "1,200"), (0.354, "0.354"), (1079.75, "1,080"), (1.2e9, "1.2e+09")],
+)
+def test_numbers_are_told_for_people(amount: float, told: str) -> None:
+    assert number(amount) == told
+
+
+def test_a_message_is_brought_into_one_line_with_its_blanks() -> None:
+    assert one_line('  "a  b" is\n\t no number\u2028. ') == '"a  b" is no number .'

@@ -19,6 +19,7 @@ from valet_studio.plan.types import affinity
 from valet_studio.schema.model import Json, Storage, Table
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import ColumnState, TableState
+from valet_studio.schema.telling import BytesLiteral
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 450 * 1024
@@ -258,9 +259,8 @@ class Documents:
 def shown(cell: apsw.SQLiteValue, storage: Storage | None) -> Json:
     """A stored cell as JSON to be shown: booleans and JSON decoded, bytes as a hex literal."""
     if isinstance(cell, bytes):
-        return (
-            f"x'{cell.hex()}'" if len(cell) <= 32 else f"x'{cell[:32].hex()}…' ({len(cell)} bytes)"
-        )
+        long = f"…' ({len(cell):,} bytes)" if len(cell) > 32 else "'"
+        return BytesLiteral(f"x'{cell[:32].hex()}{long}")
     if storage is Storage.BOOLEAN and cell in (0, 1):
         return bool(cell)
     if storage is Storage.JSON and isinstance(cell, str):

@@ -102,7 +102,7 @@ def document(found: dict[str, Json], width: int, marked: str | None = None) -> l
         here = name == marked
         label = shortened(name, names)
         gap = " " * (names - Content(label).cell_length)
-        text = shortened(one_line(value(cell)), max(8, width - names - 5))
+        text = shortened(value(cell), max(8, width - names - 5))
         drawn.append(
             Content.assemble(
                 ("▶ " if here else "  ", "bold $error"),

@@ -92,7 +92,7 @@ def failure_lines(
     name = f"{item.table}.{item.column}"
     if failure is None:
         now = progress.sample_now(item)
-        gives = f": it gives {one_line(value(now.after))}." if now is not None else "."
+        gives = f": it gives {value(now.after)}." if now is not None else "."
         done = Content.assemble(
             ("✓ ", "bold $success"), (f"{name} works for it now{gives}", "bold")
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from valet_studio.migrate.events import BackfillReport, Bin
-from valet_studio.tui.text import count, number, one_line, rule, shortened, value
+from valet_studio.tui.text import count, number, rule, shortened, value
 
 SHOWN_VALUES = 8
 """Different values that a bar chart has room for; of more numbers a histogram is drawn."""
@@ -30,8 +30,8 @@ def samples(report: BackfillReport, source: str) -> list[Content]:
     table: list[list[str]] = []
     for sample in report.samples:
         changes = "=" if sample.before == sample.after else "→"
-        cells = {name: one_line(value(sample.row.get(name))) for name in names}
-        before, after = one_line(value(sample.before)), one_line(value(sample.after))
+        cells = {name: value(sample.row.get(name)) for name in names}
+        before, after = value(sample.before), value(sample.after)
         row = [
             sample.id if sample.id is not None else "null",
             *(cells[name] for name in read),
@@ -63,7 +63,7 @@ def samples(report: BackfillReport, source: str) -> list[Content]:
 def distribution(report: BackfillReport, width: int) -> list[Content]:
     """The values that came most often, each with its number and a bar."""
     shown = report.distribution[:SHOWN_VALUES]
-    texts = [one_line(value(item.value)) for item in shown]
+    texts = [value(item.value) for item in shown]
     counts = [f"{item.count:,}" for item in shown]
     most = max(item.count for item in shown)
     parts = [rule("New values")]

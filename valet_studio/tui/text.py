@@ -5,7 +5,6 @@ Everything is `Content`, never markup: a name such as `[/x]` stays what it is.
 
 from __future__ import annotations
 
-import json
 import re
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -17,6 +16,7 @@ from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillReport
 from valet_studio.plan.sentences import count as count
 from valet_studio.schema.model import Json, Sources
+from valet_studio.schema.telling import BytesLiteral, told
 from valet_studio.tui.theme import CodeColours
 
 BLANK = Content("")
@@ -27,7 +27,7 @@ SIGN_STYLES = {
     "!": "$warning",
     "✗": "$error",
 }
-_STEERING = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_BREAK = re.compile(r" *[\t-\r\x1c-\x1f\x85\u2028\u2029][\s]*")
 
 
 def filled(backfills: Sequence[BackfillReport]) -> str:
@@ -53,8 +53,8 @@ def size(number: int) -> str:
 
 def number(amount: float) -> str:
     """A number for people: "12", "1,200", "0.35", "1.2e+09"."""
-    if amount == int(amount) and abs(amount) < 1e9:
-        return f"{int(amount):,}"
+    if (amount == int(amount) or abs(amount) >= 1000) and abs(amount) < 1e9:
+        return f"{amount:,.0f}"
     return f"{amount:.3g}"
 
 
@@ -84,8 +84,8 @@ def path_shortened(path: str, width: int) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text with every run of white space, line breaks included, as one blank."""
-    return " ".join(text.split())
+    """The text with every line break or tab, and the blanks around it, as one blank."""
+    return _BREAK.sub(" ", text.strip())
 
 
 MOST_SHOWN = 4_000
@@ -93,14 +93,10 @@ MOST_SHOWN = 4_000
 
 
 def value(item: Json) -> str:
-    """A document's value as JSON would write it, in one line, as much of it as could be in sight;
-    what would turn the line around or steer the terminal is an escape."""
-    if isinstance(item, str) and len(item) > MOST_SHOWN:
+    """A document's value in one line, as much of it as could be in sight."""
+    if isinstance(item, str) and len(item) > MOST_SHOWN and not isinstance(item, BytesLiteral):
         item = f"{item[:MOST_SHOWN]}…"
-    text = json.dumps(item, ensure_ascii=False)
-    if len(text) > 2 * MOST_SHOWN:
-        text = f"{text[:MOST_SHOWN]}…"
-    return _STEERING.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+    return told(item, MOST_SHOWN + 3)
 
 
 def code(text: str, language: str) -> Content:
