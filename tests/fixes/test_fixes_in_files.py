@@ -60,7 +60,10 @@ def test_the_seeds_type_change_becomes_the_seeds_recipe(project: Project) -> Non
     pipeline.apply_fix(project.settings, fix)
     text = project.schema_path.read_text(encoding="utf-8")
     assert "        priority: v.string().deprecated(),\n        priorityNum: v.number(),\n" in text
-    assert "    }).backfill('priorityNum', (row) => {\n        const value = Number(" in text
+    assert (
+        "    }).backfill('priorityNum', (row) => {\n        const value = String(row.priority)."
+        in text
+    )
     (backfill,) = project.dry_run().backfills
     assert backfill.failed == 8
     assert backfill.reasons[0].reason == '"high" is not a number'
@@ -144,7 +147,7 @@ def test_a_style_of_tabs_double_quotes_and_semicolons_is_kept(project: Project) 
         "\t})\n"
         '\t\t.index("by_x", ["x"])\n'
         '\t\t.backfill("xNum", (row) => {\n'
-        "\t\t\tconst value = Number(row.x);\n"
+        '\t\t\tconst value = String(row.x).trim() === "" ? NaN : Number(row.x);\n'
         "\t\t\tif (!Number.isFinite(value)) throw new Error(`${JSON.stringify(row.x)} is not a number`);\n"
         "\t\t\treturn value;\n"
         "\t\t})\n"

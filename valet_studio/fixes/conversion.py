@@ -62,16 +62,7 @@ def conversion(
     if mapping is not None:
         return mapping
     if new.kind in ("number", "int") and old.storage is not Storage.BOOLEAN:
-        if old.storage in (Storage.TEXT, Storage.NUMBER):
-            return _number(source, new, after.nullable, style)
-        holds = "isSafeInteger" if new.kind == "int" else "isFinite"
-        given = f"{source} ?? NaN" if after.nullable else source
-        return Function(
-            statements=(
-                f"const value = Number({given}){style.semicolon}",
-                f"return Number.{holds}(value) ? value : {instead}{style.semicolon}",
-            )
-        )
+        return _number(old, source, new, after.nullable, style)
     if new.kind == "record" and not after.nullable:
         # Of `{}` or `{ value }`, TypeScript makes a type whose value may be undefined.
         return Function(_convert(old, new, f"({source} ?? {fallback(old, style)})", style))
@@ -86,22 +77,33 @@ def conversion(
     return Function(f"{source} === null ? {instead} : {expression}")
 
 
-def _number(source: str, new: Validator, nullable: bool, style: Style) -> Function:
-    """The number that a value stands for. Where it stands for none, as "12,50" and a date, the
+def _number(old: Validator, source: str, new: Validator, nullable: bool, style: Style) -> Function:
+    """The number that a value stands for. Where it stands for none, as "12,50", a date and "", the
     document fails, so that the dry run names it: any number in its place would pass unseen."""
     holds, called = (
         ("isSafeInteger", "an integer") if new.kind == "int" else ("isFinite", "a number")
     )
-    missing = [f"if ({source} === null) return null{style.semicolon}"] if nullable else []
-    message = f"`${{JSON.stringify({source})}} is not {called}`"
-    return Function(
-        statements=(
-            *missing,
-            f"const value = Number({source}){style.semicolon}",
-            f"if (!Number.{holds}(value)) throw new Error({message}){style.semicolon}",
-            f"return value{style.semicolon}",
-        )
+    given = text = source
+    begin: list[str] = []
+    if old.storage is Storage.BYTES:
+        given = text = "text"
+        begin.append(f"if ({source} === null) return {'null' if nullable else '0'}")
+        begin.append(f"const text = {_text(old, source)}")
+    elif nullable:
+        begin.append(f"if ({source} === null) return null")
+    if old.storage is Storage.JSON or not (nullable or old.storage is Storage.BYTES):
+        text = f"String({source})"  # Null, in a document from before the field, is 0.
+    number = f"Number({given})"
+    if old.storage is not Storage.NUMBER:
+        number = f"{text}.trim() === {style.string('')} ? NaN : {number}"
+    message = f"`${{JSON.stringify({given})}} is not {called}`"
+    statements = (
+        *begin,
+        f"const value = {number}",
+        f"if (!Number.{holds}(value)) throw new Error({message})",
+        "return value",
     )
+    return Function(statements=tuple(f"{line}{style.semicolon}" for line in statements))
 
 
 _OPENINGS = {"array": "[", "object": "{", "record": "{"}
