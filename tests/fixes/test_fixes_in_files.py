@@ -60,10 +60,16 @@ def test_the_seeds_type_change_becomes_the_seeds_recipe(project: Project) -> Non
     pipeline.apply_fix(project.settings, fix)
     text = project.schema_path.read_text(encoding="utf-8")
     assert "        priority: v.string().deprecated(),\n        priorityNum: v.number(),\n" in text
-    assert (
-        "    }).backfill('priorityNum', (row) => {\n        const value = String(row.priority)."
-        in text
+    sync = (
+        "    })\n"
+        "        .sync({\n"
+        "            filter: (q, ctx) => q.eq('userId', ctx.auth.userId),\n"
+        "            mode: 'full',\n"
+        "        })\n"
     )
+    assert any(sync in block for block in seed_blocks())
+    begin = f"{sync}        .backfill('priorityNum', (row) => {{\n            const value = String("
+    assert begin in text
     (backfill,) = project.dry_run().backfills
     assert backfill.failed == 8
     assert backfill.reasons[0].reason == '"high" is not a number'
@@ -273,7 +279,35 @@ def test_a_backfill_written_for_the_new_type_fills_the_new_column(project: Proje
 def test_a_backfill_that_ran_for_the_old_type_stays(project: Project) -> None:
     before = schema_of("    t: defineTable({ x: v.string() }).backfill('x', () => 'a'),")
     text = mended(project, before, before.replace("v.string()", "v.number()"))
-    assert ".backfill('x', () => 'a').backfill('xNum', " in text
+    assert "\n        .backfill('x', () => 'a')\n        .backfill('xNum', (row) => {\n" in text
+
+
+def test_of_a_chain_that_is_broken_texts_stay_as_they_are(project: Project) -> None:
+    before = schema_of(
+        "    t: defineTable({\n        x: v.string(),\n        y: v.string(),\n"
+        "    }).index('by_y', ['y']).backfill('y', () => {\n"
+        "        // ends\n\n        return `a\n      b`\n    }),"
+    )
+    text = mended(project, before, before.replace("x: v.string()", "x: v.number()"))
+    assert (
+        "    })\n"
+        "        .index('by_y', ['y'])\n"
+        "        .backfill('y', () => {\n"
+        "            // ends\n\n"
+        "            return `a\n      b`\n"
+        "        })\n"
+        "        .backfill('xNum', (row) => {\n"
+    ) in text
+
+
+def test_a_short_call_stays_on_the_line_of_its_table(project: Project) -> None:
+    before = schema_of("    t: defineTable({ x: v.string() }).index('i', ['x']),")
+    after = before.replace("v.string() })", "v.string(), y: v.boolean() })")
+    project.push(before)
+    project.sql("INSERT INTO t (_id, x) VALUES ('a', 'b')")
+    project.write(after)
+    filled = offered(project, "add_column", "y")[1]
+    assert " }).index('i', ['x']).backfill('y', () => false),\n" in filled.after
 
 
 def test_a_search_index_follows_the_text(project: Project) -> None:

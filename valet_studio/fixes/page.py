@@ -26,6 +26,8 @@ from valet_studio.schema.syntax import (
 )
 from valet_studio.typescript.modules import SERVER_MODULE, shown_path
 
+_LINE = 100
+"""Characters of a line that is not broken for being too long."""
 _WRAPPERS = ("parenthesized_expression", "as_expression", "satisfies_expression")
 
 
@@ -65,6 +67,18 @@ class Page:
         """The text between the start of a line and a position in it."""
         data = self.text.encode()
         return data[data.rfind(b"\n", 0, position) + 1 : position].decode()
+
+    def indent(self, start: int, end: int) -> None:
+        """Indent what begins a line between two positions by one step more; a text that goes on
+        over several lines stays what it is."""
+        data = self.text.encode()
+        at = data.find(b"\n", start, end) + 1
+        while at:
+            inside = self.root.descendant_for_byte_range(at, at)
+            in_text = inside is not None and inside.type in ("template_string", "string_fragment")
+            if data[at : at + 1] != b"\n" and not in_text:
+                self.insert(at, self.style.unit)
+            at = data.find(b"\n", at, end) + 1
 
     def indent_of(self, position: int) -> str:
         """The white space at the start of the line of a position."""
@@ -152,18 +166,34 @@ class TablePlace:
 
     def add_call(self, method: str, written: tuple[str, str]) -> None:
         """Chain one more call: `written` is its text up to the last argument, and the rest of it
-        with "\\0" for the indentation of the line that it stands on."""
+        with "\\0" for the indentation of the line that it stands on.
+
+        A second call and all after it stand on lines of their own, where one line is too short.
+        """
         head, tail = written
-        indent = self.page.indent_of(self.chain.end_byte)
-        break_line = ""
+        page = self.page
+        indent = page.indent_of(self.chain.end_byte)
+        text = f".{method}({head}{tail.replace(chr(0), indent)})"
         if self.calls:
-            function = self.calls[-1].child_by_field_name("function")
-            dot = next((n for n in function.children if n.type == "."), None) if function else None
-            if dot is not None and not self.page.line_before(dot.start_byte).strip():
-                indent = self.page.indent_of(dot.start_byte)
-                break_line = f"\n{indent}"
-        text = f"{break_line}.{method}({head}{tail.replace(chr(0), indent)})"
-        self.page.insert(self.chain.end_byte, text)
+            one_line = self.chain.start_point.row == self.chain.end_point.row and "\n" not in text
+            if not one_line or len(page.line_before(self.chain.end_byte) + text) > _LINE:
+                indent = self._break_chain()
+                text = f"\n{indent}.{method}({head}{tail.replace(chr(0), indent)})"
+        page.insert(self.chain.end_byte, text)
+
+    def _break_chain(self) -> str:
+        """Put each chained call on a line of its own; returns what those are indented by."""
+        page = self.page
+        last = _dot(self.calls[-1])
+        if not page.line_before(last.start_byte).strip():
+            return page.indent_of(last.start_byte)
+        indent = page.indent_of(self.chain.start_byte) + page.style.unit
+        for call in self.calls:
+            dot = _dot(call)
+            if page.line_before(dot.start_byte).strip():
+                page.insert(dot.start_byte, f"\n{indent}")
+                page.indent(dot.start_byte, call.end_byte)
+        return indent
 
 
 def table_place(schema: Schema, table: Table) -> TablePlace:
@@ -267,6 +297,13 @@ def _chain(call: Node) -> Iterator[Node]:
             return
         yield outer
         node = outer
+
+
+def _dot(call: Node) -> Node:
+    """The "." before the name of a chained call."""
+    function = call.child_by_field_name("function")
+    assert function is not None
+    return next(n for n in function.children if n.type in (".", "?."))
 
 
 def _next(node: Node) -> Node | None:
