@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from valet_studio.plan.changes import (
     CreateTable,
     DropIndex,
     DropSearchIndex,
+    NarrowField,
     Plan,
     RemoveField,
     RemoveTable,
@@ -33,7 +34,7 @@ from valet_studio.plan.changes import (
 from valet_studio.plan.sentences import count
 from valet_studio.report_json import plan_json, problems_json, report_json
 from valet_studio.schema.model import Json
-from valet_studio.schema.telling import told
+from valet_studio.schema.telling import one_line, told
 
 # A plan is told before what runs it is loaded.
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ SHOWN_SAMPLES = 5
 SHOWN_FAILURES = 10
 SHOWN_REASONS = 5
 SHOWN_VALUES = 8
+SHOWN_HELD = 8
 VALUE_WIDTH = 48
 
 
@@ -85,7 +87,7 @@ def plan_sql(plan: Plan) -> str:
     """The statements that apply will run, in order, each change's sentence as a comment."""
     parts = []
     for change in plan.pending:
-        lines = [f"-- {_one_line(f'{change.shown_sign} {change.summary}')}"]
+        lines = [f"-- {one_line(f'{change.shown_sign} {change.summary}')}"]
         lines += [f"-- {note}" for note in sql_notes(change)]
         lines += [f"{statement.rstrip().removesuffix(';')};" for statement in change.sql]
         parts.append("\n".join(lines))
@@ -130,6 +132,7 @@ def plan_markdown(plan: Plan, notes: Sequence[Problem] = ()) -> str:
     for change in plan.changes:
         if change.risk is not Risk.SAFE:
             lines += [f"- **{_markdown(change.summary)}** {_markdown(change.rule)}"]
+            lines += _markdown_breaking(change)
     for warning in plan.warnings:
         hint = f" {_markdown(warning.hint)}" if warning.hint else ""
         lines += [f"- **{_markdown(warning.message)}**{hint}"]
@@ -143,6 +146,17 @@ def plan_markdown(plan: Plan, notes: Sequence[Problem] = ()) -> str:
         lines += ["<details><summary>SQL</summary>", "", f"{fence}sql"]
         lines += [text.rstrip("\n"), fence, "", "</details>", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _markdown_breaking(change: AnyChange) -> list[str]:
+    """Which documents break a promise, and what they hold."""
+    if not (isinstance(change, NarrowField) and change.examples):
+        return []
+    more = (change.rows or 0) - len(change.examples)
+    named = ", ".join(_markdown_code(who, in_table=False) for who in change.examples)
+    rest = f" and {more:,} more" if more > 0 else ""
+    held = _held(change, lambda value: _markdown_code(_value(value), in_table=False))
+    return [f"  - Documents: {named}{rest}", *([f"  - They hold: {held}"] if held else [])]
 
 
 def push_text(report: Report) -> str:
@@ -248,14 +262,23 @@ def _headline(plan: Plan) -> str:
 
 def _change_lines(change: AnyChange) -> list[str]:
     place = f"  ({change.location})" if change.location else ""
-    lines = [f"{change.shown_sign} {_one_line(change.summary)}{place}"]
+    lines = [f"{change.shown_sign} {one_line(change.summary)}{place}"]
     if change.risk is not Risk.SAFE and change.rule:
-        lines.append(f"    {_one_line(change.rule)}")
+        lines.append(f"    {one_line(change.rule)}")
     if change.examples:
         shown = ", ".join(json.dumps(e, ensure_ascii=False) for e in change.examples)
         more = (change.offending or change.rows or 0) - len(change.examples)
         lines.append(f"    Documents: {shown}" + (f" and {more:,} more" if more > 0 else ""))
+    if isinstance(change, NarrowField) and change.values:
+        lines.append(f"    They hold: {_held(change, _value)}")
     return lines
+
+
+def _held(change: NarrowField, written: Callable[[Json], str]) -> str:
+    """What breaks a promise: `78 × "", 65 × "Lead"`."""
+    held = [f"{each.count:,} × {written(each.value)}" for each in change.values[:SHOWN_HELD]]
+    others = ["…"] if len(change.values) > SHOWN_HELD else []
+    return ", ".join(held + others)
 
 
 def _pushed_lines(changes: Sequence[AnyChange]) -> list[str]:
@@ -304,7 +327,7 @@ def _failure_lines(backfill: BackfillReport) -> list[str]:
     hidden = max(backfill.failed, len(backfill.errors)) - len(lines)
     lines += [f"… and {hidden:,} more"] if hidden else []
     if hidden and backfill.reasons:
-        lines += [f"{r.count:,} × {_one_line(r.reason)}" for r in backfill.reasons[:SHOWN_REASONS]]
+        lines += [f"{r.count:,} × {one_line(r.reason)}" for r in backfill.reasons[:SHOWN_REASONS]]
         others = len(backfill.reasons) - SHOWN_REASONS
         lines += [f"… and {count(others, 'other reason')}"] if others > 0 else []
     if backfill.tried is not None:
@@ -329,7 +352,7 @@ def _of_each_kind(failures: Sequence[Failure]) -> list[Failure]:
 def _failure(failure: Failure, backfill: BackfillReport) -> str:
     who = f"_id {json.dumps(failure.id, ensure_ascii=False)}: " if failure.id is not None else ""
     place = f"  ({failure.location})" if failure.location else ""
-    return f"✗ {who}{_one_line(failure.reason(backfill.column))}{place}"
+    return f"✗ {who}{one_line(failure.reason(backfill.column))}{place}"
 
 
 def _outcome(report: Report, rehearsal: bool, database: str) -> str:
@@ -430,11 +453,11 @@ def _warnings_block(warnings: Sequence[Problem]) -> list[str]:
 
 def _problem_lines(problem: Problem) -> list[str]:
     place = f"{problem.location}: " if problem.location else ""
-    lines = [f"{place}{_one_line(problem.message)}"]
+    lines = [f"{place}{one_line(problem.message)}"]
     if problem.source_line is not None and problem.location is not None:
         lines += _source_lines(problem.source_line, problem.location)
     if problem.hint:
-        lines.append(f"hint: {_one_line(problem.hint)}")
+        lines.append(f"hint: {one_line(problem.hint)}")
     return lines
 
 
@@ -449,20 +472,18 @@ def _value(value: Json) -> str:
     return told(value, VALUE_WIDTH)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 def _markdown(text: str) -> str:
     """Text that means itself in a table's cell."""
     import html
 
-    escaped = html.escape(_one_line(text), quote=False)
+    escaped = html.escape(one_line(text), quote=False)
     return re.sub(r"([\\`*_\[\]|#])", r"\\\1", escaped)
 
 
-def _markdown_code(text: str) -> str:
-    text = _one_line(text).replace("|", "\\|")
+def _markdown_code(text: str, *, in_table: bool = True) -> str:
+    text = one_line(text)
+    if in_table:
+        text = text.replace("|", "\\|")
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     space = " " if "`" in text else ""
     return f"{fence}{space}{text}{space}{fence}"

@@ -15,7 +15,6 @@ from textual.theme import Theme
 
 from valet_studio.config import Settings
 from valet_studio.errors import Location, Problem
-from valet_studio.migrate.documents import shown
 from valet_studio.migrate.events import (
     BackfillProgress,
     BackfillReport,
@@ -26,6 +25,7 @@ from valet_studio.migrate.events import (
 )
 from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
 from valet_studio.schema.model import Field, Json, Schema, Table, Validator
+from valet_studio.schema.telling import shown
 from valet_studio.tui.actions import ACTIONS, USUAL_KEYS
 from valet_studio.tui.commands import Commands
 from valet_studio.tui.diff import TypesView, side_by_side, types_view, unified

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 import apsw
 
 from valet_studio.schema.model import Validator
 from valet_studio.schema.names import quote
-from valet_studio.schema.questions import CONFORMS, MAX_EXAMPLES, Answer, Question
+from valet_studio.schema.questions import (
+    CONFORMS,
+    MAX_EXAMPLES,
+    MAX_VALUES,
+    Answer,
+    Question,
+)
 from valet_studio.schema.values import StoredValue, conforms
+
+_LONG_TEXT, _LONG_BLOB = 200, 32
+"""Of a value, what tells it apart from others, and no more than is shown."""
 
 
 def ask(connection: apsw.Connection, questions: Iterable[Question]) -> dict[str, Answer]:
@@ -36,7 +45,23 @@ def _answer(connection: apsw.Connection, question: Question) -> Answer:
     if not (count and question.examples):
         return Answer(count)
     rows = connection.execute(f'SELECT "_id" {source} LIMIT {MAX_EXAMPLES}')
-    return Answer(count, tuple(str(row[0]) for row in rows))
+    examples = tuple(str(row[0]) for row in rows)
+    if question.column is None:
+        return Answer(count, examples)
+    return Answer(count, examples, tuple(_values(connection, quote(question.column), source)))
+
+
+def _values(
+    connection: apsw.Connection, column: str, source: str
+) -> Iterator[tuple[StoredValue, int]]:
+    """What a column holds in some of the rows, most frequent first; of long values the start."""
+    held = f"""CASE typeof({column}) WHEN 'text' THEN substr({column}, 1, {_LONG_TEXT})
+        WHEN 'blob' THEN substr({column}, 1, {_LONG_BLOB}) ELSE {column} END"""
+    for value, count in connection.execute(
+        f"SELECT held, count(*) FROM (SELECT {held} AS held {source})"
+        f" GROUP BY held ORDER BY count(*) DESC, held LIMIT {MAX_VALUES + 1}"
+    ):
+        yield value, int(count)
 
 
 def _checker(validator: Validator) -> Callable[..., int]:

@@ -155,7 +155,7 @@ def fallback(validator: Validator, style: Style) -> str:
             required = [f for f in validator.fields if not f.optional]
             return _object({f.name: fallback(f.validator, style) for f in required}, style)
         case "record":
-            keys = _literals(validator.items[0]) or ()
+            keys = literals(validator.items[0]) or ()
             return _object({str(k): fallback(validator.items[1], style) for k in keys}, style)
         case "union" if validator.items and not validator.allows_null:
             return fallback(validator.items[0], style)
@@ -186,7 +186,7 @@ def _convert(old: Validator, new: Validator, source: str, style: Style) -> str:
             return _object_around(old, new, source, style)
         case "record" if new.items[0].kind == "string":
             return f"{{ value: {_convert(old, new.items[1], source, style)} }}"
-        case "union" if new.items and _literals(new) is None:
+        case "union" if new.items and literals(new) is None:
             members = [item for item in new.items if item.kind != "null"]
             nearest = next((m for m in members if m.storage is old.storage), members[0])
             return _convert(old, nearest, source, style)
@@ -246,7 +246,7 @@ def _mapping(
 
     For a type of few values, and for numbers that stand for words.
     """
-    words, values = _literals(old), _literals(new)
+    words, values = literals(old), literals(new)
     if values is not None and new.kind == "union":
         named = [style.scalar(value) for value in values]
         kind = " | ".join(named)
@@ -256,7 +256,7 @@ def _mapping(
     else:
         return None
     lines = [
-        f"\t{style.key(_as_key(word))}: {named[min(place, len(named) - 1)]},"
+        f"\t{style.key(as_key(word))}: {named[min(place, len(named) - 1)]},"
         for place, word in enumerate(words or ())
     ]
     return Function(
@@ -269,7 +269,7 @@ def _mapping(
     )
 
 
-def _literals(validator: Validator) -> tuple[Scalar, ...] | None:
+def literals(validator: Validator) -> tuple[Scalar, ...] | None:
     """The values of a type that has a few of them and no other; None where it has more."""
     match validator.kind:
         case "literal":
@@ -284,7 +284,7 @@ def _literals(validator: Validator) -> tuple[Scalar, ...] | None:
     return None
 
 
-def _as_key(value: Scalar) -> str:
+def as_key(value: Scalar) -> str:
     """What `String(value)` gives in JavaScript."""
     if isinstance(value, bool):
         return "true" if value else "false"

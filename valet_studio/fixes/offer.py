@@ -11,6 +11,7 @@ from tree_sitter import Node
 
 from valet_studio.fixes.conversion import Function, can_be_constant, constant, conversion
 from valet_studio.fixes.fix import CannotEdit, Fix
+from valet_studio.fixes.narrowing import mending
 from valet_studio.fixes.page import TablePlace, table_place
 from valet_studio.fixes.tables import former_name
 from valet_studio.plan.changes import (
@@ -118,13 +119,18 @@ def _attempts(change: AnyChange, schema: Schema, plan: Plan) -> Iterator[_Attemp
             for field in _removed(plan, table):
                 if field is not removed and change in _possible(field, table, plan):
                     yield partial(_rename, field, added, table, schema)
+        case NarrowField(after_backfill=True):
+            pass  # What its backfill returns keeps the promise, or the dry run tells.
         case NarrowField(before=Field() as before, field=after) if change.offending != 0:
             if before.nullable and not after.nullable:
                 yield lambda: _optional(after, table, schema)
+            yield lambda: _mended(change, table, schema)
             if before.validator != after.validator:
                 yield lambda: _former_type(before, after, table, schema)
-        case NarrowField(adopted=True, field=after) if change.nulls:
-            yield lambda: _optional(after, table, schema)
+        case NarrowField(adopted=True, field=after) if change.rows:
+            if change.nulls:
+                yield lambda: _optional(after, table, schema)
+            yield lambda: _mended(change, table, schema)
         case _:
             pass
 
@@ -291,6 +297,23 @@ def _constant(field: Field, table: Table, schema: Schema) -> Fix:
     return place.page.fix(
         f"Backfill {field.name}",
         "Every document that exists gets a value. Read it, and put the right one in its place.",
+    )
+
+
+def _mended(change: NarrowField, table: Table, schema: Schema) -> Fix | None:
+    field = change.field
+    if any(fold(backfill.column) == fold(field.name) for backfill in table.backfills):
+        return None
+    place = table_place(schema, table)
+    function = mending(change, place.page.style)
+    if function is None:
+        return None
+    place.field(field.name)
+    _add_backfill(place, field.name, function)
+    return place.page.fix(
+        f"Backfill {field.name} in its place",
+        "Values that keep the promise stay, and the others become what is written there. Read it, "
+        "and mend what only you can know.",
     )
 
 

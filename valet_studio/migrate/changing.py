@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from valet_studio.migrate.documents import Documents, Key, shown
+from valet_studio.migrate.documents import Documents, Key
 from valet_studio.migrate.events import MAX_SAMPLES, Sample
 from valet_studio.schema.model import Storage
+from valet_studio.schema.telling import shown
 from valet_studio.typescript.cells import Value
 
 LOOKED_AT = 10 * MAX_SAMPLES

@@ -19,7 +19,7 @@ from valet_studio.plan.types import affinity
 from valet_studio.schema.model import Json, Storage, Table
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import ColumnState, TableState
-from valet_studio.schema.telling import BytesLiteral
+from valet_studio.schema.telling import shown
 
 BATCH_ROWS = 20_000
 BATCH_BYTES = 450 * 1024
@@ -254,22 +254,6 @@ class Documents:
     def _storage(self, name: str) -> Storage | None:
         declared = self.table.field_named(name)
         return declared.validator.storage if declared else None
-
-
-def shown(cell: apsw.SQLiteValue, storage: Storage | None) -> Json:
-    """A stored cell as JSON to be shown: booleans and JSON decoded, bytes as a hex literal."""
-    if isinstance(cell, bytes):
-        long = f"…' ({len(cell):,} bytes)" if len(cell) > 32 else "'"
-        return BytesLiteral(f"x'{cell[:32].hex()}{long}")
-    if storage is Storage.BOOLEAN and cell in (0, 1):
-        return bool(cell)
-    if storage is Storage.JSON and isinstance(cell, str):
-        try:
-            decoded: Json = json.loads(cell)
-        except ValueError:
-            return cell
-        return decoded
-    return cell
 
 
 def _keys(text: str, count: int) -> Sequence[Key]:

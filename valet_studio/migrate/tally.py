@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from valet_studio.migrate.documents import Batch, Documents, Key, shown
+from valet_studio.migrate.documents import Batch, Documents, Key
 from valet_studio.migrate.events import (
     MAX_DISTRIBUTION,
     MAX_FAILURES,
@@ -20,6 +20,7 @@ from valet_studio.migrate.events import (
 )
 from valet_studio.migrate.picture import Picture
 from valet_studio.schema.model import Backfill, Storage
+from valet_studio.schema.telling import shown
 from valet_studio.typescript.cells import Cells, Value
 from valet_studio.typescript.child import BatchAnswer
 

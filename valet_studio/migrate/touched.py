@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import apsw
 
 from valet_studio.database.inspect import inspect
-from valet_studio.migrate.documents import shown
 from valet_studio.plan.sql import quote
 from valet_studio.schema.model import Json, Storage, Table
 from valet_studio.schema.state import TableState
+from valet_studio.schema.telling import shown
 
 SHOWN_DOCUMENTS = 5
 """Documents that are read whole at once."""

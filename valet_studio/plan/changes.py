@@ -19,6 +19,7 @@ from valet_studio.schema.model import (
     Backfill,
     Field,
     Index,
+    Json,
     SearchIndex,
     Storage,
     Sync,
@@ -159,6 +160,14 @@ class WidenField(Change):
     sign = "~"
 
 
+@dataclass(frozen=True, slots=True)
+class HeldValue:
+    """What some documents hold, as it is shown."""
+
+    value: Json
+    count: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NarrowField(Change):
     """A field that allows less than before; stored values may break the new promise."""
@@ -176,6 +185,9 @@ class NarrowField(Change):
     """Whether the column was made by hand, so that no schema made a promise of it before."""
     nulls: int = 0
     """Of an adopted column that must not be null: how many documents hold null there."""
+    values: tuple[HeldValue, ...] = ()
+    """What breaks the promise, most frequent first; one more than `MAX_VALUES` where there are
+    others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

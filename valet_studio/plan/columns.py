@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from valet_studio.plan import sentences as say
@@ -152,6 +153,9 @@ def _alter(at: TableView, field: Field, column: ColumnState) -> Iterator[AnyChan
     if past is None:
         if at.past is not None and at.past.declared:
             yield _restore(at, field, say.joins(at.name, field.name))
+            if not field.deprecated:
+                # What holds null is told of by the change before.
+                yield replace(_adopt(at, field), field=replace(field, optional=True))
         elif not at.before.state.has_bookkeeping and not field.deprecated:
             yield _adopt(at, field)
         return
@@ -237,16 +241,17 @@ def _backfill_of(at: TableView, field: Field) -> Literal["none", "pending", "ran
 
 
 def _narrow(at: TableView, known: Field, field: Field) -> NarrowField:
+    filled = fold(field.name) in at.filled
     return NarrowField(
         table=at.name,
         column=field.name,
         summary=f"{at.name}.{field.name} promises more: {describe(known)} → {describe(field)}.",
-        rule=say.NARROW,
+        rule=say.NARROW_FILLED if filled else say.NARROW,
         location=field.location,
         field=field,
         storage=field.validator.storage,
         before=known,
-        after_backfill=fold(field.name) in at.filled,
+        after_backfill=filled,
     )
 
 

@@ -16,6 +16,7 @@ from valet_studio.plan.changes import (
     ChangeType,
     CreateTable,
     DeprecateField,
+    HeldValue,
     NarrowField,
     Plan,
     RemoveField,
@@ -29,6 +30,7 @@ from valet_studio.schema.model import Field, Schema, Validator
 from valet_studio.schema.names import quote
 from valet_studio.schema.questions import CONFORMS, Answer, Question
 from valet_studio.schema.state import DatabaseState
+from valet_studio.schema.telling import shown
 
 
 def questions(plan: Plan, schema: Schema, state: DatabaseState) -> tuple[Question, ...]:
@@ -59,6 +61,7 @@ def promise(change: NarrowField, schema: Schema, state: DatabaseState | None = N
         condition=_broken(change.field, schema, state),
         check=change.field.validator,
         examples=True,
+        column=change.field.name,
     )
 
 
@@ -181,6 +184,7 @@ def _narrowed(change: NarrowField, broken: Answer, nulls: int) -> NarrowField:
             rows=broken.count,
             nulls=nulls,
             examples=broken.examples,
+            values=_held(change, broken),
             risk=_raised(change.risk),
             summary=summary,
         )
@@ -191,9 +195,14 @@ def _narrowed(change: NarrowField, broken: Answer, nulls: int) -> NarrowField:
         rows=broken.count,
         offending=broken.count,
         examples=broken.examples,
+        values=_held(change, broken),
         risk=Risk.BREAKING,
         summary=summary,
     )
+
+
+def _held(change: NarrowField, broken: Answer) -> tuple[HeldValue, ...]:
+    return tuple(HeldValue(shown(v, change.storage), count) for v, count in broken.values)
 
 
 def _of_null(nulls: int, broken: int) -> str:

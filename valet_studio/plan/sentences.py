@@ -20,6 +20,9 @@ NARROW = (
     "Stored values must keep the new promise; they are checked before anything is applied. "
     "Mend the documents that break it, or backfill the field."
 )
+NARROW_FILLED = (
+    "The field's backfill writes every document first: what it returns must keep the new promise."
+)
 ADOPT = (
     "The types will promise what these documents do not keep. Mend them, backfill the field, or "
     "declare it as they are: v.optional() allows null, v.union() and v.any() more."

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from valet_studio.schema.model import Validator
+from valet_studio.schema.values import StoredValue
 
 CONFORMS = "valet_conforms"
 """The SQL function that a condition calls where only Python can check a stored value:
@@ -16,6 +17,9 @@ CONFORMS = "valet_conforms"
 
 MAX_EXAMPLES = 5
 """How many `_id`s an answer names."""
+
+MAX_VALUES = 12
+"""How many different values an answer names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Question:
     """What `CONFORMS` checks within `condition`."""
     examples: bool = False
     """Whether the `_id`s of some of the documents are wanted."""
+    column: str | None = None
+    """The column of which it is told what those documents hold; None where that is not wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +45,6 @@ class Answer:
 
     count: int
     examples: tuple[str, ...] = ()
+    values: tuple[tuple[StoredValue, int], ...] = ()
+    """What the documents hold and how many of them, most frequent first; one value more than
+    `MAX_VALUES` where there are others."""

@@ -9,8 +9,15 @@ from textual.content import Content
 from valet_studio.errors import Problem
 from valet_studio.migrate.touched import Touched
 from valet_studio.pipeline import GeneratedFile
-from valet_studio.plan.changes import AnyChange, Drift, Risk, RunBackfill
-from valet_studio.report import sql_notes
+from valet_studio.plan.changes import (
+    AnyChange,
+    Drift,
+    HeldValue,
+    NarrowField,
+    Risk,
+    RunBackfill,
+)
+from valet_studio.report import SHOWN_HELD, sql_notes
 from valet_studio.schema.model import Json, Sources, Table
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.text import (
@@ -81,6 +88,8 @@ def _data(change: AnyChange, touched: Touched | None, width: int) -> list[Conten
     parts = [Content(" · ".join(said))] if said else []
     if change.offending:
         parts.append(Content.styled(f"✗ {change.offending:,} break the promise", "bold $error"))
+    if isinstance(change, NarrowField):
+        parts += _held(change.values, width)
     whole = touched.documents if touched is not None else ()
     if whole:
         for found in whole:
@@ -92,6 +101,18 @@ def _data(change: AnyChange, touched: Touched | None, width: int) -> list[Conten
     elif change.examples:
         parts.append(Content.styled(f"for example {', '.join(change.examples[:5])}", "$muted"))
     return parts
+
+
+def _held(values: Sequence[HeldValue], width: int) -> list[Content]:
+    """What breaks a promise, a line for each value."""
+    listed = values[:SHOWN_HELD]
+    counts = max((len(f"{each.count:,}") for each in listed), default=0)
+    drawn = [
+        Content(shortened(f"  {each.count:>{counts},} × {value(each.value)}", width))
+        for each in listed
+    ]
+    others = [Content.styled("  and other values", "$muted")] if len(values) > SHOWN_HELD else []
+    return [*drawn, *others]
 
 
 def document(found: dict[str, Json], width: int, marked: str | None = None) -> list[Content]:

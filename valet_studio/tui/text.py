@@ -5,7 +5,6 @@ Everything is `Content`, never markup: a name such as `[/x]` stays what it is.
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -17,6 +16,7 @@ from valet_studio.migrate.events import BackfillReport
 from valet_studio.plan.sentences import count as count
 from valet_studio.schema.model import Json, Sources
 from valet_studio.schema.telling import BytesLiteral, told
+from valet_studio.schema.telling import one_line as one_line
 from valet_studio.tui.theme import CodeColours
 
 BLANK = Content("")
@@ -27,7 +27,6 @@ SIGN_STYLES = {
     "!": "$warning",
     "✗": "$error",
 }
-_BREAK = re.compile(r" *[\t-\r\x1c-\x1f\x85\u2028\u2029][\s]*")
 
 
 def filled(backfills: Sequence[BackfillReport]) -> str:
@@ -81,11 +80,6 @@ def shortened(text: str, width: int) -> str:
 def path_shortened(path: str, width: int) -> str:
     """The path in at most `width` characters: its beginning goes first, the name stays."""
     return path if len(path) <= width else "…" + path[len(path) - width + 1 :]
-
-
-def one_line(text: str) -> str:
-    """The text with every line break or tab, and the blanks around it, as one blank."""
-    return _BREAK.sub(" ", text.strip())
 
 
 MOST_SHOWN = 4_000

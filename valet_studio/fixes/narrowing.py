@@ -1,0 +1,69 @@
+"""The body of a backfill by which the values of a field come to keep what it newly promises."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from valet_studio.fixes.conversion import Function, as_key, can_be_constant, fallback, literals
+from valet_studio.fixes.writing import Style
+from valet_studio.plan.changes import NarrowField
+from valet_studio.schema.model import Json, Scalar, Storage
+from valet_studio.schema.questions import MAX_VALUES
+
+_LONG = 80
+"""Characters of a value beyond which nobody means it for a word."""
+
+
+def mending(change: NarrowField, style: Style) -> Function | None:
+    """A function that leaves what keeps the promise as it is, and guesses at the rest.
+
+    None where a guess would be none: what is not known here stays, and fails in the dry run.
+    """
+    after, before = change.field, change.before
+    source = style.member(after.name)
+    words = literals(after.validator)
+    if words and after.validator.storage in (Storage.TEXT, Storage.NUMBER):
+        return _mapping(change, words, source, style)
+    if before is None:
+        return None
+    if (before.validator.kind, after.validator.kind) == ("number", "int"):
+        rounded = f"Math.round({source})"
+        return Function(f"{source} === null ? null : {rounded}" if after.nullable else rounded)
+    only_null = before.validator == after.validator and not after.nullable
+    if only_null and can_be_constant(after.validator):
+        return Function(f"{source} ?? {fallback(after.validator, style)}")
+    return None
+
+
+def _mapping(
+    change: NarrowField, words: Sequence[Scalar], source: str, style: Style
+) -> Function | None:
+    held = [each.value for each in change.values[:MAX_VALUES]]
+    known = [v for v in held if v is None or isinstance(v, str | float | int)]
+    lines = [
+        f"\t{style.key(_key(value))}: {style.scalar(_nearest(value, words))},"
+        for value in known
+        if len(str(value)) <= _LONG
+    ]
+    if not lines:
+        return None
+    return Function(
+        statements=(
+            f"const mapping: Record<string, typeof {source}> = {{",
+            *lines,
+            f"}}{style.semicolon}",
+            f"return mapping[String({source})] ?? {source}{style.semicolon}",
+        )
+    )
+
+
+def _key(value: Json) -> str:
+    return "null" if value is None else as_key(value)  # type: ignore[arg-type]
+
+
+def _nearest(value: Json, words: Sequence[Scalar]) -> Scalar:
+    """The word that was most likely meant; the first where none is alike."""
+    by_text = {str(word).casefold(): word for word in reversed(words)}
+    near = get_close_matches(str(value).strip().casefold(), by_text, n=1)
+    return by_text[near[0]] if near else words[0]
