@@ -31,6 +31,7 @@ from valet_studio.tui.commands import Commands
 from valet_studio.tui.diff import TypesView, side_by_side, types_view, unified
 from valet_studio.tui.editor import editor_call
 from valet_studio.tui.facts import Facts
+from valet_studio.tui.help import help_line
 from valet_studio.tui.progress import Progress, advance, advance_all, thinned
 from valet_studio.tui.samples import samples
 from valet_studio.tui.status import keys_text, status_text
@@ -377,3 +378,11 @@ def test_numbers_are_told_for_people(amount: float, told: str) -> None:
 
 def test_a_message_is_brought_into_one_line_with_its_blanks() -> None:
     assert one_line('  "a  b" is\n\t no number\u2028. ') == '"a  b" is no number .'
+
+
+def test_long_keys_of_the_help_stay_in_their_column() -> None:
+    told = "Scroll what is told of the selected document, of which there may be more than fits."
+    head, *rest = help_line("J K shift+↓ shift+↑", told, 60).plain.split("\n")
+    assert head.startswith("  J K shift+↓    Scroll what")
+    assert [line[:17].strip() for line in rest] == ["shift+↑", ""]
+    assert " ".join(line[17:] for line in (head, *rest)) == told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import ClassVar
 
 from textual import events
@@ -18,6 +19,8 @@ from valet_studio.tui.key_names import key_shown
 from valet_studio.tui.text import BLANK, hanging, lines, rule
 
 TITLES = {"plan": "Plan", "types": "Types", "dry-run": "Dry run", "log": "Log"}
+KEYS = 13
+"""Cells that the longest usual keys take."""
 SIGNS = (
     ("+", "added to the database"),
     ("-", "leaves the types; kept in the database"),
@@ -53,20 +56,20 @@ class HelpScreen(ModalScreen[None]):
 def help_text(pane: str, facts: Facts, width: int) -> Content:
     """Keys of one pane, then those that work everywhere, each with why it is off now."""
     parts = [rule(f"In this pane: {TITLES[pane]}", "$primary")]
-    parts += [_line(keys, told, width) for keys, told in MOVES[pane]]
+    parts += [help_line(keys, told, width) for keys, told in MOVES[pane]]
     for action in ACTIONS:
         if action.pane == pane:
-            parts.append(_line(_keys(action, facts), action.help, width))
+            parts.append(help_line(_keys(action, facts), action.help, width))
     parts += [BLANK, rule("Everywhere", "$primary")]
     for action in ACTIONS:
         if action.pane is None and (facts.tour is not None or not action.of_tour):
-            parts.append(_line(_keys(action, facts), action.help, width))
+            parts.append(help_line(_keys(action, facts), action.help, width))
             reason = action.reason(facts)
             if reason is not None and action.always_shown:
-                parts.append(_line("", f"Now: {reason}", width, "$muted"))
-    parts.append(_line("ctrl+p", "Find an action by its name.", width))
+                parts.append(help_line("", f"Now: {reason}", width, "$muted"))
+    parts.append(help_line("ctrl+p", "Find an action by its name.", width))
     parts += [BLANK, rule("Signs", "$primary")]
-    parts += [_line(sign, told, width) for sign, told in SIGNS]
+    parts += [help_line(sign, told, width) for sign, told in SIGNS]
     return lines(parts)
 
 
@@ -74,7 +77,14 @@ def _keys(action: Action, facts: Facts) -> str:
     return " ".join(key_shown(key) for key in facts.keys[action.id])
 
 
-def _line(keys: str, told: str, width: int, style: str = "") -> Content:
-    return hanging(
-        Content.styled(f"  {keys:<{max(12, len(keys) + 2)}}", "bold"), told, width, style
+def help_line(keys: str, told: str, width: int, style: str = "") -> Content:
+    """Keys and what they do, side by side; more keys than their column holds take more lines."""
+    first, *rest = textwrap.wrap(keys, KEYS, break_long_words=False) or [""]
+    room = max(KEYS, *map(len, (first, *rest))) + 4
+    drawn = hanging(Content.styled(f"  {first:<{room - 2}}", "bold"), told, width, style).split(
+        "\n"
     )
+    for at, more in enumerate(rest, start=1):
+        beside = drawn[at][room:] if at < len(drawn) else BLANK
+        drawn[at : at + 1] = [Content.styled(f"  {more:<{room - 2}}", "bold") + beside]
+    return lines(drawn)
