@@ -98,7 +98,6 @@ def plan_sql(plan: Plan) -> str:
     return "\n\n".join(parts or [f"-- {_headline(plan)}"]) + "\n"
 
 
-_OTHER_ZONE = "Its time zone was another."
 _BOOKKEEPING = (
     "Schema, hash and history are recorded in _valet_meta and _valet_history; Valet's own tables "
     "are made where they are missing."
@@ -434,9 +433,9 @@ def _backfill_block(backfill: BackfillReport, may_lack_return: bool) -> str:
         asked = ": is a return missing?" if may_lack_return else "."
         lines.append(f"  ! {count(backfill.nulls, 'document')} got null{asked}")
     if backfill.deterministic is False:
-        why = f"It uses {', '.join(backfill.impure)}." if backfill.impure else _OTHER_ZONE
+        why = f" It uses {', '.join(backfill.impure)}." if backfill.impure else ""
         lines.append(
-            f"  ! A second run, backwards, computed other values: it is not deterministic. {why}"
+            f"  ! A second run, backwards and in another time zone, computed other values.{why}"
         )
     elif backfill.deterministic:
         lines.append("  A second process, which went backwards, computed the same values.")

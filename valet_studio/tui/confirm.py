@@ -238,7 +238,7 @@ def apply_question(
             plan.fingerprint[:8],
             (f"  {count(len(pending), 'change')}", "$muted"),
         ),
-        *_rehearsed(plan, rehearsal),
+        *_rehearsed(plan, rehearsal, width),
         BLANK,
     ]
     # As pane 1 has them, but that what needs a look comes first.
@@ -268,7 +268,7 @@ def apply_question(
     return QuestionScreen("Apply to the database?", lines(parts), "Apply", "Cancel", typed, why)
 
 
-def _rehearsed(plan: Plan, rehearsal: Progress | None) -> list[Content]:
+def _rehearsed(plan: Plan, rehearsal: Progress | None, width: int) -> list[Content]:
     report = rehearsal.report if rehearsal is not None else None
     if report is None:
         return []
@@ -289,10 +289,10 @@ def _rehearsed(plan: Plan, rehearsal: Progress | None) -> list[Content]:
         verb = "was" if more == 1 else "were"
         told = f"! {count(more, 'document')} {verb} written since, and not rehearsed."
         parts.append(Content.styled(f"          {told}", "$warning"))
-    varying = rehearsal.varying if rehearsal is not None else ()
-    if varying:
-        told = f"! {', '.join(varying)} got other values each time."
-        parts.append(Content.styled(f"          {told}", "bold $warning"))
+    varied = rehearsal.varied if rehearsal is not None else None
+    if varied:
+        head = Content.styled("          ! ", "bold $warning")
+        parts.append(hanging(head, f"{varied}.", width, "bold $warning"))
     return parts
 
 

@@ -109,9 +109,16 @@ class Progress:
         return tuple(first.values())
 
     @property
-    def varying(self) -> tuple[str, ...]:
-        """The backfills of which a second run gave other values, as `table.column`."""
-        return tuple(f"{r.table}.{r.column}" for r in self.backfills if r.deterministic is False)
+    def varied(self) -> str | None:
+        """Which backfills gave other values in a second run, and what was different about it; None
+        where none did."""
+        varying = [report for report in self.backfills if report.deterministic is False]
+        if not varying:
+            return None
+        names = ", ".join(f"{report.table}.{report.column}" for report in varying)
+        used = dict.fromkeys(name for report in varying for name in report.impure)
+        other = f" ({', '.join(used)})" if used else ", in another order and time zone"
+        return f"{names} got other values in a second run{other}"
 
     @property
     def failures_unnamed(self) -> int:

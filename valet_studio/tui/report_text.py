@@ -325,8 +325,8 @@ def _backfill(report: BackfillReport, width: int, source: str) -> list[Content]:
         told = f"The first {count(len(report.errors), 'failed document')} can be selected below."
         parts += wrapped(Content.styled(told, "$muted"), width)
     if report.deterministic is False:
-        names = f" ({', '.join(report.impure)})" if report.impure else ""
-        told = f"! Two runs gave different values{names}: clients would disagree."
+        names = ", ".join(report.impure) or "the second in another order and time zone"
+        told = f"! Two runs gave different values ({names}): clients would disagree."
         parts += wrapped(Content.styled(told, "bold $warning"), width)
     if report.histogram and not 0 < len(report.distribution) <= SHOWN_VALUES:
         parts += [BLANK, *histogram(report.histogram, width)]

@@ -63,11 +63,8 @@ def run_sentence(progress: Progress, now: Facts, *, read_only: bool) -> tuple[st
                 told = "The dry run of an earlier plan worked."
                 return f"{told} {now.key('dry_run')} rehearses the new one.", "warning"
             then = "" if read_only else f" Press {now.key('apply')} to apply this plan."
-            if progress.varying:
-                told = (
-                    f"Dry run worked, but {', '.join(progress.varying)} got other values each time."
-                )
-                return f"{told}{then}", "warning"
+            if progress.varied:
+                return f"Dry run worked, but {progress.varied}.{then}", "warning"
             return f"Dry run worked: {changes}{rows}, {spent}.{then}", "good"
         case "ok":
             return f"Applied {changes}{rows}, {spent}.", "good"
