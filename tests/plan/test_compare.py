@@ -677,6 +677,7 @@ def test_lost_change_tracking_is_repaired(damage: tuple[str, ...]) -> None:
         change = only(push(connection, wanted))
         assert isinstance(change, ChangeSync)
         assert "todos_valet_update must be made anew" in change.summary
+        assert change.rule.startswith("What was written while it was missing was not logged")
         assert look(connection, wanted).changes == ()
 
 

@@ -30,11 +30,14 @@ def sync_changes(at: TableView) -> Iterator[AnyChange]:
     drops = [sql.drop_trigger(t) for t in (*missing, *surplus) if fold(t) in here]
     creates = [statement for name, statement in wanted if name in missing]
     declared_before = at.past is not None and at.past.sync is not None
+    rule = say.SYNC_RULE_FIRST
+    if declared_before:
+        rule = say.SYNC_RULE if changed or surplus else say.SYNC_REPAIR
     yield ChangeSync(
         table=at.name,
         risk=Risk.WARNING if declared_before or surplus else Risk.SAFE,
         summary=say.change_sync(at.name, past, after, missing, surplus, declared_before),
-        rule=say.SYNC_RULE if declared_before else say.SYNC_RULE_FIRST,
+        rule=rule,
         sql=(*drops, *creates),
         location=after.location or at.table.location,
         before=past,

@@ -51,6 +51,10 @@ NOT_NULL = (
 VARIES = "Its values differ from run to run: the warnings below say by what, and where."
 IMPURE = "Clients run the same backfill and would compute other values: derive them from the row."
 SYNC_RULE = "Clients see other documents than before, so they will sync again."
+SYNC_REPAIR = (
+    "What was written while it was missing was not logged, so clients learn of it only when they "
+    "sync the table anew."
+)
 SYNC_RULE_FIRST = "Triggers log every change of the table's documents for its clients."
 
 
