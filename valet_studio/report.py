@@ -19,6 +19,7 @@ from valet_studio.plan.changes import (
     CreateIndex,
     CreateSearchIndex,
     CreateTable,
+    Drift,
     DropIndex,
     DropSearchIndex,
     NarrowField,
@@ -71,8 +72,9 @@ def plan_text(plan: Plan, notes: Sequence[Problem] = ()) -> str:
     blocks = []
     for table, changes in by_table(plan.changes):
         lines = [f"Table {json.dumps(table, ensure_ascii=False)}:"]
-        for change in changes:
-            first, *rest = _change_lines(change)
+        for change, following in zip(changes, [*changes[1:], None], strict=True):
+            said_next = isinstance(following, Drift) and following.rule == change.rule
+            first, *rest = _change_lines(change, with_rule=not said_next)
             mark = "!" if change.risk is Risk.WARNING and change.shown_sign != "!" else " "
             lines += [f"{mark} {first}", *(f"  {line}" for line in rest)]
         blocks.append("\n".join(lines))
@@ -259,10 +261,10 @@ def _headline(plan: Plan) -> str:
             return f"Pending: {changes}{look}.{left if unexplained else ''}"
 
 
-def _change_lines(change: AnyChange) -> list[str]:
+def _change_lines(change: AnyChange, *, with_rule: bool = True) -> list[str]:
     place = f"  ({change.location})" if change.location else ""
     lines = [f"{change.shown_sign} {one_line(change.summary)}{place}"]
-    if change.risk is not Risk.SAFE and change.rule:
+    if change.risk is not Risk.SAFE and change.rule and with_rule:
         lines.append(f"    {one_line(change.rule)}")
     if change.examples:
         shown = ", ".join(json.dumps(e, ensure_ascii=False) for e in change.examples)

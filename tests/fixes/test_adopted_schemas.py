@@ -25,6 +25,7 @@ ADOPTED = """\
 export default defineSchema({
     people: defineTable({
         // twice is left out: SQLite computes it.
+        // Index grown stays, undeclared: it holds a part of the rows.
         name: v.string(),
         mail: v.optional(v.string()),
         age: v.number(),
@@ -72,6 +73,32 @@ def test_a_column_that_holds_other_values_than_its_type_takes_is_left_out_and_na
     assert "        stamped: v.number(),\n    }),\n" in text
     plan = project.plan()
     assert {(c.kind, c.column) for c in plan.pending} == {("add_column", "_version")}
+    assert project.apply().status == "ok"
+
+
+def test_an_index_that_no_schema_can_declare_is_named_with_the_reason(project: Project) -> None:
+    project.sql("CREATE TABLE t (_id TEXT PRIMARY KEY, a TEXT, made DATETIME, twice AS (a || a))")
+    project.sql("INSERT INTO t VALUES ('a', 'b', '2026-01-01')")
+    for name, what in (
+        ("plain", "INDEX {} ON t (a)"),
+        ("one of a kind", "UNIQUE INDEX {} ON t (a)"),
+        ("lowered", "INDEX {} ON t (lower(a))"),
+        ("newest", "INDEX {} ON t (a DESC)"),
+        ("alike", "INDEX {} ON t (a COLLATE NOCASE)"),
+        ("by_made", "INDEX {} ON t (a, made)"),
+    ):
+        project.sql("CREATE " + what.format(f'"{name}"'))
+    scaffold.init(project.settings)
+    text = project.schema_path.read_text(encoding="utf-8")
+    assert (
+        "        // Index 'one of a kind' stays, undeclared: it is UNIQUE, which a schema cannot say.\n"
+        "        // Index lowered stays, undeclared: it is over an expression.\n"
+        "        // Index newest stays, undeclared: it goes backwards (DESC).\n"
+        "        // Index alike stays, undeclared: it compares by a COLLATE of its own.\n"
+        "        // Index by_made stays, undeclared: it is over made, which is left out.\n"
+        "        a: v.string(),\n"
+    ) in text
+    assert text.count(".index(") == 1
     assert project.apply().status == "ok"
 
 

@@ -329,3 +329,13 @@ def test_names_cannot_break_out_of_sql_comments_or_markdown() -> None:
     assert row.replace("\\|", "").count("|") == 6
     assert "<b>" not in row
     assert "\n````sql\n" in text
+
+
+def test_what_is_said_alike_of_what_no_schema_explains_is_said_once() -> None:
+    alike = [Drift(table="x", summary=f"{n}.", rule="Kept.", risk=Risk.WARNING) for n in "abc"]
+    other = Drift(table="x", summary="d.", rule="Burdens.", risk=Risk.WARNING)
+    told = report.plan_text(plan(*alike, other))
+    lines = told.partition("Table")[2].splitlines()[1:]
+    assert [line.strip() for line in lines] == [
+        "! a.", "! b.", "! c.", "Kept.", "! d.", "Burdens."
+    ]  # fmt: skip

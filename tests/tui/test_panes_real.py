@@ -208,3 +208,15 @@ async def test_the_question_names_what_was_written_since_the_dry_run(todos: Proj
         )
         await pilot.press("a")
         assert "! 1 document was written since, and not rehearsed." in screen_text(app)
+
+
+async def test_a_foreign_trigger_is_shown_as_it_was_made(todos: Project) -> None:
+    made = "CREATE TRIGGER mailed AFTER INSERT ON todos BEGIN SELECT 'done'; END"
+    todos.sql(made)
+    async with opened(todos) as (app, pilot):
+        await pilot.press("end")
+        await until(pilot, lambda: "Trigger mailed on todos is in no schema" in screen_text(app))
+        assert "In the database" in screen_text(app)
+        assert "CREATE TRIGGER mailed AFTER INSERT ON todos" in screen_text(app)
+        await pilot.press("c")
+        assert app.clipboard == f"{made};"

@@ -105,6 +105,10 @@ def _lines(
         for column in table.columns:
             if why := _left_out(column, found):
                 yield f"        // {_STYLE.key(column.name)} is left out: {why}.\n"
+        names_here = {c.name for c in _declared(table, found)}
+        for index in table.indexes:
+            if left_out := say.why_not_declared(index, names_here):
+                yield f"        // Index {_STYLE.key(index.name)} stays, undeclared: {left_out}.\n"
         for column in _declared(table, found):
             name = fold(column.name)
             validator = _validator(column, names.get(found.targets.get(name, "")), found)

@@ -245,12 +245,14 @@ class RunBackfill(Change):
     """Values other than null that it would overwrite; 0 where not measured."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Drift(Change):
     """The database holds what no schema explains. Nothing is done about it."""
 
-    __slots__ = ()
     kind = "drift"
     sign = "!"
+    made_by: str | None = None
+    """The statement that made it; None where that would tell nothing more."""
 
 
 AnyChange: TypeAlias = (

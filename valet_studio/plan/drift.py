@@ -100,6 +100,7 @@ def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Dr
                 f"Trigger {trigger.name} on {table.name} is in no schema; it runs on every "
                 f"{trigger.event.lower()}{', backfills included' * (trigger.event == 'UPDATE')}.",
                 table.location,
+                made_by=trigger.sql,
             )
     for index in found.indexes:
         serves = any(say.serves(index, wanted.fields) for wanted in table.indexes)
@@ -109,6 +110,7 @@ def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Dr
                 f"Index {index.name} on {table.name} is in no schema.",
                 table.location,
                 index=index.name,
+                made_by=index.sql,
             )
 
 
@@ -137,6 +139,7 @@ def _drift(
     column: str | None = None,
     index: str | None = None,
     rule: str = say.DRIFT,
+    made_by: str | None = None,
 ) -> Drift:
     return Drift(
         table=table,
@@ -146,4 +149,5 @@ def _drift(
         summary=summary,
         rule=rule,
         location=location,
+        made_by=made_by,
     )

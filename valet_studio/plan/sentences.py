@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from valet_studio.plan.naming import replacement_name
 from valet_studio.plan.types import column_holds, describe, held_as, written
@@ -149,6 +149,31 @@ def serves(index: IndexState, fields: Sequence[str]) -> bool:
     plain = re.search(r"\b(WHERE|COLLATE|DESC)\b", index.sql, re.IGNORECASE) is None
     same = [fold(c) for c in index.columns] == [fold(f) for f in fields]
     return plain and same and not index.unique
+
+
+def why_not_declared(index: IndexState, known: Collection[str]) -> str | None:
+    """Why no index of a schema does what an index of the database does; None where one may.
+
+    Args:
+        index: The index.
+        known: The columns that the schema declares.
+    """
+    if index.unique:
+        return "it is UNIQUE, which a schema cannot say"
+    if "" in index.columns:
+        return "it is over an expression"
+    for word, why in _INDEX_WORDS.items():
+        if re.search(rf"\b{word}\b", index.sql, re.IGNORECASE):
+            return why
+    missing = [column for column in index.columns if column not in known]
+    return f"it is over {missing[0]}, which is left out" if missing else None
+
+
+_INDEX_WORDS = {
+    "WHERE": "it holds a part of the rows",
+    "COLLATE": "it compares by a COLLATE of its own",
+    "DESC": "it goes backwards (DESC)",
+}
 
 
 def search_impossible(found: TableState | None, rowid: str | None) -> str | None:

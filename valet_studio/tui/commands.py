@@ -11,6 +11,7 @@ from textual.app import SuspendNotSupported
 from valet_studio.errors import Location, StudioError, reason_of
 from valet_studio.tui.actions import PANES
 from valet_studio.tui.confirm import QuitQuestion, apply_question
+from valet_studio.tui.detail import statements_of
 from valet_studio.tui.editor import EditorCall, editor_call
 from valet_studio.tui.facts import why_no_apply
 from valet_studio.tui.help import HelpScreen
@@ -147,8 +148,8 @@ class Commands(ScreenCommands):
                 if app.facts.broken:
                     text = "\n\n".join(problem_plain(item) for item in app.facts.problems)
                     what = "what is wrong"
-                elif row is not None and row.change is not None and row.change.sql:
-                    text = "\n".join(f"{sql.rstrip(';')};" for sql in row.change.sql)
+                elif row is not None and row.change is not None and statements_of(row.change):
+                    text = "\n".join(statements_of(row.change))
                     what = "the change's SQL"
                 else:
                     text = row.text if row is not None else ""

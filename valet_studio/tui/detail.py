@@ -62,8 +62,11 @@ def change_detail(
     if data:
         parts += [BLANK, rule("Data"), *data]
     notes = sql_notes(change)
-    if change.sql or notes:
-        parts += [BLANK, rule("SQL"), *(code(f"{sql.rstrip(';')};", "sql") for sql in change.sql)]
+    if statements := statements_of(change):
+        of = "In the database" if isinstance(change, Drift) else "SQL"
+        parts += [BLANK, rule(of), *(code(sql, "sql") for sql in statements)]
+    elif notes:
+        parts += [BLANK, rule("SQL")]
         parts += [Content.styled(f"-- {note}", "$muted") for note in notes[: not change.sql]]
     if change.location is not None:
         parts += [BLANK, rule(str(change.location))]
@@ -76,6 +79,12 @@ def change_detail(
         if around is not None:
             parts.append(around)
     return lines(parts)
+
+
+def statements_of(change: AnyChange) -> list[str]:
+    """What apply runs for a change; for what no schema explains, what made it."""
+    made = (change.made_by,) if isinstance(change, Drift) and change.made_by else ()
+    return [f"{sql.rstrip(';')};" for sql in (*change.sql, *made)]
 
 
 def _data(change: AnyChange, touched: Touched | None, width: int) -> list[Content]:
