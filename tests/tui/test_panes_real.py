@@ -124,6 +124,19 @@ async def test_a_narrowing_shows_the_documents_that_break_it(todos: Project) -> 
         assert "▶ priority" in text
 
 
+async def test_a_narrowing_tells_what_the_documents_hold_that_break_it(todos: Project) -> None:
+    words = "v.union(v.literal('high'), v.literal('low'))"
+    todos.write(SEED_TODOS.replace("priority: v.string()", f"priority: {words}"))
+    todos.sql("UPDATE todos SET priority = 'low' WHERE priority IS NULL")
+    todos.sql("UPDATE todos SET priority = ' HIGH' WHERE _id = 't0001'")
+    [(medium,)] = todos.sql("SELECT count(*) FROM todos WHERE priority = 'medium'")
+    async with opened(todos) as (app, pilot):
+        await pilot.press("end")
+        await until(pilot, lambda: "break the promise" in screen_text(app))
+        await until(pilot, lambda: f'{medium} × "medium"' in screen_text(app))
+        assert ' 1 × " HIGH"' in screen_text(app)
+
+
 async def test_what_fails_since_the_dry_run_is_rehearsed_anew_before_an_apply(
     todos: Project,
 ) -> None:

@@ -312,8 +312,7 @@ def _mended(change: NarrowField, table: Table, schema: Schema) -> Fix | None:
     _add_backfill(place, field.name, function)
     return place.page.fix(
         f"Backfill {field.name} in its place",
-        "Values that keep the promise stay, and the others become what is written there. Read it, "
-        "and mend what only you can know.",
+        "Values that keep the promise stay. Read what the others become, and mend it.",
     )
 
 

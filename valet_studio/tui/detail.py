@@ -114,6 +114,8 @@ def _data(change: AnyChange, touched: Touched | None, width: int) -> list[Conten
 
 def _held(values: Sequence[HeldValue], width: int) -> list[Content]:
     """What breaks a promise, a line for each value."""
+    if [each.value for each in values] == [None]:
+        return []  # How many hold null stands above.
     listed = values[:SHOWN_HELD]
     counts = max((len(f"{each.count:,}") for each in listed), default=0)
     drawn = [
@@ -125,11 +127,12 @@ def _held(values: Sequence[HeldValue], width: int) -> list[Content]:
 
 
 def document(found: dict[str, Json], width: int, marked: str | None = None) -> list[Content]:
-    """A whole document, a line a field; the marked field's line begins with `▶`."""
+    """A whole document, a line a field; the marked field follows its `_id` and begins with `▶`."""
     names = min(24, max((Content(name).cell_length for name in found), default=0))
     drawn = []
-    for name, cell in found.items():
-        here = name == marked
+    ordered = found if marked is None else sorted(found, key=lambda n: (n != "_id", n != marked))
+    for name in ordered:
+        cell, here = found[name], name == marked
         label = shortened(name, names)
         gap = " " * (names - Content(label).cell_length)
         text = shortened(value(cell), max(8, width - names - 5))
