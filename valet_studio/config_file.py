@@ -10,6 +10,7 @@ apply = "ctrl+a"
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from valet_studio.errors import Location, StudioError
+from valet_studio.errors import Location, StudioError, reason_of
 
 CONFIG_FILE = "valet-studio.toml"
 
@@ -72,7 +73,7 @@ def configs_above(database: str, folder: Path) -> Iterator[ConfigFile]:
     above: dict[Path, None] = {}
     for start in starts:
         with suppress(OSError, ValueError):
-            here = start.resolve()
+            here = Path(os.path.realpath(start))
             above.update(dict.fromkeys((here, *here.parents)))
     for place in above:
         yield read_config(place / CONFIG_FILE)
@@ -86,10 +87,15 @@ def read_config(path: Path) -> ConfigFile:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ConfigFile()
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudioError(f"{path} cannot be read.", "Check that it is a text file.") from error
+    except UnicodeDecodeError as error:
+        raise StudioError(f"{path} is not UTF-8 text.", "Save the file as UTF-8.") from error
+    except OSError as error:
+        raise StudioError(
+            f"{path} cannot be read: {reason_of(error)}.",
+            "Databases may be marked in it: check the path and its permissions.",
+        ) from error
     import tomllib
 
     try:
@@ -150,7 +156,7 @@ def _wrong(path: Path, where: str, wanted: str) -> StudioError:
 
 def _same_file(one: Path, other: Path) -> bool:
     try:
-        return one.resolve() == other.resolve()
+        return os.path.realpath(one) == os.path.realpath(other)
     except (OSError, ValueError):
         return False
 

@@ -275,8 +275,8 @@ def apply_fix(settings: Settings, fix: Fix) -> Path:
     Raises:
         StudioError: the file cannot be written, or does not hold the text that was reviewed.
     """
-    path = Path(fix.file).resolve()
-    if not path.is_relative_to(settings.schema_path.parent.resolve()):
+    path = Path(os.path.realpath(fix.file))
+    if not path.is_relative_to(os.path.realpath(settings.schema_path.parent)):
         raise StudioError(f"{fix.file} is not in the directory of {settings.schema_path}.")
     try:
         text = path.read_bytes().decode("utf-8")

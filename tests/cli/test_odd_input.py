@@ -71,6 +71,15 @@ def test_what_can_be_no_schema_is_a_sentence(schema: str) -> None:
     assert f"{schema} is no file." in done.stderr
 
 
+def test_a_link_to_itself_is_a_sentence(project: Project) -> None:
+    project.schema_path.parent.symlink_to("valet")
+    for arguments in (("plan",), ("plan", "--db", "valet/app.db")):
+        done = run(*arguments)
+        assert done.exit_code == 1
+        assert "too many levels of symbolic links" in done.stderr
+        assert "should not" not in done.stderr
+
+
 def test_a_path_that_is_not_utf_8_is_a_sentence(pending: Project) -> None:
     name = os.fsdecode(b"x\xff.db")
     done = subprocess.run(

@@ -36,7 +36,7 @@ def read_sources(schema_path: Path, cwd: Path | None = None) -> Sources:
     base = (cwd or Path.cwd()).resolve()
     entry_path = base / schema_path
     shown = _shown(schema_path, base)
-    folder = entry_path.parent.resolve()
+    folder = Path(os.path.realpath(entry_path.parent))
     sources = Sources(entry_path.name, {}, Path(shown).parent.as_posix())
     _add(sources, folder, entry_path.name, shown)
     problems: list[Problem] = []
@@ -68,7 +68,7 @@ def _shown(schema_path: Path, base: Path) -> str:
 
 def _inside(folder: Path, name: str) -> bool:
     path = folder / name
-    return path.is_file() and path.resolve().is_relative_to(folder)
+    return path.is_file() and Path(os.path.realpath(path)).is_relative_to(folder)
 
 
 def _add(sources: Sources, folder: Path, file: str, shown: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -157,7 +158,8 @@ class Looking(StudioBase):
             key = self.facts.key("reread")
             self.log_line("·", f"A save was not read: watching is paused. {key} reads it.")
             return
-        self.log_line("·", f"Saved in {self.settings.schema_path.parent}/", at_once=False)
+        if os.path.lexists(self.settings.schema_path):  # That it is gone, the look tells.
+            self.log_line("·", f"Saved in {self.settings.schema_path.parent}/", at_once=False)
         self.background.saved()
         if self.facts.running != "apply":
             self.look()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from textual.message import Message
@@ -57,7 +58,7 @@ def look(
 ) -> None:
     """Read schema and database, as far as the plan needs."""
     try:
-        missing = not settings.schema_path.is_file()
+        missing = _is_missing(settings.schema_path)
         post(Looked(generation, engine.look(settings, outdated), missing))
     except Cancelled:
         return
@@ -65,6 +66,17 @@ def look(
         post(LookFailed(generation, error.problems))
     except Exception as error:
         post(LookFailed(generation, (unexpected(error),)))
+
+
+def _is_missing(path: Path) -> bool:
+    """Whether there is nothing at a path; what is there and no file is a problem to be told."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def read_more(

@@ -7,6 +7,7 @@ another use of OSC 9 is to pop up a notification.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -60,7 +61,7 @@ def window_title(facts: Facts) -> str:
         said = "✗ rejected"
     else:
         said = f"~ {count(len(plan.pending), 'change')}"
-    folder = Path(facts.settings.schema_path).resolve().parent.parent.name
+    folder = Path(os.path.realpath(facts.settings.schema_path)).parent.parent.name
     return f"{said} · {folder or facts.settings.schema_path} · Valet Studio"
 
 

@@ -1,0 +1,43 @@
+"""Files that turn into something else while the studio is open: it stays, and says what is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from studio_drive import opened, screen_text, until
+from support import Project
+
+from valet_studio.tui.window import window_title
+
+BECOMES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a directory": (Path.mkdir, "valet/schema.ts cannot be read: is a directory."),
+    "a pipe": (os.mkfifo, "valet/schema.ts is no file."),
+    "a link to itself": (
+        lambda path: path.symlink_to(path.name),
+        "valet/schema.ts cannot be read: too many levels of symbolic links.",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BECOMES)
+async def test_a_schema_that_is_no_file_any_more_is_a_problem(todos: Project, what: str) -> None:
+    become, told = BECOMES[what]
+    async with opened(todos) as (app, pilot):
+        todos.schema_path.unlink()
+        become(todos.schema_path)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: app.facts.broken)
+        assert f"✗ {told}" in screen_text(app)
+        assert "is gone" not in screen_text(app)
+        assert window_title(app.facts).startswith(f"✗ broken · {todos.root.name} · ")
+
+
+async def test_a_schema_that_was_deleted_was_not_saved(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        todos.schema_path.unlink()
+        await until(pilot, lambda: app.facts.missing)
+        assert "schema.ts is gone" in screen_text(app)
+        assert not [e for e in app.main.log_pane.entries if e.text.startswith("Saved in")]
