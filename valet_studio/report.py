@@ -384,7 +384,7 @@ def _copy(report: Report) -> str:
     if copied is None:
         return "a copy"
     if copied.kind == "full":
-        return "a full copy"
+        return "a full copy" if copied.of else "an empty database"
     held = f"{_megabytes(copied.bytes)} of {_megabytes(copied.of)}"
     return f"a lean copy ({', '.join(copied.tables) or 'no table'}: {held})"
 

@@ -9,6 +9,7 @@ from valet_studio.migrate.events import Copied, Report
 from valet_studio.plan.changes import Plan
 
 FULL = Copied("full", 4096, 4096)
+NO_FILE = Copied("full", 4096, 0)
 LEAN = Copied("lean", 50_100_000, 1_020_000_000, ("todos", "users"))
 
 
@@ -21,6 +22,7 @@ def done(copied: Copied | None) -> Report:
     [
         (FULL, "on a full copy; dev.db was not touched."),
         (LEAN, "on a lean copy (todos, users: 50.1 MB of 1,020.0 MB); dev.db was not touched."),
+        (NO_FILE, "on an empty database; dev.db was not touched."),
     ],
 )
 def test_the_text_says_which_copy_it_was(copied: Copied, told: str) -> None:

@@ -309,10 +309,12 @@ async def test_a_receipt_of_what_is_gone_from_the_database_says_so(tmp_path: Pat
         await opened.press("a", "y")
         await opened.until(lambda: "✓ in sync" in opened.screen.split("\n")[0])
         assert "changed elsewhere" not in opened.app.main.dry_run_pane.text
+        assert "u  puts it back" in opened.app.main.dry_run_pane.text
         undone = plan_of(*changes(), fingerprint="undone00")
         engine.state = state_of(engine.settings, undone)
         await opened.save()
         assert "The database was changed elsewhere since" in opened.app.main.dry_run_pane.text
+        assert "puts it back" not in opened.app.main.dry_run_pane.text
 
 
 async def test_a_new_plan_withdraws_the_question(tmp_path: Path) -> None:

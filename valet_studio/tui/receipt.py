@@ -8,8 +8,11 @@ from valet_studio.tui.progress import Progress
 from valet_studio.tui.text import count, duration, filled, path_shortened
 
 
-def receipt(progress: Progress, width: int, undo_key: str) -> list[Content]:
-    """Rows, seconds, hash, history id, snapshot: one line each; none where nothing was applied."""
+def receipt(progress: Progress, width: int, undo_key: str | None) -> list[Content]:
+    """Rows, seconds, hash, history id, snapshot: one line each; none where nothing was applied.
+
+    `undo_key` is None where it would not take back this very migration.
+    """
     report = progress.report
     if progress.work != "apply" or report is None or report.history_id is None:
         return []
@@ -36,11 +39,9 @@ def receipt(progress: Progress, width: int, undo_key: str) -> list[Content]:
     if report.snapshot is not None:
         path = path_shortened(report.snapshot, max(20, width - 12))
         drawn.append(Content.assemble((f"{'Snapshot':<10} ", "$muted"), path))
-        drawn.append(
-            Content.assemble(
-                (" " * 11, ""), (undo_key, "bold $primary"), ("  puts it back", "$muted")
-            )
-        )
+        if undo_key is not None:
+            told = ("  puts it back", "$muted")
+            drawn.append(Content.assemble((" " * 11, ""), (undo_key, "bold $primary"), told))
     return drawn
 
 

@@ -53,7 +53,7 @@ def run_lines(
         return [*parts, *_live(progress, width)]
     for item in progress.problems if not progress.cancelled else ():
         parts += [BLANK, *wrapped(problem(item, width), width)]
-    kept = receipt(progress, width, key("undo"))
+    kept = receipt(progress, width, key("undo") if earlier is None else None)
     parts += [BLANK, *kept] if kept else []
     if progress.replica is not None:
         parts += replica_outcome(progress.replica, width)
