@@ -6,11 +6,13 @@ Nothing slow is imported before a command runs, so that `--help` is there at onc
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
@@ -463,10 +465,28 @@ def replica_connect(
 def main() -> None:
     """Run the `valet-studio` command."""
     _open_closed_streams()
+    _tidy_up_when_ended()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     cli.main(prog_name="valet-studio")
+
+
+def _tidy_up_when_ended() -> None:
+    """Let a request to end, and a terminal that is closed, be an exit like any other. By default
+    they end the program on the spot, and Deno and unfinished copies outlive it."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        # A shell that ends tells its jobs so twice.
+        signal.signal(number, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, end)
+    # `nohup` has it ignored.
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        # Whatever waits for a request to end is to hear of it.
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 def _open_closed_streams() -> None:

@@ -1,0 +1,115 @@
+"""Commands that are told to end, or whose terminal is closed, leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support import SLOW_BACKFILL, TODOS, Project, fill_todos, schema_of
+
+ENDLESS = "while (true) {}\n" + schema_of("    t: defineTable({ a: v.string() }),")
+ENDED = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+
+
+def deno_of(process: subprocess.Popen[str]) -> list[int]:
+    """The Deno processes that a command has started."""
+    listed = ["ps", "--ppid", str(process.pid), "-o", "pid=,comm="]
+    found = subprocess.run(listed, capture_output=True, text=True, check=False).stdout
+    return [int(line.split()[0]) for line in found.splitlines() if "deno" in line]
+
+
+@contextmanager
+def started(
+    project: Project, *arguments: str, before: Sequence[str] = ()
+) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process of its own, with a temporary directory of its own."""
+    scratch = project.root / "scratch"
+    scratch.mkdir()
+    process = subprocess.Popen(
+        [*before, sys.executable, "-u", "-m", "valet_studio", *arguments],
+        env={**os.environ, "TMPDIR": str(scratch), "VALET_STUDIO_EVALUATE_SECONDS": "60"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def once_it_runs(process: subprocess.Popen[str]) -> list[int]:
+    """Its Deno processes, as soon as there are any."""
+    deadline = time.monotonic() + 30
+    while not (children := deno_of(process)):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    return children
+
+
+def is_gone(project: Project, children: list[int]) -> bool:
+    return not any(Path(f"/proc/{child}").exists() for child in children) and not list(
+        (project.root / "scratch").iterdir()
+    )
+
+
+@ENDED
+def test_a_schema_without_an_end_ends_with_its_command(
+    project: Project, number: signal.Signals
+) -> None:
+    project.write(ENDLESS)
+    with started(project, "plan") as process:
+        children = once_it_runs(process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=30)
+        assert (process.returncode, out, err) == (128 + signal.SIGTERM, "", "")
+        assert is_gone(project, children)
+
+
+@ENDED
+@pytest.mark.parametrize("command", [("dry-run",), ("apply", "--yes")])
+def test_long_work_that_is_ended_is_rolled_back(
+    project: Project, number: signal.Signals, command: tuple[str, ...]
+) -> None:
+    project.push(TODOS)
+    fill_todos(project)
+    project.write(SLOW_BACKFILL)
+    before = project.database.read_bytes()
+    with started(project, *command) as process:
+        children = once_it_runs(process)
+        process.send_signal(number)
+        process.communicate(timeout=30)
+        assert process.returncode in (130, 128 + signal.SIGTERM)
+        assert is_gone(project, children)
+    assert project.database.read_bytes() == before
+
+
+def test_a_watch_whose_terminal_is_closed_stops(project: Project) -> None:
+    project.write(schema_of("    t: defineTable({ a: v.string() }),"))
+    with started(project, "codegen", "--watch") as process:
+        assert process.stdout is not None
+        assert any("Watching" in line for line in process.stdout)
+        children = deno_of(process)
+        process.send_signal(signal.SIGHUP)
+        out, _ = process.communicate(timeout=30)
+        assert (process.returncode, out) == (0, "Stopped watching.\n")
+        assert is_gone(project, children)
+
+
+def test_nohup_keeps_a_command_from_the_end_of_its_terminal(project: Project) -> None:
+    project.write(schema_of("    t: defineTable({ a: v.string() }),"))
+    with started(project, "codegen", "--watch", before=["nohup"]) as process:
+        assert process.stdout is not None
+        assert any("Watching" in line for line in process.stdout)
+        process.send_signal(signal.SIGHUP)
+        project.write(schema_of("    t: defineTable({ a: v.string(), b: v.string() }),"))
+        assert any("Added columns: b" in line for line in process.stdout)
