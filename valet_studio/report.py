@@ -62,6 +62,7 @@ SHOWN_REASONS = 5
 SHOWN_VALUES = 8
 SHOWN_HELD = 8
 VALUE_WIDTH = 48
+LINE_WIDTH = 200
 
 
 def plan_text(plan: Plan, notes: Sequence[Problem] = ()) -> str:
@@ -463,10 +464,15 @@ def _problem_lines(problem: Problem) -> list[str]:
 
 
 def _source_lines(source: str, location: Location) -> list[str]:
-    """The line and a caret below its column; tabs before it are kept, so that both line up."""
-    before = source[: location.column - 1]
-    pad = "".join("\t" if character == "\t" else " " for character in before)
-    return [f"    {source.rstrip()}", f"    {pad}^"]
+    """The line and a caret below its column; tabs before it are kept, so that both line up. Of a
+    long line, such as a minified one, the part around the column."""
+    at = location.column - 1
+    start = at - LINE_WIDTH // 2 if at >= LINE_WIDTH else 0
+    end = start + LINE_WIDTH
+    shown = source[start:end].rstrip()
+    before, after = "…" if start else "", "…" if len(source) > end else ""
+    pad = "".join("\t" if c == "\t" else " " for c in before + source[start:at])
+    return [f"    {before}{shown}{after}", f"    {pad}^"]
 
 
 def _value(value: Json) -> str:

@@ -263,6 +263,16 @@ def test_errors_as_json_say_what_where_and_the_way_out() -> None:
     }
 
 
+@pytest.mark.parametrize("column", [1, 150, 5_000, 1_000_000])
+def test_of_a_long_line_the_part_around_the_column_is_shown(column: int) -> None:
+    line = f"{'a' * (column - 1)}X{'b' * (1_000_000 - column)}"
+    problem = Problem("It is wrong.", None, Location("valet/schema.ts", 1, column), line)
+    _, shown, caret = report.problems_text([problem]).splitlines()
+    assert shown[caret.index("^")] == "X"
+    assert len(shown) < 210
+    assert ("…a" in shown, "b…" in shown) == (column > 200, column < 1_000_000)
+
+
 def test_problems_show_the_source_line_with_a_caret_below_the_column() -> None:
     problem = Problem("No such field.", "Declare it.", PLACE, "\tab  x: v.string(),")
     assert report.problems_text([problem]) == (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import HEADER, schema_of
+from support import HEADER, Project, schema_of
 
 from valet_studio.errors import Location, Problem, SchemaError
 from valet_studio.schema.evaluate import evaluate
@@ -201,3 +201,11 @@ def test_what_looks_like_a_conflict_in_a_comment_or_a_text_is_none(tmp_path: Pat
     text = "/*\nFields\n=======\n*/\nconst help = `\n<<<<<<< HEAD\n=======\n`\nvoid help\n"
     schema = write(tmp_path, valet__schema_dot_ts=text + schema_of("t: defineTable({})"))
     assert read_sources(schema, tmp_path).entry == "schema.ts"
+
+
+def test_a_module_that_cannot_be_one_is_not_read(project: Project) -> None:
+    project.write("import { x } from './x'\n" + schema_of("    t: defineTable({ a: v.any() }),"))
+    project.write("/" * 8_000_001, "x.ts")
+    with pytest.raises(SchemaError, match=r"^valet/x.ts is too large: it has 8.0 MB\.$") as told:
+        read_sources(project.schema_path)
+    assert "A module may have 8 MB." in (told.value.problems[0].hint or "")

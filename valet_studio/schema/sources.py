@@ -17,6 +17,10 @@ from valet_studio.schema.model import Sources
 from valet_studio.schema.syntax import import_sources, location_of, parse, string_value
 from valet_studio.typescript.modules import EXTENSIONS, SERVER_MODULE, resolve, shown_path
 
+MEGABYTE = 1_000_000
+MOST_BYTES = 8 * MEGABYTE
+"""Of one module. What is larger is no schema, and takes minutes to be read as one."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Import:
@@ -76,6 +80,16 @@ def _add(sources: Sources, folder: Path, file: str, shown: str) -> None:
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise SchemaError([Problem(f"{shown} is no file.", "Name a TypeScript file.")])
     try:
+        if path.stat().st_size > MOST_BYTES:
+            raise SchemaError(
+                [
+                    Problem(
+                        f"{shown} is too large: it has {path.stat().st_size / MEGABYTE:,.1f} MB.",
+                        f"A module may have {MOST_BYTES // MEGABYTE} MB. See that nothing else was "
+                        "written into it; large data belongs into the database.",
+                    )
+                ]
+            )
         sources.files[file] = path.read_text("utf-8-sig")
     except UnicodeDecodeError as error:
         raise SchemaError(

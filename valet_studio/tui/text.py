@@ -177,7 +177,9 @@ def _source_line(place: Location, source: str, width: int) -> list[Content]:
     room = max(20, width - len(gutter))
     before = source[: max(0, place.column - 1)]
     cut = max(0, len(before) - room * 2 // 3) if len(before) > room - 8 else 0
-    line = code(source[cut:].expandtabs(4), "typescript").truncate(room, ellipsis=True)
+    # Only what can be seen, and one character more, is to be coloured.
+    seen = source[cut : cut + room + 1].expandtabs(4)
+    line = code(seen, "typescript").truncate(room, ellipsis=True)
     blank = " " * (len(gutter) - 2) + "│ " + " " * Content(before[cut:].expandtabs(4)).cell_length
     return [
         Content.styled(gutter, "$muted") + line,
