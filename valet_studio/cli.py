@@ -28,6 +28,7 @@ from valet_studio.config import (
 )
 from valet_studio.config_file import CONFIG_FILE, configs_above, read_config
 from valet_studio.errors import StudioError
+from valet_studio.paths import is_file
 
 if TYPE_CHECKING:
     from valet_studio.tour import Tour
@@ -141,7 +142,7 @@ def open_studio(settings: Settings, tour: Tour | None = None, replica: Path | No
     Raises:
         StudioError: there is none, or no file where the replica should be.
     """
-    if replica is not None and not replica.is_file():
+    if replica is not None and not is_file(replica):
         raise StudioError(
             f"There is no replica at {replica}.", "Name a client's database file with --replica."
         )

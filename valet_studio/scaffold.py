@@ -18,6 +18,7 @@ from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, StudioError, reason_of
 from valet_studio.fixes.adopt import sources_for
+from valet_studio.paths import is_there
 from valet_studio.schema.model import Sources
 
 IGNORED = ("_generated/", ".valet/")
@@ -102,15 +103,25 @@ def init(settings: Settings) -> tuple[Path, ...]:
     written = []
     schema = settings.schema_path
     valet_dir = schema.parent
-    if not schema.exists():
+    if not is_there(schema):
         for path, text in _beginning(settings):
-            if not path.exists():
+            if not is_there(path):
                 pipeline.write_atomically(path, text)
                 written.append(path)
     ignoring = valet_dir.parent / ".gitignore"
     if _ignore(ignoring):
         written.append(ignoring)
     return tuple(written)
+
+
+def _holds_something(folder: Path) -> bool:
+    """Whether it is no new or empty directory; one that may not be looked into is none."""
+    try:
+        return any(folder.iterdir())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _beginning(settings: Settings) -> Iterator[tuple[Path, str]]:
@@ -162,9 +173,9 @@ def demo(folder: Path) -> bool:
         StudioError: the directory holds something else.
     """
     settings = demo_settings(folder)
-    if settings.schema_path.exists() and Path(settings.database).exists():
+    if is_there(settings.schema_path) and is_there(Path(settings.database)):
         return False
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if _holds_something(folder):
         raise StudioError(
             f"{folder} exists already and is no demo project.",
             "Name another directory: `valet-studio demo DIR`.",

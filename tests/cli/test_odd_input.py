@@ -80,6 +80,28 @@ def test_a_link_to_itself_is_a_sentence(project: Project) -> None:
         assert "should not" not in done.stderr
 
 
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("plan", "--schema", "x" * 300), "cannot be read: file name too long."),
+        (("init", "x" * 300), "cannot be written: file name too long."),
+        (("demo", "x" * 300, "--no-open"), "exists already and is no demo project."),
+        (("codegen", "--output-dir", "x" * 300), "cannot be written: file name too long."),
+        (("--replica", "x" * 300), "There is no replica at "),
+        (("dry-run", "--replica", "x" * 300), "There is no replica at "),
+    ],
+)
+def test_a_path_that_nobody_can_look_at_is_a_sentence(
+    pending: Project, arguments: tuple[str, ...], told: str
+) -> None:
+    pending.push(PLAIN)
+    done = run(*arguments)
+    assert done.exit_code == 1
+    assert told in done.stderr
+    assert "should not" not in done.stderr
+
+
 def test_a_path_that_is_not_utf_8_is_a_sentence(pending: Project) -> None:
     name = os.fsdecode(b"x\xff.db")
     done = subprocess.run(

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from studio_drive import opened, screen_text, until
 from support import Project
+from textual.widgets import Input
 
+from valet_studio.tui.open_screen import OpenScreen
+from valet_studio.tui.replica import ReplicaScreen
 from valet_studio.tui.window import window_title
 
 BECOMES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -41,3 +44,20 @@ async def test_a_schema_that_was_deleted_was_not_saved(todos: Project) -> None:
         await until(pilot, lambda: app.facts.missing)
         assert "schema.ts is gone" in screen_text(app)
         assert not [e for e in app.main.log_pane.entries if e.text.startswith("Saved in")]
+
+
+@pytest.mark.parametrize("typed", ["~nobody-has-this-name/x", "x" * 300])
+async def test_whatever_is_typed_as_a_path_the_studio_stays(todos: Project, typed: str) -> None:
+    async with opened(todos) as (app, pilot):
+        await pilot.press("o")
+        await until(pilot, lambda: isinstance(app.screen, OpenScreen))
+        for field in ("#open-schema", "#open-database"):
+            app.screen.query_one(field, Input).value = typed
+            await pilot.pause()
+        for told in ("There is no such schema yet.", "The database will be made"):
+            assert told in screen_text(app)
+        await pilot.press("escape", "R")
+        await until(pilot, lambda: isinstance(app.screen, ReplicaScreen))
+        app.screen.query_one(Input).value = typed
+        await pilot.press("enter")
+        assert "There is no such file." in screen_text(app)

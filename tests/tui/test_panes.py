@@ -436,6 +436,12 @@ def test_a_damaged_memory_is_no_memory(tmp_path: Path, text: str) -> None:
     assert recall(path).live is True
 
 
+def test_a_user_without_a_home_has_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert memory_path({}, "linux") is None
+
+
 def test_memory_lies_where_the_system_wants_it(tmp_path: Path) -> None:
     home = {"HOME": str(tmp_path)}
     assert memory_path(home, "linux") == tmp_path / ".local/state/valet-studio/studio.json"

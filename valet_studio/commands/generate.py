@@ -16,6 +16,7 @@ from valet_studio.commands.runs import EXIT_CODES
 from valet_studio.config import Settings
 from valet_studio.errors import Cancelled, Problem, StudioError
 from valet_studio.migrate.events import IsCancelled, Report
+from valet_studio.paths import is_folder, is_there
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan, Risk
 from valet_studio.typescript import warm
@@ -42,9 +43,9 @@ def _check_output(folder: Path) -> None:
     Raises:
         StudioError: the generated files cannot be written there.
     """
-    there = next((path for path in (folder, *folder.parents) if path.exists()), Path())
+    there = next((path for path in (folder, *folder.parents) if is_there(path)), Path())
     hint = "Name another directory with --output-dir."
-    if not there.is_dir():
+    if not is_folder(there):
         raise StudioError(f"{there} is a file, so no generated files can be written there.", hint)
     if not os.access(there, os.W_OK):
         raise StudioError(f"The generated files cannot be written: {there} is read-only.", hint)

@@ -19,6 +19,7 @@ from valet_studio.commands.console import (
 from valet_studio.commands.question import agreed, must_ask, must_be_named
 from valet_studio.config import Settings
 from valet_studio.errors import Problem
+from valet_studio.paths import is_there
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan, RemoveField, RemoveTable
 from valet_studio.plan.sentences import count
@@ -75,7 +76,7 @@ def tell_missing(state: StudioState) -> None:
     folder = Path(label).parent
     if "://" in label:
         say(f"The database of {label} is not made yet; the first apply makes it.\n")
-    elif folder.name == ".valet" or folder.exists():
+    elif folder.name == ".valet" or is_there(folder):
         say(f"There is no {label} yet; the first apply makes it.\n")
     else:
         say(f"There is no {label}, and no directory {folder} to make it in.\n")

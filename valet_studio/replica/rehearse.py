@@ -13,6 +13,7 @@ from valet_studio.errors import DatabaseError, Problem, StudioError
 from valet_studio.migrate.events import BackfillReport, IsCancelled, Report, TableRows
 from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.migrate.versions import Version, Versions
+from valet_studio.paths import is_there
 from valet_studio.plan.changes import Plan, RunBackfill
 from valet_studio.replica.catch_up import ReplicaAhead, catch_up, check_known, where
 from valet_studio.replica.mutations import Unfit, queued, unfit
@@ -72,7 +73,7 @@ def rehearse_replica(
         Cancelled: the copy is deleted.
     """
     file = FileTarget(str(replica), replica)
-    if not file.exists():
+    if not is_there(replica):
         raise DatabaseError(
             f"There is no replica at {replica}.", "Name a client's database file with --replica."
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from valet_studio.errors import Location, Problem, SchemaError, reason_of
+from valet_studio.paths import is_file, is_folder, is_there
 from valet_studio.schema.conflicts import merge_conflicts
 from valet_studio.schema.model import Sources
 from valet_studio.schema.syntax import import_sources, location_of, parse, string_value
@@ -72,12 +73,12 @@ def _shown(schema_path: Path, base: Path) -> str:
 
 def _inside(folder: Path, name: str) -> bool:
     path = folder / name
-    return path.is_file() and Path(os.path.realpath(path)).is_relative_to(folder)
+    return is_file(path) and Path(os.path.realpath(path)).is_relative_to(folder)
 
 
 def _add(sources: Sources, folder: Path, file: str, shown: str) -> None:
     path = folder / file
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    if is_there(path) and not (is_file(path) or is_folder(path)):
         raise SchemaError([Problem(f"{shown} is no file.", "Name a TypeScript file.")])
     try:
         if path.stat().st_size > MOST_BYTES:

@@ -13,6 +13,8 @@ from textual.screen import ModalScreen
 from textual.suggester import Suggester
 from textual.widgets import Button, Input, Static
 
+from valet_studio.paths import expanded, is_file, is_folder, is_there
+
 
 class PathSuggester(Suggester):
     """The first path that begins with what was typed, directories with a slash at their end."""
@@ -30,18 +32,18 @@ def completed(value: str, suffixes: tuple[str, ...]) -> str | None:
     """The path that the beginning of one may mean; None where there is none, or it is whole."""
     if not value or "://" in value:
         return None
-    typed = Path(value).expanduser()
+    typed = expanded(value)
     folder, start = (typed, "") if value.endswith("/") else (typed.parent, typed.name)
     head = value if value.endswith("/") else value[: len(value) - len(start)]
     try:
-        found = sorted(folder.iterdir(), key=lambda path: (not path.is_dir(), path.name))
+        found = sorted(folder.iterdir(), key=lambda path: (not is_folder(path), path.name))
     except OSError:
         return None
     for path in found:
         hidden = path.name.startswith(".") and not start.startswith(".")
         if path.name == start or hidden or not path.name.startswith(start):
             continue
-        if path.is_dir():
+        if is_folder(path):
             return f"{head}{path.name}/"
         if path.name.endswith(suffixes):
             return f"{head}{path.name}"
@@ -97,21 +99,22 @@ class OpenScreen(ModalScreen[tuple[str, str] | None]):
         event.stop()
         schema, database = self._files()
         told = []
-        if schema and not Path(schema).is_file():
+        if schema and not is_file(Path(schema)):
             told.append("There is no such schema yet.")
-        if database and "://" not in database and not Path(database).exists():
+        if database and "://" not in database and not is_there(Path(database)):
             told.append("The database will be made by the first apply.")
         self.query_one("#open-told", Static).update(Content.styled("  ".join(told), "$muted"))
 
     def _files(self) -> tuple[str, str]:
         schema = self.query_one("#open-schema", Input).value.strip()
         database = self.query_one("#open-database", Input).value.strip()
-        expanded = database if "://" in database else str(Path(database).expanduser())
-        return str(Path(schema).expanduser()) if schema else "", expanded if database else ""
+        if database and "://" not in database:
+            database = str(expanded(database))
+        return str(expanded(schema)) if schema else "", database
 
     def _open(self) -> None:
         schema, database = self._files()
-        if schema and Path(schema).is_dir():
+        if schema and is_folder(Path(schema)):
             schema = str(Path(schema) / "schema.ts")
         if schema and database:
             self.dismiss((schema, database))

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from valet_studio.errors import StudioError
+from valet_studio.paths import expanded
 from valet_studio.pipeline import write_atomically
 
 
@@ -24,9 +25,12 @@ class Remembered:
     """The theme that was chosen; None where none was."""
 
 
-def memory_path(environ: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
-    """Where it is kept: XDG_STATE_HOME, Application Support, or LOCALAPPDATA."""
-    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or Path.home())
+def memory_path(
+    environ: Mapping[str, str] = os.environ, platform: str = sys.platform
+) -> Path | None:
+    """Where it is kept: XDG_STATE_HOME, Application Support, or LOCALAPPDATA; None for a user
+    without a home directory."""
+    home = Path(environ.get("HOME") or environ.get("USERPROFILE") or expanded("~"))
     if platform == "win32":
         base = Path(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif platform == "darwin":
@@ -34,7 +38,7 @@ def memory_path(environ: Mapping[str, str] = os.environ, platform: str = sys.pla
     else:
         named = environ.get("XDG_STATE_HOME", "")
         base = Path(named) if Path(named).is_absolute() else home / ".local" / "state"
-    return base / "valet-studio" / "studio.json"
+    return None if base.parts[0] == "~" else base / "valet-studio" / "studio.json"
 
 
 def recall(path: Path) -> Remembered:

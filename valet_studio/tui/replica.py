@@ -16,6 +16,7 @@ from textual.widgets import Button, Input, Static
 from valet_studio import pipeline
 from valet_studio.errors import StudioError
 from valet_studio.migrate.events import IsCancelled
+from valet_studio.paths import expanded, is_file
 from valet_studio.pipeline import StudioState
 from valet_studio.tui.open_screen import PathSuggester
 from valet_studio.tui.text import BLANK, count, hanging, problem, rule
@@ -166,16 +167,16 @@ class ReplicaScreen(ModalScreen[str | None]):
     def file(self) -> str:
         """The path that was typed, with `~` as the home directory."""
         typed = self.query_one(Input).value.strip()
-        return str(Path(typed).expanduser()) if typed else ""
+        return str(expanded(typed)) if typed else ""
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say what is not there: a slip is seen."""
         event.stop()
-        told = "There is no such file." if self.file and not Path(self.file).is_file() else ""
+        told = "There is no such file." if self.file and not is_file(Path(self.file)) else ""
         self.query_one("#open-told", Static).update(Content.styled(told, "$warning"))
 
     def _choose(self) -> None:
-        if not self.file or Path(self.file).is_file():
+        if not self.file or is_file(Path(self.file)):
             self.dismiss(self.file)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
