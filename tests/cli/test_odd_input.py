@@ -265,6 +265,21 @@ def test_an_apply_whose_report_is_lost_is_told_all_the_same(
     assert applied is bool(json or output == ">&-"), "without JSON the plan is told first"
 
 
+@pytest.mark.usefixtures("pending")
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("can't start new thread")])
+def test_a_system_that_has_no_more_is_not_a_defect(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pipeline, "look", refused)
+    done = run("plan")
+    assert done.exit_code == 1
+    assert "The system gives this program no more memory or threads." in done.stderr
+    assert "hint: Close other programs" in done.stderr
+
+
 def test_a_command_that_is_given_again_names_schema_and_database(pending: Project) -> None:
     pending.database.parent.mkdir(exist_ok=True)
     done = run("apply", "--db", "my 'db\" é.db")

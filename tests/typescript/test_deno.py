@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import deno  # type: ignore[import-untyped]
 import pytest
+from support import Project, schema_of
 
 from valet_studio.errors import SandboxError, SchemaError
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Sources
 from valet_studio.typescript.deno import DENO_VARIABLE, find_deno
+from valet_studio.typescript.limits import Limits
 
 
 def test_it_is_the_one_that_the_package_brings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,3 +58,28 @@ def test_one_that_is_no_deno_is_not_taken_for_an_endless_loop(
         evaluate(Sources("schema.ts", {"schema.ts": ""}))
     hint = stopped.value.problems[0].hint or ""
     assert "true, which VALET_STUDIO_DENO names, is a Deno of version 2.9 or later" in hint
+
+
+def test_one_without_room_to_begin_is_not_blamed_on_the_schema() -> None:
+    with pytest.raises(SandboxError) as stopped:
+        evaluate(Sources("schema.ts", {"schema.ts": ""}), limits=Limits(heap_mb=1))
+    assert str(stopped.value) == "Deno ended before it ran schema.ts: it ran out of memory."
+    assert "`ulimit -a`" in (stopped.value.problems[0].hint or "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="each system has limits of its own")
+def test_one_that_the_system_stops_at_once_is_not_blamed_on_the_schema(project: Project) -> None:
+    project.write(schema_of("    t: defineTable({ a: v.string() }),"))
+    script = (
+        "import subprocess, sys; from valet_studio.typescript import deno\n"
+        "began = subprocess.Popen\n"
+        "def limited(command, **more):\n"
+        "    return began(['sh', '-c', 'ulimit -f 1; exec \"$@\"', 'sh', *command], **more)\n"
+        "deno.subprocess.Popen = limited\n"
+        "sys.argv[1:] = ['plan']\n"
+        "from valet_studio.cli import main; main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Deno ended before it ran schema.ts: file size limit exceeded." in done.stderr
+    assert "schema.ts:1:1" not in done.stderr

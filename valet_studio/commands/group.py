@@ -67,6 +67,8 @@ def _tell(error: BaseException, arguments: Sequence[str], command: str | None) -
             path = context.command_path if context is not None else path
             hint = f"`{path} --help` lists what can be given."
             problems = (Problem(error.format_message(), hint),)
+        case MemoryError() | RuntimeError() if _is_used_up(error):
+            problems, code = (_USED_UP,), 1
         case _:
             if "--debug" in arguments:
                 raise error
@@ -79,6 +81,16 @@ def _tell(error: BaseException, arguments: Sequence[str], command: str | None) -
     except OutputLost as lost:
         return _tell(lost, arguments, command)
     return code
+
+
+_USED_UP = Problem(
+    "The system gives this program no more memory or threads.",
+    "Close other programs, or raise its limits (`ulimit -a`; of a container: memory and pids).",
+)
+
+
+def _is_used_up(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or "can't start new thread" in str(error)
 
 
 def _unexpected(error: BaseException) -> Problem:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import threading
 import time
@@ -35,6 +36,8 @@ START_SECONDS = 30.0
 """How long a loaded machine may take to start Deno, before the limits begin to count."""
 
 
+_REASON = re.compile(r'(?:^error: |message: ")([^"\n]+)', re.MULTILINE)
+"""What Deno says of an error of the system, or of its options."""
 _KILLED = (-1, -9, -15)
 """Exit codes of a process that a hang-up, a kill or a request to end came to. No limit of ours
 does so."""
@@ -121,6 +124,7 @@ class Child:
         self._sources = sources
         self._limits = limits
         self._skewed = skewed
+        self._greeted = False
         self._evaluated = False
         self._chosen: tuple[str, str] | None = None
         self._batches: deque[bytes] = deque()
@@ -287,6 +291,7 @@ class Child:
                 continue
             if isinstance(frame, _End):
                 raise self._died(frame, index)
+            self._greeted = True
             if frame[0] == kind:
                 return frame[1]
             if frame[0] == b"H":
@@ -322,7 +327,11 @@ class Child:
         if end.broken:
             return self._stopped("wrote to the channel of its host", index)
         memory = ("out of memory", "OutOfMemory", "memory allocation", "Fatal process")
-        if any(word in said for word in memory) or self._process.returncode in (-6, -5, 133):
+        no_room = any(word in said for word in memory) or self._process.returncode in (-6, -5, 133)
+        named = os.environ.get(DENO_VARIABLE)
+        if not self._greeted and not named:
+            return self._never_ran(no_room, said)
+        if no_room:
             return self._stopped(f"used more than {self._limits.heap_mb} MB of memory", index)
         if "promise never resolved" in said:
             return self._stopped("awaits a promise that never settles", index)
@@ -331,7 +340,6 @@ class Child:
         stopped = self._stopped(
             f"ended its process (exit code {code}{reason and ': ' + reason})", index
         )
-        named = os.environ.get(DENO_VARIABLE)
         if not named or self._evaluated:
             return stopped
         # A program that is no Deno ends so as well.
@@ -339,6 +347,18 @@ class Child:
             str(stopped),
             f"See that {named}, which {DENO_VARIABLE} names, is a Deno of version 2.9 or later "
             f"(`{named} --version`), or unset {DENO_VARIABLE}.",
+        )
+
+    def _never_ran(self, no_room: bool, said: str) -> SandboxError:
+        """Deno ended by itself, so that nothing of the user's is to blame."""
+        code = self._process.returncode
+        ended = f"exit code {code}" if code >= 0 else signal.strsignal(-code) or f"signal {-code}"
+        told = _REASON.search(said)
+        reason = "it ran out of memory" if no_room else (told[1] if told else ended).lower()
+        return SandboxError(
+            f"Deno ended before it ran schema.ts: {reason}.",
+            "Look at the limits of this program (`ulimit -a`) or of its container, and at "
+            "VALET_STUDIO_HEAP_MB.",
         )
 
     def _traced(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -37,6 +38,9 @@ CHECK_HEAP_MB = 1024
 """JavaScript heap of the TypeScript compiler, which is not the user's code."""
 _LANGUAGE_ALONE = "language.json"
 """The compiler's configuration without the names of the web and of Deno."""
+
+_NO_MORE = (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM)
+"""This program may open no more files, or start no more programs."""
 
 
 def find_deno() -> str:
@@ -250,9 +254,11 @@ def _spawn(
                 process_group=0,
             )
     except OSError as error:
+        hint = f"Reinstall the deno package, or name a Deno in {DENO_VARIABLE}."
+        if error.errno in _NO_MORE:
+            hint = "Close other programs, or raise the limits of this one (`ulimit -a`)."
         raise SandboxError(
-            f"Deno at {command[0]} cannot be started: {reason_of(error)}.",
-            f"Reinstall the deno package, or name a Deno in {DENO_VARIABLE}.",
+            f"Deno at {command[0]} cannot be started: {reason_of(error)}.", hint
         ) from error
 
 
