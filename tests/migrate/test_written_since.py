@@ -131,16 +131,23 @@ def test_some_documents_are_named_and_the_others_hinted_at(todos: Project) -> No
     assert found.told == "4 deleted (t0016, t0017, t0018, …)"
 
 
-def test_ids_in_the_order_of_bytes_and_of_many_types(project: Project) -> None:
+@pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16le"])
+@pytest.mark.parametrize("gone", ["a", "\U0001d4b3", b"\0"])
+def test_ids_in_the_order_of_bytes_and_of_many_types(
+    project: Project, encoding: str, gone: str | bytes
+) -> None:
+    project.sql(f"PRAGMA encoding = '{encoding}'; CREATE TABLE other (_id TEXT)")
     project.push(schema_of("    a: defineTable({ x: v.number() }),"))
     project.sql(
-        "INSERT INTO a (_id) VALUES ('a'), ('B'), ('é'), ('\U0001d4b3'), ('\uffee'), (x'00')"
+        "INSERT INTO a (_id) VALUES ('a'), ('B'), ('é'), ('Ā'), ('\U0001d4b3'), ('\uffee'), (x'00')"
     )
     project.push(schema_of("    a: defineTable({ x: v.number(), y: v.any() }),"))
+    assert project.sql("PRAGMA encoding") == [(encoding,)]
     assert counts(project) == ()
     project.sql("UPDATE a SET x = 1 WHERE _id = '\uffee'")
-    project.sql("DELETE FROM a WHERE _id = x'00'")
-    assert counts(project) == (TableWrites("a", updated=1, deleted=1),)
+    project.sql("DELETE FROM a WHERE _id = ?", (gone,))
+    project.sql("INSERT INTO a (_id) VALUES ('b')")
+    assert counts(project) == (TableWrites("a", inserted=1, updated=1, deleted=1),)
 
 
 @ON_FILES

@@ -193,7 +193,9 @@ def _compared(
     held = [quote(name) if old.column_named(name) is not None else "NULL" for name in columns]
     found = _Counting(new.name, tuple(filled_here))
     for was, now in _side_by_side(
-        _rows(before, old.name, held), _rows(live, new.name, map(quote, columns))
+        _rows(before, old.name, held),
+        _rows(live, new.name, map(quote, columns)),
+        str(live.execute("PRAGMA encoding").get),
     ):
         if was != now:
             either = was or now
@@ -241,15 +243,15 @@ def _rows(connection: apsw.Connection, table: str, cells: Iterable[str]) -> Iter
 
 
 def _side_by_side(
-    before: Iterator[_Row], live: Iterator[_Row]
+    before: Iterator[_Row], live: Iterator[_Row], encoding: str
 ) -> Iterator[tuple[_Row | None, _Row | None]]:
     """Rows of one `_id` together, None where a side has none; both sides come in its order."""
     old, new = next(before, None), next(live, None)
     while old is not None or new is not None:
-        if new is None or (old is not None and _order(old[0]) < _order(new[0])):
+        if new is None or (old is not None and _order(old[0], encoding) < _order(new[0], encoding)):
             yield old, None
             old = next(before, None)
-        elif old is None or _order(new[0]) < _order(old[0]):
+        elif old is None or _order(new[0], encoding) < _order(old[0], encoding):
             yield None, new
             new = next(live, None)
         else:
@@ -257,13 +259,13 @@ def _side_by_side(
             old, new = next(before, None), next(live, None)
 
 
-def _order(value: _Value) -> tuple[int, str, bytes, float]:
-    """SQLite's order of values: numbers, text by its UTF-8 bytes, blobs."""
+def _order(value: _Value, encoding: str) -> tuple[int, bytes, float]:
+    """SQLite's order of values: numbers, text by its bytes in the database, blobs."""
     match value:
         case str():
-            return (1, value, b"", 0)
+            return (1, value.encode(encoding), 0)
         case bytes():
-            return (2, "", value, 0)
+            return (2, value, 0)
         case int() | float():
-            return (0, "", b"", value)
-    return (-1, "", b"", 0)
+            return (0, b"", value)
+    return (-1, b"", 0)
