@@ -433,8 +433,9 @@ def test_a_narrowing_that_nulls_break_becomes_optional_again(project: Project) -
     project.sql("INSERT INTO t (_id) VALUES ('1')")
     project.write(schema_of("    t: defineTable({ x: v.string() }),"))
     assert project.plan().status == "blocked"
-    [fix] = offered(project, "narrow_field", "x")
-    pipeline.apply_fix(project.settings, fix)
+    optional, in_place = offered(project, "narrow_field", "x")
+    assert in_place.title == "Backfill x in its place"
+    pipeline.apply_fix(project.settings, optional)
     assert project.plan().status == "in_sync"
 
 
