@@ -219,6 +219,22 @@ def test_a_process_that_may_not_write_more_says_so(
         assert "hint: Check the disk and its free space" in done.stderr
 
 
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_an_undo_that_may_not_write_more_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    todos = prepared(tmp_path, monkeypatch, documents=10_000)
+    todos.apply()
+    todos.sql(f"PRAGMA journal_mode = {mode}")
+    content, around = held(todos), files(todos)
+    done = run(todos, "undo", "--yes", limit=todos.database.stat().st_size // 2)
+    assert done.returncode == 1
+    assert "hint: Check the disk and its free space" in done.stderr
+    assert files(todos) == around
+    assert held(todos) == content
+    assert pipeline.undo(todos.settings, never).history_id == 2
+
+
 def vanish(project: Project) -> None:
     """Somebody deletes the database."""
     project.database.unlink()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import signal
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -239,6 +243,83 @@ def test_what_a_killed_one_left_unfinished_is_taken_away(project: Project) -> No
             path.write_bytes(b"half")
         change()
         assert [path.exists() for path in (*ours, of_another)] == [False, False, True]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from support import Project, never
+from valet_studio import pipeline
+from valet_studio.migrate import taking, undo
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+finish, restore = taking.Snapshot.finish, undo._restore
+if sys.argv[2] == "apply, not committed":
+    taking.Snapshot.finish = lambda snapshot: die(finish(snapshot))
+elif sys.argv[2] == "apply, committed":
+    taking.Snapshot.settle = die
+elif sys.argv[2] == "undo, not committed":
+    undo._restore = die
+else:
+    undo._restore = lambda *given: die(restore(*given))
+project = Project(Path(sys.argv[1]))
+if sys.argv[2].startswith("apply"):
+    for _ in pipeline.apply(project.look(), never):
+        pass
+else:
+    pipeline.undo(project.settings, never)
+"""
+
+
+def killed(project: Project, at: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(project.root), at],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_a_whole_one_stays_after_a_kill_where_it_is_a_way_back(project: Project, mode: str) -> None:
+    filled(project, mode)
+    before = documents(project.database)
+    killed(project, "apply, not committed")
+    assert documents(project.database) == before
+    assert "dev.before-0002.db" in kept(project)
+    killed(project, "apply, committed")
+    after = documents(project.database)
+    assert after != before
+    killed(project, "undo, not committed")
+    assert documents(project.database) == after
+    assert "dev.undone-0002.db" in kept(project)
+    killed(project, "undo, committed")
+    assert documents(project.database) == before
+    folder = project.database.parent / "snapshots"
+    (folder / "dev.before-0002.db").unlink()  # As the undo does next.
+    assert project.apply().status == "ok"
+    # Of two applies and two undos, one each has done something.
+    names = {"dev.before-0001.db", "dev.before-0002.db", "dev.undone-0002.db"}
+    assert kept(project) == names
+    assert documents(folder / "dev.before-0002.db") == before
+    assert documents(folder / "dev.undone-0002.db") == after
+
+
+def test_they_are_kept_where_a_file_has_one_name_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    filled(project, "delete")
+    before = documents(project.database)
+    report = project.apply()
+    assert documents(Path(str(report.snapshot))) == before
+    pipeline.undo(project.settings, never)
+    assert kept(project) == {"dev.before-0001.db", "dev.undone-0002.db"}
 
 
 def test_an_undo_takes_its_snapshot_away_before_another_apply_can_begin(

@@ -14,7 +14,6 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -87,12 +86,21 @@ def free(path: Path) -> Path:
     return tried
 
 
-def remove_unfinished(target: FileTarget) -> None:
+def remove_unfinished(target: FileTarget, newest: int) -> None:
     """Take away what a killed apply or undo has left of a file; the caller holds the write lock,
-    without which none is written."""
+    without which none is written.
+
+    Args:
+        newest: the last migration in the database; 0 where there is none.
+    """
     for kind in ("before", "undone"):
         named = f"{glob.escape(_called(target))}.{kind}-[0-9]*.partial*"
         for left in snapshot_folder(target).glob(named):
+            whole = left.with_name(f"{left.name.rsplit('.', 2)[0]}.db")
+            applied = number_of(whole) <= newest
+            with suppress(OSError):
+                if whole.samefile(left) and applied != (kind == "before"):
+                    whole.unlink()
             with suppress(OSError):
                 left.unlink(missing_ok=True)
     sweep(snapshot_folder(target))
@@ -104,15 +112,19 @@ def unfinished(path: Path) -> Path:
     return path.with_suffix(f".{uuid4().hex[:8]}.partial")
 
 
-def under_its_final_name(path: Path, write: Callable[[Path], object]) -> None:
-    """Give a file its name only once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = unfinished(path)
+def give_name(partial: Path, path: Path) -> None:
+    """Give a file its name, once it is whole.
+
+    Where the file system can, it keeps the other one until what it is for is committed: by that
+    the next one knows what was not, after a kill (`remove_unfinished`).
+
+    Raises:
+        OSError: it cannot be.
+    """
     try:
-        write(partial)
+        os.link(partial, path)
+    except OSError:
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def create_like(path: Path, database: Path) -> None:

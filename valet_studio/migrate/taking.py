@@ -21,6 +21,7 @@ from valet_studio.migrate.snapshot import (
     create_like,
     file_is_all,
     free,
+    give_name,
     journal_mode,
     make_durable,
     make_snapshot_folder,
@@ -67,7 +68,7 @@ class Snapshot:
         self._error: BaseException | None = None
         self._reader: threading.Thread | None = None
         make_snapshot_folder(target)
-        remove_unfinished(target)
+        remove_unfinished(target, self.migration - 1)
         try:
             self._begin(connection, early)
         except BaseException:
@@ -112,10 +113,11 @@ class Snapshot:
             self._raise()
             if self.path.exists():
                 self._set_aside(self.path)
-            self._partial.replace(self.path)
+            give_name(self._partial, self.path)
             self._is_whole = True
-        finally:
+        except BaseException:
             self._partial.unlink(missing_ok=True)
+            raise
         return self.path
 
     def settle(self) -> None:
@@ -126,6 +128,7 @@ class Snapshot:
         """
         make_durable(self.path)
         with suppress(OSError):
+            self._partial.unlink(missing_ok=True)
             for old in snapshots(self._target, "before")[:-KEPT_SNAPSHOTS]:
                 if self._is_of_this_database(old):
                     old.unlink(missing_ok=True)

@@ -17,13 +17,14 @@ from valet_studio.migrate.snapshot import (
     KEPT_SNAPSHOTS,
     create_like,
     free,
+    give_name,
     make_durable,
     make_snapshot_folder,
     remove_unfinished,
     snapshot_folder,
     snapshot_path,
     snapshots,
-    under_its_final_name,
+    unfinished,
 )
 
 _PAGES_A_STEP = 4096
@@ -105,7 +106,6 @@ def undo(
     if migration is not None and not last.is_it(migration):
         raise _not_the_last(target, migration)
     make_snapshot_folder(target)
-    kept = free(snapshot_path(target, "undone", last.id))
     with database_errors(target.label), target.writing(cancelled) as connection:
         # Exclusive mode keeps the lock after COMMIT: nobody writes between the two copies.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -113,10 +113,13 @@ def undo(
         connection.execute("COMMIT")
         if entries(connection)[:1] != (last,):
             raise _not_the_last(target, last.identity)
-        remove_unfinished(target)
-        under_its_final_name(kept, lambda partial: _keep(target, connection, partial, cancelled))
-        make_durable(kept)
+        remove_unfinished(target, last.id)
+        kept = free(snapshot_path(target, "undone", last.id))
+        partial = unfinished(kept)
         try:
+            _keep(target, connection, partial, cancelled)
+            give_name(partial, kept)
+            make_durable(kept)
             if cancelled():
                 raise Cancelled
             _restore(snapshot, connection)
@@ -126,6 +129,9 @@ def undo(
             if entries(connection)[:1] == (last,):
                 kept.unlink(missing_ok=True)
                 raise
+        finally:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
         # Still under the lock: the next apply of that number makes one of the same name.
         with suppress(OSError):  # One that stays is set aside by it.
             snapshot.unlink()
@@ -176,11 +182,11 @@ def _keep(
 
 def _copy(connection: apsw.Connection, path: Path, cancelled: IsCancelled) -> None:
     """Copy what `connection` sees; it must not be writing (SQLite's backup refuses that)."""
-    with (
-        closing(apsw.Connection(str(path))) as destination,
-        destination.backup("main", connection, "main") as backup,
-    ):
-        while not backup.done:
-            if cancelled():
-                raise Cancelled
-            backup.step(_PAGES_A_STEP)
+    with closing(apsw.Connection(str(path))) as destination:
+        # What does not become whole is deleted: it needs no journal, which would stay behind.
+        destination.execute("PRAGMA journal_mode = OFF")
+        with destination.backup("main", connection, "main") as backup:
+            while not backup.done:
+                if cancelled():
+                    raise Cancelled
+                backup.step(_PAGES_A_STEP)
