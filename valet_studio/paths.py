@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import sys
 from pathlib import Path
 
 
@@ -25,6 +27,17 @@ def is_folder(path: Path) -> bool:
     """Whether a directory is seen there."""
     mode = _mode(path)
     return mode is not None and stat.S_ISDIR(mode)
+
+
+def why_not_written(folder: Path) -> str:
+    """Why no file can be made in a directory, to stand inside a sentence; "" where one can."""
+    if os.access(folder, os.W_OK | os.X_OK):
+        return ""
+    try:
+        fixed = sys.platform != "win32" and os.statvfs(folder).f_flag & os.ST_RDONLY
+    except OSError:
+        fixed = 0
+    return "its file system is read-only" if fixed else "permission denied"
 
 
 def expanded(typed: str) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import apsw
 import pytest
@@ -17,10 +18,11 @@ from database_files import Mode, contents, killed_writer, make, open_writer
 from valet_studio.database import opening
 from valet_studio.database import target as target_module
 from valet_studio.database.copy import copy_to
-from valet_studio.database.errors import database_errors
+from valet_studio.database.errors import database_errors, explain
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, DatabaseBusy, DatabaseError, Unsupported
+from valet_studio.migrate.snapshot import make_snapshot_folder
 
 MODES: tuple[Mode, ...] = ("delete", "wal")
 
@@ -386,3 +388,25 @@ def test_reading_leaves_the_locks_of_a_writer_in_the_same_process(tmp_path: Path
     )
     writer.close()
     assert "BusyError" in other.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such flag")
+def test_a_read_only_file_system_is_told_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)")
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    flags = SimpleNamespace(f_flag=os.ST_RDONLY)
+    monkeypatch.setattr(os, "statvfs", lambda _: flags)
+    target = open_target(str(path))
+    told = "its file system is read-only."
+    with pytest.raises(DatabaseError, match=f"can be kept in .*: {told}"):
+        make_snapshot_folder(target)
+    for error in (apsw.ReadOnlyError(), apsw.CantOpenError()):
+        monkeypatch.setattr(os, "access", lambda _path, mode, **_: mode == os.R_OK)
+        problem = explain(error, str(path)).problems[0]
+        assert problem.message.endswith(f"cannot be written: {told}")
+        assert "work on a copy" in (problem.hint or "")
+    flags.f_flag = 0
+    with pytest.raises(DatabaseError, match=r"can be kept in .*: permission denied"):
+        make_snapshot_folder(target)

@@ -11,6 +11,7 @@ from pathlib import Path
 import apsw
 
 from valet_studio.errors import Cancelled, DatabaseBusy, DatabaseError, reason_of
+from valet_studio.paths import is_there, why_not_written
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The disk, a user's share of it, or a limit on the size of files is used up."""
@@ -81,10 +82,7 @@ def explain(error: apsw.Error, label: str) -> DatabaseError | Cancelled:
                 "Put it back, then try again; nothing was changed.",
             )
         case apsw.ReadOnlyError() | apsw.PermissionsError():
-            return DatabaseError(
-                f"The database {label} cannot be written: it is read-only.",
-                "Give yourself write permission on the file and on its directory.",
-            )
+            return _read_only(label)
         case apsw.FullError():
             return DatabaseError(
                 f"The disk is full, so {label} could not be written.",
@@ -132,6 +130,16 @@ def _detail(error: apsw.Error) -> str:
     return str(error).strip().rstrip(".") or type(error).__name__
 
 
+def _read_only(label: str) -> DatabaseError:
+    path = Path(label)
+    reason = why_not_written(path.absolute().parent) if is_there(path) else ""
+    return DatabaseError(
+        f"The database {label} cannot be written: {reason or 'it is read-only'}.",
+        "Give yourself write permission on the file and on its directory, or work on a copy with "
+        "--db.",
+    )
+
+
 def _cannot_open(label: str) -> DatabaseError:
     path = Path(label)
     if path.is_dir():
@@ -145,6 +153,8 @@ def _cannot_open(label: str) -> DatabaseError:
             f"The database {label} cannot be read: permission denied.",
             "Give yourself read permission on the file.",
         )
+    if path.exists() and why_not_written(path.absolute().parent):
+        return _read_only(label)
     return DatabaseError(
         f"The database {label} cannot be opened.",
         "Check that its directory exists and that you may read and write in it.",

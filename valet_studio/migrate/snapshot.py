@@ -22,6 +22,7 @@ import apsw
 
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import DatabaseError, reason_of
+from valet_studio.paths import why_not_written
 from valet_studio.scratch import sweep
 
 KEPT_SNAPSHOTS = 5
@@ -45,7 +46,7 @@ def make_snapshot_folder(target: FileTarget) -> None:
     folder = snapshot_folder(target)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        reason = "" if os.access(folder, os.W_OK | os.X_OK) else "permission denied"
+        reason = why_not_written(folder)
     except OSError as error:
         reason = reason_of(error)
     if reason:
