@@ -42,18 +42,21 @@ def test_questions_are_answered_by_name(tmp_path: Path) -> None:
     assert len(answers["fractions"].examples) == MAX_EXAMPLES
 
 
-def test_text_that_is_no_utf_8_is_an_error_in_a_sentence(tmp_path: Path) -> None:
+def test_text_that_nobody_can_read_is_an_error_that_names_its_document(tmp_path: Path) -> None:
     path = make(
         tmp_path / "a.db",
-        "CREATE TABLE t (_id TEXT PRIMARY KEY, n)",
-        "INSERT INTO t VALUES ('a', CAST(x'ff' AS TEXT))",
+        "CREATE TABLE s (a)",
+        "INSERT INTO s VALUES ('é'), (x'ff'), (1), (NULL)",
+        "CREATE TABLE t (_id TEXT PRIMARY KEY, n, m)",
+        "INSERT INTO t VALUES ('a', 'x', 'y'), ('b', 'x', CAST(x'ff41' AS TEXT))",
     )
-    question = Question("q", "t", f"NOT {CONFORMS}(n)", Validator("string"))
+    question = Question("q", "t", f"NOT {CONFORMS}(m)", Validator("string"))
     with (
-        pytest.raises(DatabaseError, match="not UTF-8"),
-        open_target(str(path)).reading() as connection,
+        pytest.raises(DatabaseError, match=r"not UTF-8 in t\.m of the document b, so") as told,
+        open_target(str(path)).reading(triggers=False) as connection,
     ):
         ask(connection, (question,))
+    assert told.value.problems[0].hint
 
 
 def test_asking_leaves_an_open_transaction_open() -> None:

@@ -34,10 +34,7 @@ def database_errors(label: str) -> Iterator[None]:
     except apsw.Error as error:
         raise explain(error, label) from error
     except UnicodeDecodeError as error:
-        raise DatabaseError(
-            f"The database {label} holds text that is not UTF-8, so it cannot be read.",
-            "Rewrite the cell that holds it, or restore the documents from a backup.",
-        ) from error
+        raise not_text(label, None) from error
     except UnicodeEncodeError as error:
         raise DatabaseError(
             f"The path of the database {label!a} is not UTF-8, and SQLite takes no other.",
@@ -54,6 +51,15 @@ def database_errors(label: str) -> Iterator[None]:
             f"The database {label} cannot be used: {reason_of(error)}.",
             "Check the path and its permissions, or name another database with --db.",
         ) from error
+
+
+def not_text(label: str, where: str | None) -> DatabaseError:
+    """The sentence for a text that is not UTF-8, and where it stands, if that is known."""
+    at = f" in {where}" if where is not None else ""
+    return DatabaseError(
+        f"The database {label} holds text that is not UTF-8{at}, so it cannot be read.",
+        "Rewrite the cell that holds it, or restore the documents from a backup.",
+    )
 
 
 def explain(error: apsw.Error, label: str) -> DatabaseError | Cancelled:

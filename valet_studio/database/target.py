@@ -11,7 +11,8 @@ from pathlib import Path
 
 import apsw
 
-from valet_studio.database.errors import database_errors
+from valet_studio.database.errors import database_errors, not_text
+from valet_studio.database.garbled import garbled
 from valet_studio.database.opening import Reader, beside, connect, size
 from valet_studio.database.waiting import WRITE_TIMEOUT_MS
 from valet_studio.errors import DatabaseError, IsCancelled, Unsupported, reason_of
@@ -58,6 +59,8 @@ class FileTarget:
                 if cancelled is not None:
                     connection.set_progress_handler(cancelled, _PROGRESS_STEPS)
                 yield connection
+            except UnicodeDecodeError as error:
+                raise not_text(self.label, garbled(connection)) from error
             finally:
                 connection.close(True)
 
