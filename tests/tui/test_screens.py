@@ -342,17 +342,18 @@ async def test_a_path_is_completed(tmp_path: Path) -> None:
 async def test_jump_goes_to_panes_and_changes(tmp_path: Path, size: tuple[int, int]) -> None:
     async with studio(tmp_path, plan_of(*changes()), size) as opened:
         await opened.press("ctrl+o", "f")
-        assert opened.app.main.pane_name == "log"
+        await opened.until(lambda: opened.app.main.pane_name == "log")
         await opened.press("1", "ctrl+o")
-        assert " j " in opened.screen
+        await opened.until(lambda: " j " in opened.screen)
         await opened.press("j")
+        await opened.until(lambda: opened.app.screen is opened.app.main)
         selected = opened.app.main.plan_pane.selected
         assert selected is not None
         assert selected.key[1] == "add_column"
         await opened.press("ctrl+o", "1")
-        assert opened.app.screen is opened.app.main
+        await opened.until(lambda: opened.app.screen is opened.app.main)
         await opened.press("ctrl+o", "escape")
-        assert opened.app.screen is opened.app.main
+        await opened.until(lambda: opened.app.screen is opened.app.main)
 
 
 async def test_any_theme_can_be_chosen(tmp_path: Path) -> None:
