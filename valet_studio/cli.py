@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -157,6 +158,11 @@ def open_studio(settings: Settings, tour: Tour | None = None, replica: Path | No
             "`valet-studio plan` prints the same plan anywhere; `valet-studio --help` lists all "
             "commands.",
         )
+    # A locale such as C or ISO 8859-1 is set more often than a terminal shows nothing else; in it,
+    # each line of a frame would be an escape sequence to read.
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8")
     # What a key does is drawn at the next frame: 4 ms later at most, and not 17.
     os.environ.setdefault("TEXTUAL_FPS", "240")
     from valet_studio.tui.app import run

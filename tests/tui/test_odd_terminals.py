@@ -95,6 +95,14 @@ def test_sixteen_colours_keep_their_hues(todos: Project) -> None:
         assert b"96" in terminal.said
 
 
+def test_a_locale_that_is_not_utf_8_does_not_garble_the_studio(todos: Project) -> None:
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    with Terminal(todos.root, environment=locale) as terminal:
+        terminal.wait_for("● valet/schema.ts", "━ 1 Plan ━", "3 changes")
+        terminal.press("q")
+        assert terminal.wait_for_end() == 0
+
+
 def test_a_dumb_terminal_gets_a_sentence(todos: Project) -> None:
     with Terminal(todos.root, environment={"TERM": "dumb"}) as terminal:
         assert terminal.wait_for_end() == 1
