@@ -30,6 +30,7 @@ from valet_studio.errors import (
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Planner, Target
 from valet_studio.plan.changes import AnyChange, Plan
+from valet_studio.plan.measure import unanswered
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Json, Schema, Table
 from valet_studio.schema.sources import read_sources
@@ -113,7 +114,7 @@ def look(settings: Settings, cancelled: IsCancelled = lambda: False) -> StudioSt
         if unread is not None:
             raise unread
         if plan_of is not None:
-            state = replace(state, plan=plan_of(schema))
+            state = replace(state, plan=unanswered(plan_of(schema)))
     except Cancelled:
         raise
     except StudioError as error:

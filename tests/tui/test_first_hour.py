@@ -56,6 +56,8 @@ async def test_adopted_columns_that_fit_are_counted_nowhere(project: Project) ->
         await until(pilot, lambda: "Read again: 2 changes pending." in app.main.notice)
         log = app.main.query_one(LogPane)
         await until(pilot, lambda: any("data: 2 changes pending" in e.text for e in log.entries))
+        read = [e.text for e in log.entries if e.text.startswith("Read schema and database")]
+        assert all(": 1 change pending" in text for text in read)
 
 
 async def test_the_sql_tab_says_all_that_an_apply_does(todos: Project) -> None:

@@ -68,10 +68,16 @@ def promise(change: NarrowField, schema: Schema, state: DatabaseState | None = N
 def answered(plan: Plan, answers: Mapping[str, Answer]) -> Plan:
     """The same plan with counts in its changes and sentences, and risks raised by them."""
     changes = tuple(_answered(change, answers) for change in plan.changes)
+    return replace(unanswered(replace(plan, changes=changes)), measured=True)
+
+
+def unanswered(plan: Plan) -> Plan:
+    """The plan as it is shown before it was measured: of a column made by hand there is nothing to
+    say until documents are found that do not fit."""
     told = tuple(
-        c for c in changes if not (isinstance(c, NarrowField) and c.adopted and not c.rows)
+        c for c in plan.changes if not (isinstance(c, NarrowField) and c.adopted and not c.rows)
     )
-    return replace(plan, changes=told, measured=True)
+    return replace(plan, changes=told)
 
 
 def _questions(change: AnyChange, schema: Schema, state: DatabaseState) -> Iterator[Question]:
