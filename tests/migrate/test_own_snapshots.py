@@ -89,8 +89,12 @@ def test_a_snapshot_of_another_database_is_not_put_back(project: Project, tmp_pa
     assert project.database.read_bytes() == before
 
 
-def test_a_new_database_leaves_the_snapshots_of_the_one_before(project: Project) -> None:
-    for text in ("one", "two", "three"):
+@pytest.mark.parametrize("pushes", [3, KEPT_SNAPSHOTS + 1])
+def test_a_new_database_leaves_the_snapshots_of_the_one_before(
+    project: Project, pushes: int
+) -> None:
+    texts = [f"n{number}" for number in range(1, pushes + 1)]
+    for text in texts:
         project.push(with_fields(text))
         add(project.database, text)
     project.database.unlink()
@@ -101,11 +105,22 @@ def test_a_new_database_leaves_the_snapshots_of_the_one_before(project: Project)
         path.name: rows(path) for path in folder.glob("*.earlier-*") if "0001" not in path.name
     }
     assert earlier == {
-        "dev.earlier-0002.db": [("one",)],
-        "dev.earlier-0003.db": [("one",), ("two",)],
+        f"dev.earlier-{number:04d}.db": [(text,) for text in texts[: number - 1]]
+        for number in range(2, pushes + 1)
     }
     assert len(list(folder.glob("dev.before-*"))) == KEPT_SNAPSHOTS
     pipeline.undo(project.settings, never)
+
+
+def test_a_snapshot_that_cannot_be_read_is_set_aside_and_not_deleted(project: Project) -> None:
+    project.push(ONE)
+    folder = project.database.parent / "snapshots"
+    damaged = b"what is left of it" * 100
+    (folder / "dev.before-0001.db").write_bytes(damaged)
+    for at in range(KEPT_SNAPSHOTS):
+        project.push(with_fields(*(f"f{n}" for n in range(at + 1))))
+    assert (folder / "dev.earlier-0001.db").read_bytes() == damaged
+    assert len(list(folder.glob("dev.before-*"))) == KEPT_SNAPSHOTS
 
 
 def test_a_push_that_fails_leaves_the_snapshots_of_another_database(project: Project) -> None:
