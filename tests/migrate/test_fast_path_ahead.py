@@ -104,7 +104,8 @@ def test_nothing_is_applied_where_a_document_fails_that_did_not_in_the_dry_run(
     assert project.sql("SELECT count(*) FROM t WHERE out IS NOT NULL") == [(0,)]
 
 
-def test_a_backfill_sees_what_another_one_filled(project: Project) -> None:
+@pytest.mark.parametrize("rehearsed", [True, False])
+def test_a_backfill_sees_what_another_one_filled(project: Project, rehearsed: bool) -> None:
     project.push(schema_of("t: defineTable({ n: v.number() }),"))
     project.sql("INSERT INTO t (_id, n) VALUES ('a', 1), ('b', 2)")
     project.write(
@@ -113,7 +114,8 @@ def test_a_backfill_sees_what_another_one_filled(project: Project) -> None:
             ".backfill('x', (row) => row.n * 10).backfill('y', (row) => row.x + 1),"
         )
     )
-    assert project.dry_run().status == "ok"
+    if rehearsed:
+        assert project.dry_run().status == "ok"
     assert project.apply().status == "ok"
     assert project.sql("SELECT x, y FROM t ORDER BY n") == [(10, 11), (20, 21)]
 
