@@ -112,6 +112,22 @@ def test_a_new_database_leaves_the_snapshots_of_the_one_before(
     pipeline.undo(project.settings, never)
 
 
+def test_a_database_that_came_from_elsewhere_leaves_the_snapshots_of_the_one_before(
+    project: Project, tmp_path: Path
+) -> None:
+    elsewhere = replace(project.settings, database=str(tmp_path / "production.db"))
+    for number in range(KEPT_SNAPSHOTS + 3):
+        project.write(with_fields(*(f"f{n}" for n in range(number))))
+        apply(elsewhere)
+    for number in range(KEPT_SNAPSHOTS + 1):
+        project.push(with_fields(f"n{number}"))
+        add(project.database, f"n{number}")
+    shutil.copyfile(elsewhere.database, project.database)
+    project.push(with_fields("last"))
+    aside = project.database.parent / "snapshots" / "dev.earlier-0002.db"
+    assert rows(aside) == [("n0",)]
+
+
 def test_a_snapshot_that_cannot_be_read_is_set_aside_and_not_deleted(project: Project) -> None:
     project.push(ONE)
     folder = project.database.parent / "snapshots"
