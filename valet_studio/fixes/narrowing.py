@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from valet_studio.fixes.conversion import Function, as_key, can_be_constant, fallback, literals
 from valet_studio.fixes.writing import Style
 from valet_studio.plan.changes import NarrowField
-from valet_studio.schema.model import Json, Scalar, Storage
+from valet_studio.schema.model import Scalar, Storage
 from valet_studio.schema.questions import MAX_VALUES
 
 _LONG = 80
@@ -40,7 +40,7 @@ def _mapping(
     change: NarrowField, words: Sequence[Scalar], source: str, style: Style
 ) -> Function | None:
     held = [each.value for each in change.values[:MAX_VALUES]]
-    known = [v for v in held if v is None or isinstance(v, str | float | int)]
+    known: list[Scalar | None] = [v for v in held if v is None or isinstance(v, str | float | int)]
     lines = [
         f"\t{style.key(_key(value))}: {style.scalar(_nearest(value, words))},"
         for value in known
@@ -58,12 +58,16 @@ def _mapping(
     )
 
 
-def _key(value: Json) -> str:
-    return "null" if value is None else as_key(value)  # type: ignore[arg-type]
+def _key(value: Scalar | None) -> str:
+    return "null" if value is None else as_key(value)
 
 
-def _nearest(value: Json, words: Sequence[Scalar]) -> Scalar:
-    """The word that was most likely meant; the first where none is alike."""
+def _nearest(value: Scalar | None, words: Sequence[Scalar]) -> Scalar | None:
+    """The word that was most likely meant: the first for nothing. A value that none is like
+    stays, so that compiler and dry run point at it: a guess would write over what it says."""
+    text = "" if value is None else str(value).strip().casefold()
     by_text = {str(word).casefold(): word for word in reversed(words)}
-    near = get_close_matches(str(value).strip().casefold(), by_text, n=1)
-    return by_text[near[0]] if near else words[0]
+    near = get_close_matches(text, by_text, n=1)
+    if near:
+        return by_text[near[0]]
+    return value if text else words[0]

@@ -312,7 +312,8 @@ def _mended(change: NarrowField, table: Table, schema: Schema) -> Fix | None:
     _add_backfill(place, field.name, function)
     return place.page.fix(
         f"Backfill {field.name} in its place",
-        "Values that keep the promise stay. Read what the others become, and mend it.",
+        "Read what the other values become. One that is like no word stays, and fails until you "
+        "say what it is to be.",
     )
 
 
