@@ -221,6 +221,12 @@ WRONG = [
     ("index twice", TABLE + ".index('i', ['a']).@index('i', ['n'])", "two indexes"),
     ("index empty", TABLE + ".@index('i', [])", "takes a list of field names"),
     ("search", TABLE + ".@searchIndex('s', { searchField: 'b' })", 'names the field "b"'),
+    (
+        "search shadow",
+        TABLE
+        + ".searchIndex('s', { searchField: 'a' }).@searchIndex('S_data', { searchField: 'a' })",
+        'is called as a table that search index "s" keeps',
+    ),
     ("search number", TABLE + ".@searchIndex('s', { searchField: 'n' })", "needs a string field"),
     ("backfill", TABLE + ".@backfill('b', () => 1)", 'names the field "b"'),
     ("backfill twice", TABLE + ".backfill('n', () => 1).@backfill('n', () => 2)", "two backfills"),

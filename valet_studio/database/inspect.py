@@ -17,7 +17,7 @@ from valet_studio.database import layout
 from valet_studio.errors import Problem, StudioError
 from valet_studio.schema.document import from_document
 from valet_studio.schema.model import Schema, Table
-from valet_studio.schema.names import fold, quote
+from valet_studio.schema.names import FTS5_SHADOWS, fold, quote
 from valet_studio.schema.state import (
     ColumnState,
     DatabaseState,
@@ -32,7 +32,6 @@ _FTS5 = re.compile(r"\bUSING\s+fts5\s*\(", re.IGNORECASE)
 _UNIQUE = re.compile(r"\s*CREATE\s+UNIQUE\s", re.IGNORECASE)
 _WITHOUT_ROWID = re.compile(r"\bWITHOUT\s+ROWID\b", re.IGNORECASE)
 _COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
-_FTS5_SHADOWS = ("_data", "_idx", "_content", "_docsize", "_config")
 
 _COLUMNS = """
     SELECT m.name, c.name, c.type, c."notnull", c.pk, c.dflt_value IS NOT NULL, c.hidden
@@ -135,7 +134,7 @@ def _tables(connection: apsw.Connection, entries: Iterable[_Entry]) -> tuple[Tab
         elif entry.kind == "trigger":
             triggers[fold(entry.table)].append(TriggerState(entry.name, entry.sql))
         elif _FTS5.search(entry.sql) and _VIRTUAL.match(entry.sql):
-            shadows |= {fold(entry.name + suffix) for suffix in _FTS5_SHADOWS}
+            shadows |= {fold(entry.name + suffix) for suffix in FTS5_SHADOWS}
     tables = []
     for entry in entries:
         if entry.kind not in ("table", "view") or layout.is_bookkeeping(entry.name):

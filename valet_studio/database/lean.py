@@ -22,7 +22,7 @@ from valet_studio.database.copy import check_room
 from valet_studio.database.target import FileTarget
 from valet_studio.database.waiting import READ_TIMEOUT_MS, wait_for_locks
 from valet_studio.errors import Cancelled, IsCancelled
-from valet_studio.schema.names import fold, quote
+from valet_studio.schema.names import FTS5_SHADOWS, fold, quote
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -39,7 +39,6 @@ full copy takes 1.3 s, a lean one of a twentieth 0.4 s, a lean one of all 5.6 s)
 _POLL_SECONDS = 0.02
 
 _SHADOW_CONFIG = "_config"
-_FTS5_SHADOWS = ("_data", "_idx", "_content", "_docsize", _SHADOW_CONFIG)
 _FTS5 = re.compile(r"\s*CREATE\s+VIRTUAL\s.*?\bUSING\s+fts5\b", re.IGNORECASE | re.DOTALL)
 _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
@@ -221,7 +220,7 @@ class _Making:
                     raise _NotLean
                 # FTS5 reads its settings whenever the table is looked at.
                 whole = fold(entry.name) in self._wanted.searches
-                suffixes = _FTS5_SHADOWS if whole else (_SHADOW_CONFIG,)
+                suffixes = FTS5_SHADOWS if whole else (_SHADOW_CONFIG,)
                 found |= {fold(entry.name + suffix) for suffix in suffixes}
         return found
 

@@ -25,7 +25,7 @@ from valet_studio.schema.model import (
     Table,
     Validator,
 )
-from valet_studio.schema.names import fold
+from valet_studio.schema.names import FTS5_SHADOWS, fold
 
 Raw = dict[str, Any]
 
@@ -394,7 +394,9 @@ def _check_index_names(items: list[Raw], table: str, seen: set[str], reading: Re
 
 
 def _search_indexes(raw: Raw, fields: dict[str, Field], reading: Reading) -> Iterator[SearchIndex]:
+    names = {fold(item["name"]): item["name"] for item in raw["searchIndexes"]}
     for item in raw["searchIndexes"]:
+        _check_shadows(item, names, reading)
         location, name, searched = reading.at(item), item["name"], item["searchField"]
         what = f'Search index "{name}"'
         known = _check_field(searched, raw["name"], what, item, reading, built_in="")
@@ -406,6 +408,20 @@ def _search_indexes(raw: Raw, fields: dict[str, Field], reading: Reading) -> Ite
                 location,
             )
         yield SearchIndex(name, searched, location)
+
+
+def _check_shadows(item: Raw, names: Mapping[str, str], reading: Reading) -> None:
+    """Refuse a search index by whose name another one keeps a table of its own."""
+    name = fold(item["name"])
+    for suffix in FTS5_SHADOWS:
+        other = names.get(name.removesuffix(suffix)) if name.endswith(suffix) else None
+        if other is not None:
+            reading.problem(
+                f'Search index "{item["name"]}" is called as a table that search index '
+                f'"{other}" keeps for itself.',
+                "Rename one of them.",
+                reading.at(item),
+            )
 
 
 def _sync(raw: Raw, reading: Reading) -> Sync:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import string
 from functools import lru_cache
 
+FTS5_SHADOWS = ("_data", "_idx", "_content", "_docsize", "_config")
+"""How the names of the tables end that a search index keeps beside its own
+(https://www.sqlite.org/fts5.html, "FTS5 Data Structures")."""
+
 _LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
