@@ -9,7 +9,7 @@ import pytest
 from support import DOCUMENT, last, never, seed_blocks
 
 from valet_studio import pipeline, scaffold
-from valet_studio.cli import begin_tour
+from valet_studio.commands.studio import begin_tour
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
 from valet_studio.fixes.offer import fixes_for

@@ -5,19 +5,14 @@ Nothing slow is imported before a command runs, so that `--help` is there at onc
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from collections.abc import Callable
-from dataclasses import replace
-from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from valet_studio import __version__
+from valet_studio.commands import process
 from valet_studio.commands.group import Studio
 from valet_studio.config import (
     Flags,
@@ -29,10 +24,6 @@ from valet_studio.config import (
 )
 from valet_studio.config_file import CONFIG_FILE, configs_above, read_config
 from valet_studio.errors import StudioError
-from valet_studio.paths import is_file
-
-if TYPE_CHECKING:
-    from valet_studio.tour import Tour
 
 WEB_PORT = 8000
 
@@ -118,68 +109,6 @@ def settings_of(
     return marked(settings, configs_above(settings.database, Path()))
 
 
-def begin_tour(settings: Settings) -> Tour:
-    """The demo's tour, at its first step.
-
-    Raises:
-        StudioError: the step would replace what somebody wrote.
-    """
-    from valet_studio.tour import Tour
-
-    tour = Tour(settings)
-    if tour.edits is not None:
-        raise StudioError(
-            f"{settings.schema_path} holds changes of yours, which the tour would replace. "
-            "Nothing was changed.",
-            "Name another directory for the tour: `valet-studio demo DIR --tour`.",
-        )
-    tour.next()
-    return tour
-
-
-def open_studio(settings: Settings, tour: Tour | None = None, replica: Path | None = None) -> int:
-    """Open the studio, which needs a terminal.
-
-    Raises:
-        StudioError: there is none, or no file where the replica should be.
-    """
-    if replica is not None and not is_file(replica):
-        raise StudioError(
-            f"There is no replica at {replica}.", "Name a client's database file with --replica."
-        )
-    from valet_studio.commands.question import has_terminal
-
-    in_browser = "web_driver" in os.environ.get("TEXTUAL_DRIVER", "")
-    dumb = os.environ.get("TERM") == "dumb"
-    if not (in_browser or (has_terminal() and not dumb)):
-        raise StudioError(
-            "The studio needs a terminal, and "
-            + ("this one is dumb (TERM=dumb)." if dumb else "there is none here."),
-            "`valet-studio plan` prints the same plan anywhere; `valet-studio --help` lists all "
-            "commands.",
-        )
-    # A locale such as C or ISO 8859-1 is set more often than a terminal shows nothing else; in it,
-    # each line of a frame would be an escape sequence to read.
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(encoding="utf-8")
-    # What a key does is drawn at the next frame: 4 ms later at most, and not 17.
-    os.environ.setdefault("TEXTUAL_FPS", "240")
-    from valet_studio.tui.app import run
-
-    run(settings, tour, replica)
-    return 0
-
-
-def serve_studio(settings: Settings, port: int, *, write: bool) -> int:
-    """Serve the studio to browsers on this machine, until Ctrl-C."""
-    from valet_studio.commands.console import say
-    from valet_studio.tui.web import serve
-
-    serve(settings if write else replace(settings, read_only=True), port, say)
-    return 0
-
-
 @click.group(
     cls=Studio,
     invoke_without_command=True,
@@ -225,10 +154,12 @@ def cli(
         flag = "--web-write" if web_write else "--web-port"
         raise click.UsageError(f"{flag} goes with --web.", context)
     settings = settings_of(context)
+    from valet_studio.commands import studio
+
     if web:
         port = WEB_PORT if web_port is None else web_port
-        return serve_studio(settings, port, write=web_write)
-    return open_studio(settings, replica=replica)
+        return studio.serve_studio(settings, port, write=web_write)
+    return studio.open_studio(settings, replica=replica)
 
 
 @cli.command()
@@ -259,7 +190,9 @@ def demo(folder: Path, no_open: bool, tour: bool, debug: bool) -> int:  # noqa: 
     made = scaffold.demo(folder)
     settings = scaffold.demo_settings(folder)
     if not no_open and has_terminal():
-        open_studio(settings, begin_tour(settings) if tour else None)
+        from valet_studio.commands import studio
+
+        studio.open_studio(settings, studio.begin_tour(settings) if tour else None)
     elif not no_open:
         demo_shown(settings)
         say("\n")
@@ -471,36 +404,6 @@ def replica_connect(
 
 def main() -> None:
     """Run the `valet-studio` command."""
-    _open_closed_streams()
-    _tidy_up_when_ended()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    process.open_streams()
+    process.tidy_up_when_ended()
     cli.main(prog_name="valet-studio")
-
-
-def _tidy_up_when_ended() -> None:
-    """Let a request to end, and a terminal that is closed, be an exit like any other. By default
-    they end the program on the spot, and Deno and unfinished copies outlive it."""
-
-    def end(number: int, _frame: FrameType | None) -> NoReturn:
-        # A shell that ends tells its jobs so twice.
-        signal.signal(number, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, end)
-    # `nohup` has it ignored.
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-        # Whatever waits for a request to end is to hear of it.
-        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
-
-
-def _open_closed_streams() -> None:
-    """Let no other file get the number of a standard stream that was closed: what is printed
-    would go into it."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)

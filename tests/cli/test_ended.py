@@ -6,25 +6,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes import deno_of, stat_of
+from serving import until
 from support import SLOW_BACKFILL, TODOS, Project, fill_todos, schema_of
 
 from valet_studio.scratch import scratch
 
 ENDLESS = "while (true) {}\n" + schema_of("    t: defineTable({ a: v.string() }),")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are listed by /proc")
 ENDED = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-
-
-def deno_of(process: subprocess.Popen[str]) -> list[int]:
-    """The Deno processes that a command has started."""
-    listed = ["ps", "--ppid", str(process.pid), "-o", "pid=,comm="]
-    found = subprocess.run(listed, capture_output=True, text=True, check=False).stdout
-    return [int(line.split()[0]) for line in found.splitlines() if "deno" in line]
 
 
 @contextmanager
@@ -50,24 +45,8 @@ def started(
 
 def once_it_runs(process: subprocess.Popen[str]) -> list[int]:
     """Its Deno processes, as soon as there are any."""
-    until(lambda: deno_of(process) or process.poll() is not None)
-    return deno_of(process)
-
-
-def until(told: Callable[[], object]) -> None:
-    """Wait for what other processes bring about."""
-    deadline = time.monotonic() + 30
-    while not told():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def stat_of(child: int) -> list[str]:
-    """What Linux tells of a process, from its state on; nothing where it is gone."""
-    try:
-        return Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
+    until(lambda: bool(deno_of(process.pid)) or process.poll() is not None, 30)
+    return deno_of(process.pid)
 
 
 def is_gone(project: Project, children: list[int]) -> bool:
@@ -89,19 +68,18 @@ def test_a_schema_without_an_end_ends_with_its_command(
         assert is_gone(project, children)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists who works where")
 def test_a_schema_without_an_end_ends_with_the_next_command(project: Project) -> None:
     project.write(ENDLESS)
     with started(project, "plan") as process:
         (child,) = once_it_runs(process)
         # Deno itself needs less than that to begin: it is in the loop.
-        until(lambda: int(stat_of(child)[11]) > 50)
+        until(lambda: int(stat_of(child)[11]) > 50, 30)
         process.kill()
         process.wait()
         with scratch(project.root / "scratch") as folder:
             assert list(folder.parent.iterdir()) == [folder]
         # Whoever is its parent now may not have asked yet how it ended.
-        until(lambda: stat_of(child)[:1] in ([], ["Z"]))
+        until(lambda: stat_of(child)[:1] in ([], ["Z"]), 30)
 
 
 @ENDED
@@ -127,7 +105,7 @@ def test_a_watch_whose_terminal_is_closed_stops(project: Project) -> None:
     with started(project, "codegen", "--watch") as process:
         assert process.stdout is not None
         assert any("Watching" in line for line in process.stdout)
-        children = deno_of(process)
+        children = deno_of(process.pid)
         process.send_signal(signal.SIGHUP)
         out, _ = process.communicate(timeout=30)
         assert (process.returncode, out) == (0, "Stopped watching.\n")

@@ -18,6 +18,7 @@ import apsw
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from processes import deno_of
 from support import Project, fill_todos, last, never, schema_of
 
 from valet_studio import pipeline
@@ -314,17 +315,6 @@ def test_a_copy_begun_is_finished_when_the_database_goes(
     assert [(t.table, t.rows_before) for t in report.tables] == [("todos", DOCUMENTS)]
 
 
-def children() -> list[int]:
-    """The Deno processes of this one."""
-    found = subprocess.run(
-        ["ps", "--ppid", str(os.getpid()), "-o", "pid=,comm="],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return [int(line.split()[0]) for line in found.stdout.splitlines() if "deno" in line]
-
-
 @pytest.mark.parametrize("work", WORKS)
 def test_a_killed_child_leaves_the_database_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str
@@ -336,7 +326,7 @@ def test_a_killed_child_leaves_the_database_as_it_was(
 
     def look(event: Event) -> None:
         if isinstance(event, BackfillProgress) and event.done and not killed:
-            killed.extend(children())
+            killed.extend(deno_of(os.getpid()))
             for child in killed:
                 os.kill(child, signal.SIGKILL)
 
