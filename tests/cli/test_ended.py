@@ -120,3 +120,25 @@ def test_nohup_keeps_a_command_from_the_end_of_its_terminal(project: Project) ->
         process.send_signal(signal.SIGHUP)
         project.write(schema_of("    t: defineTable({ a: v.string(), b: v.string() }),"))
         assert any("Added columns: b" in line for line in process.stdout)
+
+
+IN_AN_IMPORT = """
+import signal, sys
+from valet_studio.commands.process import tidy_up_when_ended
+tidy_up_when_ended()
+def told(frame, event, argument):
+    if frame.f_code.co_name == "cb" and "importlib" in frame.f_code.co_filename:
+        sys.settrace(None)
+        print("ended")
+        signal.raise_signal(signal.SIGTERM)
+sys.settrace(told)
+import colorsys
+signal.pause()
+"""
+
+
+def test_an_end_in_the_middle_of_an_import_is_heard() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", IN_AN_IMPORT], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, "ended\n", "")
