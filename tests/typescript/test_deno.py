@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -68,18 +69,35 @@ def test_one_without_room_to_begin_is_not_blamed_on_the_schema() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="each system has limits of its own")
-def test_one_that_the_system_stops_at_once_is_not_blamed_on_the_schema(project: Project) -> None:
-    project.write(schema_of("    t: defineTable({ a: v.string() }),"))
+@pytest.mark.parametrize("most", [0, "as soon as it runs"])
+def test_one_that_the_system_stops_is_not_blamed_on_the_schema(
+    most: int | str, project: Project, tmp_path: Path
+) -> None:
+    """It writes what it makes of the modules: at its start, where nothing is kept yet."""
+    project.write("while (true) {}\n" if most else schema_of("    t: defineTable({ a: v.any() }),"))
     script = (
-        "import subprocess, sys; from valet_studio.typescript import deno\n"
-        "began = subprocess.Popen\n"
+        "import os, signal, sys; from valet_studio.typescript import child, deno\n"
+        "began, read = deno.subprocess.Popen, child.read_frame\n"
         "def limited(command, **more):\n"
-        "    return began(['sh', '-c', 'ulimit -f 1; exec \"$@\"', 'sh', *command], **more)\n"
-        "deno.subprocess.Popen = limited\n"
+        "    global running\n"
+        f"    limit = [] if {most!r} else ['sh', '-c', 'ulimit -f 0; exec \"$@\"', 'sh']\n"
+        "    running = began([*limit, *command], **more)\n"
+        "    return running\n"
+        "def greeted(stream):\n"
+        "    frame = read(stream)\n"
+        f"    if {most!r}:\n"
+        "        os.kill(running.pid, signal.SIGXFSZ)\n"
+        "    return frame\n"
+        "deno.subprocess.Popen, child.read_frame = limited, greeted\n"
         "sys.argv[1:] = ['plan']\n"
         "from valet_studio.cli import main; main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+    )
     assert done.returncode == 1
-    assert "Deno ended before it ran schema.ts: file size limit exceeded." in done.stderr
+    assert "The system stopped Deno: file size limit exceeded." in done.stderr
     assert "schema.ts:1:1" not in done.stderr

@@ -41,6 +41,9 @@ _REASON = re.compile(r'(?:^error: |message: ")([^"\n]+)', re.MULTILINE)
 _KILLED = (-1, -9, -15)
 """Exit codes of a process that a hang-up, a kill or a request to end came to. No limit of ours
 does so."""
+_LIMITED = tuple(-getattr(signal, name) for name in ("SIGXFSZ", "SIGXCPU") if hasattr(signal, name))
+"""Exit codes of a process that went over a limit of the system's, at any time: Deno itself writes
+files, of what it made of the modules."""
 
 
 class ChildStopped(SandboxError):
@@ -329,8 +332,10 @@ class Child:
         memory = ("out of memory", "OutOfMemory", "memory allocation", "Fatal process")
         no_room = any(word in said for word in memory) or self._process.returncode in (-6, -5, 133)
         named = os.environ.get(DENO_VARIABLE)
+        if self._process.returncode in _LIMITED:
+            return self._ended_early("The system stopped Deno", False, said)
         if not self._greeted and not named:
-            return self._never_ran(no_room, said)
+            return self._ended_early("Deno ended before it ran schema.ts", no_room, said)
         if no_room:
             return self._stopped(f"used more than {self._limits.heap_mb} MB of memory", index)
         if "promise never resolved" in said:
@@ -349,14 +354,14 @@ class Child:
             f"(`{named} --version`), or unset {DENO_VARIABLE}.",
         )
 
-    def _never_ran(self, no_room: bool, said: str) -> SandboxError:
-        """Deno ended by itself, so that nothing of the user's is to blame."""
+    def _ended_early(self, what: str, no_room: bool, said: str) -> SandboxError:
+        """Nothing of the user's is to blame."""
         code = self._process.returncode
         ended = f"exit code {code}" if code >= 0 else signal.strsignal(-code) or f"signal {-code}"
         told = _REASON.search(said)
         reason = "it ran out of memory" if no_room else (told[1] if told else ended).lower()
         return SandboxError(
-            f"Deno ended before it ran schema.ts: {reason}.",
+            f"{what}: {reason}.",
             "Look at the limits of this program (`ulimit -a`) or of its container, and at "
             "VALET_STUDIO_HEAP_MB.",
         )
