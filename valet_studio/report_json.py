@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from valet_studio.errors import Location, Problem
-from valet_studio.plan.changes import AnyChange, Plan
+from valet_studio.plan.changes import AnyChange, NarrowField, Plan
 from valet_studio.schema.model import Json
+from valet_studio.schema.questions import MAX_VALUES
 
 if TYPE_CHECKING:
     from valet_studio.migrate.events import BackfillReport, Failure, Report
@@ -68,6 +69,14 @@ def _change(change: AnyChange) -> Json:
     }
     if change.index is not None:
         told["index"] = change.index
+    if isinstance(change, NarrowField) and change.rows:
+        told["unfit"] = {
+            "count": change.rows,
+            "documents": list(change.examples),
+            "values": [
+                {"value": held.value, "count": held.count} for held in change.values[:MAX_VALUES]
+            ],
+        }
     return told
 
 

@@ -41,6 +41,26 @@ def test_two_forms_of_one_plan_are_refused(todos: Project, flags: tuple[str, str
         assert "ALTER TABLE" not in done.output
 
 
+def test_json_tells_which_documents_break_a_promise_and_what_they_hold(todos: Project) -> None:
+    todos.write(BEFORE.replace("priority: v.string()", "priority: v.literal('low')"))
+    (change,) = json.loads(run("plan", "--json").stdout)["changes"]
+    assert change["unfit"] == {
+        "count": 107,
+        "documents": ["t0000", "t0001", "t0003", "t0004", "t0005"],
+        "values": [
+            {"value": "high", "count": 36},
+            {"value": "medium", "count": 36},
+            {"value": "urgent", "count": 35},
+        ],
+    }
+    todos.sql("UPDATE todos SET priority = 'p' || _id")
+    (change,) = json.loads(run("plan", "--json").stdout)["changes"]
+    assert len(change["unfit"]["values"]) == 12
+    todos.sql("UPDATE todos SET priority = 'low'")
+    (change,) = json.loads(run("plan", "--json").stdout)["changes"]
+    assert (change["kind"], change.get("unfit")) == ("narrow_field", None)
+
+
 def test_a_likely_rename_is_noted_and_changes_no_status(todos: Project) -> None:
     todos.write(RENAMED)
     done = run("plan")
