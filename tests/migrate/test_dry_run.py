@@ -177,8 +177,11 @@ def test_a_value_that_depends_on_the_documents_before_it_is_found_out(
     todos.write(text.replace("export default", f"{before}\nexport default"))
     (backfill,) = todos.dry_run().backfills
     assert backfill.deterministic is False
-    with pytest.raises(PlanRejected, match="strict refuses"):
+    with pytest.raises(PlanRejected, match="strict refuses") as refused:
         todos.with_(strict=True).dry_run()
+    (problem,) = refused.value.problems
+    (running,) = (c for c in todos.plan().changes if c.kind == "run_backfill")
+    assert problem.location == running.location is not None
 
 
 def test_failures_are_told_from_the_first_document_on(todos: Project) -> None:

@@ -156,7 +156,7 @@ def migrate(
         yield from filled.all(measured.pending)
         _refuse_unreviewed(run, rehearsed)
         if order.strict:
-            _refuse_varying(run)
+            _refuse_varying(run, measured)
         yield from _restore_triggers(run, schema)
 
         yield PhaseStarted("verify")
@@ -387,20 +387,29 @@ def _refuse_unreviewed(run: _Run, rehearsed: Collection[tuple[str, str]]) -> Non
             )
 
 
-def _refuse_varying(run: _Run) -> None:
+def _refuse_varying(run: _Run, plan: Plan) -> None:
     """Refuse what only running a function twice could find.
 
     Raises:
         PlanRejected: a backfill gave a document two values.
     """
-    varying = [f"{r.table}.{r.column}" for r in run.backfills if r.deterministic is False]
-    if varying:
-        raise PlanRejected(
-            f"The backfill of {', '.join(varying)} gives other values each time that it runs, "
-            "which --strict refuses. Everything was rolled back.",
-            "Compute the value from the document alone: no time, no time zone (a date and time in "
-            "text needs its zone, such as a Z at its end), no random numbers.",
-        )
+    varying = [report for report in run.backfills if report.deterministic is False]
+    if not varying:
+        return
+    names = {(report.table, report.column) for report in varying}
+    backfills = (change for change in plan.pending if isinstance(change, RunBackfill))
+    places = [b.location for b in backfills if (b.table, b.declared.column) in names]
+    uses = sorted({name for report in varying for name in report.impure})
+    why = f" (it uses {', '.join(uses)})" if uses else ""
+    raise PlanRejected(
+        f"A second run of the backfill of {', '.join(f'{t}.{c}' for t, c in sorted(names))}, "
+        f"backwards and in another time zone, computed other values{why}, which --strict refuses. "
+        "Everything was rolled back.",
+        "Compute the value from the document alone: no time, no time zone (a date and time in text "
+        "needs its zone, such as a Z at its end), no random numbers, nothing that is counted on "
+        "from document to document.",
+        next(iter(places), None),
+    )
 
 
 def _other_count(run: _Run, state: DatabaseState, held: str, now: int | None) -> MigrationFailed:
