@@ -30,29 +30,30 @@ def copy_to(
         Cancelled: `cancelled` answered True; the unfinished copy is left to the caller.
         DatabaseError: the source cannot be read or the copy cannot be written.
     """
-    with target.reading() as source, database_errors(str(destination)):
-        copy = apsw.Connection(
-            str(destination.absolute()),
-            flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE,
-        )
-        try:
-            # A copy for a dry run need not survive a crash; a snapshot is made durable as a whole.
-            copy.execute("PRAGMA synchronous = OFF")
-            if not yielding:
-                # Without a read transaction the backup starts again at every commit of another
-                # process, and beside a busy writer never ends.
-                source.execute("BEGIN")
-            source.execute("SELECT count(*) FROM sqlite_master").fetchall()
-            pages, page = (source.execute(f"PRAGMA {n}").get for n in ("page_count", "page_size"))
-            check_room(int(pages) * int(page), destination)
-            with copy.backup("main", source, "main") as backup:
-                while not backup.done:
-                    if cancelled():
-                        raise Cancelled
-                    backup.step(_STEP_PAGES)
-                    yield backup.page_count - backup.remaining, backup.page_count
-        finally:
-            copy.close(True)
+    with target.reading() as source:
+        if not yielding:
+            # Without a read transaction the backup starts again at every commit of another
+            # process, and beside a busy writer never ends.
+            source.execute("BEGIN")
+        source.execute("SELECT count(*) FROM sqlite_master").fetchall()
+        pages, page = (source.execute(f"PRAGMA {n}").get for n in ("page_count", "page_size"))
+        check_room(int(pages) * int(page), destination)
+        with database_errors(str(destination)):
+            copy = apsw.Connection(
+                str(destination.absolute()),
+                flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE,
+            )
+            try:
+                # A copy for a dry run need not survive a crash; a snapshot is made durable whole.
+                copy.execute("PRAGMA synchronous = OFF")
+                with copy.backup("main", source, "main") as backup:
+                    while not backup.done:
+                        if cancelled():
+                            raise Cancelled
+                        backup.step(_STEP_PAGES)
+                        yield backup.page_count - backup.remaining, backup.page_count
+            finally:
+                copy.close(True)
 
 
 def check_room(needed: int, destination: Path) -> None:
