@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from contextlib import closing, suppress
-from types import TracebackType
 
 import apsw
 
@@ -50,12 +49,7 @@ class Counting:
         self._writer.execute(f"PRAGMA cache_size = -{ROOM_KIB}")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._is_over = True
         self._thread.join()
         with suppress(apsw.Error):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from types import TracebackType
 
 import apsw
 
@@ -43,12 +42,7 @@ class EarlyCopy:
     def __enter__(self) -> EarlyCopy:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def make(self, connection: apsw.Connection, cancelled: IsCancelled) -> Iterator[Event]:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import cycle
-from types import TracebackType
 
 from valet_studio.errors import MigrationFailed
 from valet_studio.migrate.documents import BATCH_ROWS, Batch, Documents, Key
@@ -55,12 +54,7 @@ class Evaluators:
     def __enter__(self) -> Evaluators:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def choose(self, table: str, column: str, *, shared: bool = False) -> frozenset[str] | None:

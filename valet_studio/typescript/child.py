@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from subprocess import Popen
-from types import TracebackType
 from typing import Any, BinaryIO, cast
 
 from valet_studio.errors import Cancelled, IsCancelled, Location, SandboxError, StudioError
@@ -155,12 +154,7 @@ class Child:
     def __enter__(self) -> Child:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def adopt(self, sources: Modules, limits: Limits) -> bool:
