@@ -13,7 +13,7 @@ import click
 
 from valet_studio import __version__
 from valet_studio.commands import process
-from valet_studio.commands.group import Studio
+from valet_studio.commands.group import StudioGroup
 from valet_studio.config import (
     Flags,
     Settings,
@@ -110,7 +110,7 @@ def settings_of(
 
 
 @click.group(
-    cls=Studio,
+    cls=StudioGroup,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 
 from valet_studio.database.copy import copy_to
-from valet_studio.database.lean import Wanted, copy_lean
+from valet_studio.database.lean import CopyScope, copy_lean
 from valet_studio.database.target import FileTarget, open_target
 from valet_studio.errors import Cancelled
 
@@ -86,7 +86,7 @@ def lean(place: Place, count: int, runs: int) -> Iterator[Row]:
             pass
 
     def part(rows: Iterable[str], counts: tuple[str, ...], path: Path) -> None:
-        wanted = Wanted(frozenset(rows), frozenset(), counts)
+        wanted = CopyScope(frozenset(rows), frozenset(), counts)
         for _ in copy_lean(source, path, wanted, size, lambda: False):
             pass
         assert path.exists()
@@ -108,14 +108,14 @@ def lean(place: Place, count: int, runs: int) -> Iterator[Row]:
     yield Row(
         f"lean copy of {of}, all touched", found["whole"], "full copy", found["full"], None, ""
     )
-    wanted = Wanted(frozenset(["todos", "events"]), frozenset(), ())
+    wanted = CopyScope(frozenset(["todos", "events"]), frozenset(), ())
     making = partial(_lean_into, source, wanted, size)
     cancels = medians(runs, ours=lambda: cancelled(making))
     yield Row("cancel of a lean copy", cancels["ours"], "", None, 0.1, "ours ≤")
 
 
 def _lean_into(
-    source: FileTarget, wanted: Wanted, most: int, path: Path, stop: Callable[[], bool]
+    source: FileTarget, wanted: CopyScope, most: int, path: Path, stop: Callable[[], bool]
 ) -> Iterator[object]:
     return copy_lean(source, path, wanted, most, stop)
 

@@ -15,7 +15,7 @@ from support import Project, fill_todos, last, never, schema_of
 from valet_studio import pipeline
 from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
-from valet_studio.database.lean import Wanted, copy_lean, most_of
+from valet_studio.database.lean import CopyScope, copy_lean, most_of
 from valet_studio.database.target import open_target
 from valet_studio.errors import DatabaseError
 
@@ -50,7 +50,7 @@ def test_a_lean_copy_needs_room_for_its_tables_alone(
     most = most_of(live.stat().st_size, copy)
     assert most == live.stat().st_size
     copying = copy_lean(
-        target, copy, Wanted(frozenset(["small"]), frozenset(), ("t",)), most, lambda: False
+        target, copy, CopyScope(frozenset(["small"]), frozenset(), ("t",)), most, lambda: False
     )
     if fits:
         list(copying)

@@ -12,7 +12,7 @@ import apsw
 import pytest
 from database_files import Mode, contents, killed_writer, make, open_writer
 
-from valet_studio.database.lean import LeanCopy, Wanted, copy_lean, lean_limit
+from valet_studio.database.lean import CopyScope, LeanCopy, copy_lean, lean_limit
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled
 
@@ -24,11 +24,11 @@ TABLE = "CREATE TABLE {table} (_id TEXT PRIMARY KEY NOT NULL, n)"
 EVERYTHING = 2**60
 
 
-def wanted(*rows: str, searches: tuple[str, ...] = (), counts: tuple[str, ...] = ()) -> Wanted:
-    return Wanted(frozenset(rows), frozenset(searches), counts)
+def wanted(*rows: str, searches: tuple[str, ...] = (), counts: tuple[str, ...] = ()) -> CopyScope:
+    return CopyScope(frozenset(rows), frozenset(searches), counts)
 
 
-def copied(live: Path, copy: Path, what: Wanted, most: int = EVERYTHING) -> LeanCopy | None:
+def copied(live: Path, copy: Path, what: CopyScope, most: int = EVERYTHING) -> LeanCopy | None:
     """What is made of it; None for nothing."""
     return ended(copy_lean(open_target(str(live)), copy, what, most, lambda: False))
 

@@ -14,7 +14,7 @@ from valet_studio.errors import Problem, StudioError
 INTERRUPTED = 130
 
 
-class Studio(click.Group):
+class StudioGroup(click.Group):
     """The group of all commands; turns what goes wrong into sentences and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

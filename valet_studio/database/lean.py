@@ -44,7 +44,7 @@ _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CopyScope:
     """What a lean copy is to hold."""
 
     rows: frozenset[str]
@@ -88,11 +88,11 @@ def most_of(size: int, destination: Path, limit: Callable[[int], int] = lean_lim
 def copy_lean(
     target: FileTarget,
     destination: Path,
-    wanted: Wanted,
+    scope: CopyScope,
     most: int,
     cancelled: IsCancelled,
 ) -> Generator[tuple[int, int], None, LeanCopy | None]:
-    """Copy what is wanted into a new file, and return what was made.
+    """Copy what a scope names into a new file, and return what was made.
 
     None, and no file, where that is more than `most` bytes, or where SQLite cannot do it so that
     the copy is sure to behave like a full one; then make a full one.
@@ -107,7 +107,7 @@ def copy_lean(
         try:
             # The connection that reads stays open beside: with it, the files of a WAL database
             # are there for a read-only one to join, and are taken away again at the end.
-            making = _Making(_opened(source, target, destination, cancelled), wanted, most)
+            making = _Making(_opened(source, target, destination, cancelled), scope, most)
         except apsw.Error:
             destination.unlink(missing_ok=True)
             return None
@@ -162,13 +162,13 @@ class _Entry:
 class _Making:
     """The making of one copy: runs on a thread of its own, so that it can be watched."""
 
-    def __init__(self, copy: apsw.Connection, wanted: Wanted, most: int):
+    def __init__(self, copy: apsw.Connection, scope: CopyScope, most: int):
         self.copy = copy
         self.page = int(copy.execute("PRAGMA page_size").get)
         self.pages = 0
         """Pages to be copied; 0 while that is not known."""
         self.stopped = threading.Event()
-        self._wanted = wanted
+        self._scope = scope
         self._most = most // self.page
 
     def run(self, room: Callable[[int], None]) -> LeanCopy | None:
@@ -188,7 +188,7 @@ class _Making:
         )
         entries = [_Entry(*row) for row in rows]
         stored = [entry.name for entry in entries if entry.kind == "table" and entry.stored]
-        wanted = self._wanted.rows | self._shadows(entries)
+        wanted = self._scope.rows | self._shadows(entries)
         held = [n for n in stored if fold(n) in wanted or fold(n).startswith("sqlite_stat")]
         pages = self._pages(held, entries)
         room((pages + len(entries)) * self.page)
@@ -197,9 +197,9 @@ class _Making:
         for name in held:
             self._move(name)
         return LeanCopy(
-            tuple(n for n in held if fold(n) in self._wanted.rows and not fold(n).startswith("_")),
+            tuple(n for n in held if fold(n) in self._scope.rows and not fold(n).startswith("_")),
             frozenset(map(fold, stored)) - set(map(fold, held)),
-            {name: self._count(name) for name in self._wanted.counts},
+            {name: self._count(name) for name in self._scope.counts},
         )
 
     def _rows(self, sql: str, bindings: tuple[str | int, ...] = ()) -> list[Any]:
@@ -219,7 +219,7 @@ class _Making:
                 if _FTS5.match(entry.sql or "") is None:
                     raise _NotLean
                 # FTS5 reads its settings whenever the table is looked at.
-                whole = fold(entry.name) in self._wanted.searches
+                whole = fold(entry.name) in self._scope.searches
                 suffixes = FTS5_SHADOWS if whole else (_SHADOW_CONFIG,)
                 found |= {fold(entry.name + suffix) for suffix in suffixes}
         return found

@@ -57,7 +57,7 @@ class BackfillRun:
         else:
             if work.known is not None:
                 kept.outcomes = work.known.outcomes
-            for batch, cells in self._each.steps(kept):
+            for batch, cells in self._each.batches(kept):
                 if not work.tally.failed:
                     kept.add(batch, cells)
                 yield work.progress()

@@ -79,9 +79,9 @@ def dry_run(
         part = None
         if most := most_of(size, copy, lean):
             with target.reading(cancelled) as connection:
-                wanted = rows_needed(connection, order)
-            if wanted is not None:
-                part = yield from _told(copy_lean(target, copy, wanted, most, cancelled))
+                scope = rows_needed(connection, order)
+            if scope is not None:
+                part = yield from _told(copy_lean(target, copy, scope, most, cancelled))
         if part is not None:
             wire = Tripwire(part.absent)
             copied = Copied("lean", copy.stat().st_size, size, part.tables)

@@ -21,7 +21,7 @@ from valet_studio.migrate.way_back import WayBack, way_to_take_back
 from valet_studio.migrate.work import Work
 from valet_studio.typescript.cells import Cells
 
-Step: TypeAlias = "tuple[Batch | Piece, Cells]"
+BatchValues: TypeAlias = "tuple[Batch | Piece, Cells]"
 """Some documents and their values."""
 
 
@@ -31,7 +31,7 @@ class EachDocument:
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    def steps(self, kept: Computed | None) -> Iterator[Step]:
+    def batches(self, kept: Computed | None) -> Iterator[BatchValues]:
         """Every document with its value; `kept` learns which value each input gave."""
         work = self._work
         if not work.total or (work.known is None and work.tally.failed):
@@ -70,12 +70,12 @@ class EachDocument:
         way_back = way_to_take_back(writer) if may_fail else None
         unchanged = 0
         triggers = foreign_triggers(work.documents)
-        written: list[Step] = []
+        written: list[BatchValues] = []
         many = None
         if way_back is not None and kept is None and not triggers:
             many = self._written_by_many(writer, way_back)
         updated = many or 0
-        for batch, cells in self.steps(kept) if many is None else ():
+        for batch, cells in self.batches(kept) if many is None else ():
             if not work.tally.failed:
                 if held:
                     holding = writer.holding(batch.keys, cells)
@@ -103,7 +103,7 @@ class EachDocument:
         self._work.changing.note(self._work.documents, found)
 
     def _check_held(
-        self, writer: ColumnWriter, written: list[Step], triggers: tuple[str, ...]
+        self, writer: ColumnWriter, written: list[BatchValues], triggers: tuple[str, ...]
     ) -> None:
         holding = sum(writer.holding(batch.keys, cells) for batch, cells in written)
         lost = sum(len(batch.keys) for batch, _ in written) - holding
@@ -137,7 +137,7 @@ class EachDocument:
 
     def _computed(
         self, after: Key | None, until: Key | None, kept: Computed | None
-    ) -> Iterator[Step]:
+    ) -> Iterator[BatchValues]:
         work = self._work
         work.choose()
         for batch, answers in work.evaluators.answers(work.documents, work.cancelled, after, until):

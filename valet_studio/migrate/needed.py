@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import apsw
 
 from valet_studio.database.layout import HISTORY, META, VERSION, is_bookkeeping
-from valet_studio.database.lean import Wanted
+from valet_studio.database.lean import CopyScope
 from valet_studio.migrate.order import Order
 from valet_studio.plan.changes import NarrowField, Plan
 from valet_studio.plan.sql import is_own_trigger, is_search_name
@@ -38,7 +38,7 @@ _READS_ROWS = {
 (https://www.sqlite.org/c3ref/c_alter_table.html)."""
 
 
-def rows_needed(connection: apsw.Connection, order: Order) -> Wanted | None:
+def rows_needed(connection: apsw.Connection, order: Order) -> CopyScope | None:
     """What a copy has to hold for a rehearsal of a plan; None where only a full one will do.
 
     Tables with pending changes; those whose `_id`s a narrowed field must name; those that foreign
@@ -61,7 +61,7 @@ def rows_needed(connection: apsw.Connection, order: Order) -> Wanted | None:
     if not all(is_own_trigger(name, on) for name, on in heard):
         return None
     tables = [table for table in state.tables if table.kind == "table"]
-    return Wanted(
+    return CopyScope(
         rows=frozenset(rows | {META, VERSION, HISTORY}),
         searches=frozenset(_searches(state, changed)),
         counts=tuple(table.name for table in tables if fold(table.name) not in rows),

@@ -20,7 +20,7 @@ from valet_studio.schema.canonical import canonical
 from valet_studio.schema.effects import Effects
 from valet_studio.schema.impurity import impurities_in
 from valet_studio.schema.model import Impurity, Sources
-from valet_studio.schema.scopes import Binding, Module, Program
+from valet_studio.schema.scopes import Binding, Module, ModuleNode, Program
 from valet_studio.schema.syntax import inside, location_of, name_of, node_at, text_of, walk
 from valet_studio.typescript.modules import shown_path
 
@@ -59,7 +59,7 @@ class Behaviours:
         distinct = {(i.name, i.location): i for i in found}
         return Behaviour(digest, _dedent(reach.roots[0][1]), tuple(distinct.values()))
 
-    def reached(self, location: Location) -> list[tuple[Module, Node]]:
+    def reached(self, location: Location) -> list[ModuleNode]:
         """All that the function of the `.backfill(…)` called at a place can reach, itself first;
         empty where it cannot be found."""
         reach = self._reach(location)
@@ -154,7 +154,7 @@ class _Reach:
 
     program: Program
     effects: Effects
-    roots: list[tuple[Module, Node]] = field(default_factory=list)
+    roots: list[ModuleNode] = field(default_factory=list)
     """Every piece of text that was reached, in the order in which names lead to it."""
     text: str = ""
     """The canonical text of all of it: pieces numbered as they are met, and every name followed
@@ -211,7 +211,7 @@ class _Reach:
             found += [self._add(module, node) for module, node in self.program.pieces(target)]
         return found
 
-    def _changes(self, module: Module, start: Node) -> Iterator[tuple[Module, Node]]:
+    def _changes(self, module: Module, start: Node) -> Iterator[ModuleNode]:
         """Statements that may change what a declaration holds (`mapping.high = 3`)."""
         for binding in list(self._bindings):
             for owner, statement in self.effects.on(binding):

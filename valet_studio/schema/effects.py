@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from tree_sitter import Node
 
-from valet_studio.schema.scopes import FUNCTIONS, NAME_TYPES, Binding, Module, Program
+from valet_studio.schema.scopes import FUNCTIONS, NAME_TYPES, Binding, Module, ModuleNode, Program
 from valet_studio.schema.syntax import inside, walk, written_in
-
-Statement: TypeAlias = tuple[Module, Node]
 
 _DECLARING = frozenset(
     {
@@ -36,10 +33,10 @@ class Effects:
     """The changes that the modules of a program make as they load."""
 
     program: Program
-    _found: dict[Binding, list[Statement]] | None = None
+    _found: dict[Binding, list[ModuleNode]] | None = None
     _followed: set[Binding] = field(default_factory=set)
 
-    def on(self, binding: Binding) -> list[Statement]:
+    def on(self, binding: Binding) -> list[ModuleNode]:
         """The statements that change what a declaration holds."""
         if self._found is None:
             self._found = {}
@@ -48,7 +45,7 @@ class Effects:
                     self._note(module, written, self._found)
         return self._found.get(binding, [])
 
-    def _note(self, module: Module, written: Node, found: dict[Binding, list[Statement]]) -> None:
+    def _note(self, module: Module, written: Node, found: dict[Binding, list[ModuleNode]]) -> None:
         for name in _changed(written):
             declared = module.resolve(name)
             if declared is None or declared.scope != module.root:
@@ -57,7 +54,7 @@ class Effects:
             for target in self.program.follow(declared, name) if running else ():
                 found.setdefault(target, []).extend(running)
 
-    def _running(self, module: Module, node: Node) -> Iterator[Statement]:
+    def _running(self, module: Module, node: Node) -> Iterator[ModuleNode]:
         """The statements that run what stands at a node while the modules load."""
         statement, function = node, None
         while statement.parent is not None and statement.parent.type != "program":
@@ -75,7 +72,7 @@ class Effects:
                 yield from self._running(owner, use)
         self._followed.remove(named)
 
-    def _uses(self, named: Binding) -> Iterator[Statement]:
+    def _uses(self, named: Binding) -> Iterator[ModuleNode]:
         """Where a function is called, or handed on by a statement that declares nothing."""
         for module in self.program.modules():
             if named.name not in module.text:

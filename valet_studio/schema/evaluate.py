@@ -11,7 +11,7 @@ from typing import Any
 
 from valet_studio.errors import IsCancelled, Location, Problem, SchemaError
 from valet_studio.schema.behaviour import Behaviours
-from valet_studio.schema.declared import Reading, read_schema
+from valet_studio.schema.declared import ReadContext, read_schema
 from valet_studio.schema.duplicates import duplicate_keys
 from valet_studio.schema.literal import LiteralTable, literal_tables
 from valet_studio.schema.model import Schema, Sources
@@ -113,9 +113,9 @@ def _evaluated(
         if "thrown" in raw:
             problem = _thrown(raw["thrown"], sources, child.locate(raw["thrown"]["stack"]))
             raise SchemaError([_with_line(problem, sources)])
-        reading = Reading(places, entry, behaviours, literal)
-        schema = read_schema(raw, reading)
-    problems = [*reading.problems, *twice]
+        context = ReadContext(places, entry, behaviours, literal)
+        schema = read_schema(raw, context)
+    problems = [*context.problems, *twice]
     if problems:
         ordered = sorted(dict.fromkeys(problems), key=lambda p: p.location or Location("", 0, 0))
         raise SchemaError([_with_line(problem, sources) for problem in ordered])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from tree_sitter import Node
 
@@ -83,6 +84,10 @@ class Module:
                 found.setdefault(name, Binding(self, name, node, kind, scope))
             self._scopes[scope.id] = found
         return found
+
+
+ModuleNode: TypeAlias = tuple[Module, Node]
+"""A piece of source text, and the module that it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +215,7 @@ class Program:
             return None
         return resolve_module(module.file, specifier, self._files.__contains__)
 
-    def pieces(self, binding: Binding) -> list[tuple[Module, Node]]:
+    def pieces(self, binding: Binding) -> list[ModuleNode]:
         """The text that must be read to know a name's value."""
         module = binding.module
         if binding.kind != "parameter":
@@ -252,7 +257,7 @@ class Program:
                 return module.resolve(name)
         return None
 
-    def _calls(self, callee: Binding) -> Iterator[tuple[Module, Node]]:
+    def _calls(self, callee: Binding) -> Iterator[ModuleNode]:
         for file in sorted(self._files):
             if file.endswith(".json") or callee.name not in self._files[file]:
                 # A renaming import still has to mention the name.

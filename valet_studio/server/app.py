@@ -43,7 +43,7 @@ from valet_studio.server.openapi import DOCUMENT
 from valet_studio.server.runs import Run
 from valet_studio.server.service import Done, PushOrder, ResetOrder, Service, UndoOrder
 from valet_studio.server.sync import Hub
-from valet_studio.server.working import NDJSON, Reading, Working, failed
+from valet_studio.server.working import NDJSON, ReadResponse, RunResponse, failed
 from valet_studio.typescript.limits import Limits
 
 T = TypeVar("T")
@@ -161,19 +161,19 @@ class PushServer:
         strict = flag(request, "strict")
         target = self.service.target
         if not flag(request, "measured", default=True):
-            return Reading(lambda _gone: target.planner(strict=strict)(schema), plan_answer)
-        return Reading(lambda gone: target.measure(schema, gone, strict=strict), plan_answer)
+            return ReadResponse(lambda _gone: target.planner(strict=strict)(schema), plan_answer)
+        return ReadResponse(lambda gone: target.measure(schema, gone, strict=strict), plan_answer)
 
     async def _touched(self, request: Request) -> Response:
         asked = await self._wanted(request)
-        return Reading(
+        return ReadResponse(
             lambda gone: self.service.target.touched(asked, gone),
             lambda found: {"touched": encode(found)},
         )
 
     async def _documents(self, request: Request) -> Response:
         asked = await self._wanted(request)
-        return Reading(
+        return ReadResponse(
             lambda gone: self.service.target.documents(asked, gone),
             lambda found: {"documents": list(found)},
         )
@@ -192,7 +192,7 @@ class PushServer:
         self, request: Request, schema: Schema, documents: DocumentIds | None = None
     ) -> Response:
         order = _order(request)
-        return Working(
+        return RunResponse(
             lambda: self.service.dry_run(schema, order, documents),
             as_lines=request.headers.get("accept") != "application/json",
             finished=report_json,
@@ -213,7 +213,7 @@ class PushServer:
         push = push_id(request)
         if push is None:
             as_lines = request.headers.get("accept") == NDJSON
-            return Working(self.service.undoable, as_lines=as_lines, finished=undoable_json)
+            return RunResponse(self.service.undoable, as_lines=as_lines, finished=undoable_json)
         meant = UndoOrder(number(request, "id"), request.query_params.get("applied_at"))
         became = await self.service.undone(push, meant.migration)
         return JSONResponse({"push": became_json(push, became)})
@@ -255,7 +255,7 @@ class PushServer:
 
         self._gate.authorize(request)
         as_lines = request.headers.get("accept") == NDJSON
-        return Working(changing, as_lines=as_lines, finished=finished)
+        return RunResponse(changing, as_lines=as_lines, finished=finished)
 
     async def _pushed(self, request: Request) -> Schema:
         """The schema of a request's body.

@@ -38,7 +38,7 @@ PULSE_SECONDS = 5.0
 E = TypeVar("E")
 
 
-class Working(Response, Generic[E]):
+class RunResponse(Response, Generic[E]):
     """The answer to work that takes its time; a client that goes away cancels it.
 
     As lines, each event is sent as it happens; else the report alone, in one JSON document.
@@ -150,7 +150,7 @@ class _Lines:
         await self._send({"type": "http.response.body", "body": text, "more_body": more})
 
 
-class Reading(Response, Generic[E]):
+class ReadResponse(Response, Generic[E]):
     """The answer to what only reads, in one JSON document; a client that goes away cancels it.
 
     Where it takes long, lines that are empty come before the document. What then goes wrong can no

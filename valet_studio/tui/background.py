@@ -17,7 +17,7 @@ from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import AnyChange
 from valet_studio.tui import messages
 from valet_studio.tui.facts import why_no_dry_run, why_no_retry
-from valet_studio.tui.plan_rows import Row
+from valet_studio.tui.plan_rows import PlanRow
 from valet_studio.tui.remembered import recall, remember
 from valet_studio.tui.running import Running
 from valet_studio.tui.runs import check_types, read_document, read_touched, retry
@@ -166,7 +166,7 @@ class Background:
         if before and not found:
             app.log_line("✓", "The types of the schema are right again.")
 
-    def selected(self, row: Row | None) -> None:
+    def selected(self, row: PlanRow | None) -> None:
         """The cursor is on another change: read its data once it rests there."""
         self.changes.stop()
         state = self.app.facts.good

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from valet_studio.tui.messages import Retried, TypesChecked
-from valet_studio.tui.plan_rows import Row
+from valet_studio.tui.plan_rows import PlanRow
 
 
 class FollowUps(Protocol):
@@ -25,7 +25,7 @@ class FollowUps(Protocol):
     def ended(self) -> None:
         """A run is over."""
 
-    def selected(self, row: Row | None) -> None:
+    def selected(self, row: PlanRow | None) -> None:
         """The cursor is on another row of the plan."""
 
     def failure_selected(self, table: str, who: str) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from valet_studio.fixes.fix import Fix
 from valet_studio.fixes.offer import fixes_for
 from valet_studio.tui.facts import Facts
-from valet_studio.tui.plan_rows import Row
+from valet_studio.tui.plan_rows import PlanRow
 
 
-def offered(facts: Facts, row: Row | None) -> tuple[Fix, ...]:
+def offered(facts: Facts, row: PlanRow | None) -> tuple[Fix, ...]:
     """The quick fixes of a row; none while the plan on screen is an old one."""
     state = facts.good
     if row is None or row.change is None or facts.broken or state is None:

@@ -26,7 +26,7 @@ from valet_studio.tui.detail import (
 )
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.pane import Titled
-from valet_studio.tui.plan_rows import Row, plan_rows, signs_counted
+from valet_studio.tui.plan_rows import PlanRow, plan_rows, signs_counted
 from valet_studio.tui.plan_tree import PlanTree
 from valet_studio.tui.text import count
 
@@ -102,7 +102,7 @@ class PlanPane(Vertical, Titled):
         return self.changes
 
     @property
-    def selected(self) -> Row | None:
+    def selected(self) -> PlanRow | None:
         """The row under the cursor."""
         return self.changes.selected
 

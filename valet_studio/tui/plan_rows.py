@@ -21,7 +21,7 @@ TYPE_ERRORS = "Type errors"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlanRow:
     """One line of the tree: a table, a change, or a warning."""
 
     key: RowKey
@@ -52,18 +52,18 @@ class Row:
         return self.problem.location if self.problem is not None else None
 
 
-def plan_rows(state: StudioState, type_errors: tuple[Problem, ...] = ()) -> tuple[Row, ...]:
+def plan_rows(state: StudioState, type_errors: tuple[Problem, ...] = ()) -> tuple[PlanRow, ...]:
     """Tables in the order of their first change, each with its changes; then what the type
     checker says, and the warnings."""
     plan = state.plan
     if plan is None:
         return ()
-    rows: list[Row] = []
+    rows: list[PlanRow] = []
     for table, members in by_table(plan.changes):
         worst = "  ✗" if any(c.risk is Risk.BREAKING for c in members) else ""
         worst = worst or ("  !" if any(c.risk is Risk.WARNING for c in members) else "")
         counted = _counted(members) + worst
-        rows.append(Row((table, "", ""), table, counted=counted))
+        rows.append(PlanRow((table, "", ""), table, counted=counted))
         seen: dict[RowKey, int] = {}
         for change in members:
             name = change.column or change.index or ""
@@ -77,7 +77,7 @@ def plan_rows(state: StudioState, type_errors: tuple[Problem, ...] = ()) -> tupl
             warns = change.risk is not Risk.SAFE
             told = rows_counted(change)
             text = text.replace(f" for {count(change.rows or 0, 'document')}", "", 1)
-            rows.append(Row(key, text, change.shown_sign, told, change, warns=warns))
+            rows.append(PlanRow(key, text, change.shown_sign, told, change, warns=warns))
     rows += _problems(TYPE_ERRORS, "✗", "error", type_errors)
     rows += _problems(
         WARNINGS, "!", "warning", tuple(dict.fromkeys((*plan.warnings, *state.problems)))
@@ -93,27 +93,27 @@ def _counted(members: Sequence[AnyChange]) -> str:
     return " · ".join([*said, f"{unexplained:,} unexplained"] if unexplained else said)
 
 
-def _problems(title: str, sign: str, noun: str, items: tuple[Problem, ...]) -> list[Row]:
+def _problems(title: str, sign: str, noun: str, items: tuple[Problem, ...]) -> list[PlanRow]:
     """A heading and a row for each problem; none where there is none."""
     if not items:
         return []
-    rows = [Row((title, "", ""), title, counted=count(len(items), noun))]
+    rows = [PlanRow((title, "", ""), title, counted=count(len(items), noun))]
     seen: Counter[str] = Counter()
     for item in items:
         seen[item.message] += 1
         name = f"{item.message} {seen[item.message]}"
         place = f"line {item.location.line}" if item.location is not None else ""
-        rows.append(Row((title, "problem", name), item.message, sign, place, problem=item))
+        rows.append(PlanRow((title, "problem", name), item.message, sign, place, problem=item))
     return rows
 
 
-def matching(rows: tuple[Row, ...], words: str) -> list[Row]:
+def matching(rows: tuple[PlanRow, ...], words: str) -> list[PlanRow]:
     """The rows that hold every one of the words, in whatever case, with their headings.
 
     Words are looked for in table, kind, column, index, sentence, risk and sign.
     """
     wanted = words.casefold().split()
-    shown: list[Row] = []
+    shown: list[PlanRow] = []
     for _, group in groupby(rows, key=lambda row: row.parent):
         heading, *members = group
         found = [row for row in members if all(word in _searched(row) for word in wanted)]
@@ -124,7 +124,7 @@ def matching(rows: tuple[Row, ...], words: str) -> list[Row]:
     return shown
 
 
-def _searched(row: Row) -> str:
+def _searched(row: PlanRow) -> str:
     parts = [*row.key, row.text, row.sign]
     if row.change is not None:
         kind = row.change.kind
@@ -133,7 +133,7 @@ def _searched(row: Row) -> str:
 
 
 def row_to_select(
-    rows: tuple[Row, ...], before: RowKey | None, order_before: list[RowKey]
+    rows: tuple[PlanRow, ...], before: RowKey | None, order_before: list[RowKey]
 ) -> RowKey:
     """Where the cursor goes in new rows: it stays, or moves as little as possible.
 
@@ -154,12 +154,12 @@ def row_to_select(
     return rejected(rows) or changes[0].key
 
 
-def rejected(rows: tuple[Row, ...]) -> RowKey | None:
+def rejected(rows: tuple[PlanRow, ...]) -> RowKey | None:
     """The first change that rejects the plan; None where none does."""
     return next((row.key for row in rows if row.sign == "✗" and row.change is not None), None)
 
 
-def marked(rows: Sequence[Row]) -> frozenset[RowKey]:
+def marked(rows: Sequence[PlanRow]) -> frozenset[RowKey]:
     """The rows that stand in the way of an apply; where none does, those that need a look."""
     found = {row.key for row in rows if row.sign == "✗"}
     return frozenset(found or (row.key for row in rows if row.warns or row.sign == "!"))

@@ -13,7 +13,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
-from valet_studio.tui.plan_rows import Row, RowKey, marked, matching, rejected, row_to_select
+from valet_studio.tui.plan_rows import PlanRow, RowKey, marked, matching, rejected, row_to_select
 from valet_studio.tui.text import SIGN_STYLES, shortened
 
 LEAST_TEXT = 16
@@ -43,9 +43,9 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
 
     def __init__(self) -> None:
         super().__init__(id="plan-tree")
-        self.rows: tuple[Row, ...] = ()
+        self.rows: tuple[PlanRow, ...] = ()
         """All rows, hidden ones too."""
-        self.shown: list[Row] = []
+        self.shown: list[PlanRow] = []
         """The rows that neither folding nor the filter hides."""
         self.folded: set[RowKey] = set()
         self.filter = ""
@@ -55,11 +55,11 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         """Whether the user chose the row under the cursor; the studio chooses it otherwise."""
 
     @property
-    def selected(self) -> Row | None:
+    def selected(self) -> PlanRow | None:
         """The row under the cursor."""
         return self.shown[self.cursor] if 0 <= self.cursor < len(self.shown) else None
 
-    def show_rows(self, rows: tuple[Row, ...]) -> None:
+    def show_rows(self, rows: tuple[PlanRow, ...]) -> None:
         """Show a new plan's rows, the cursor where it was or as near as can be.
 
         It goes to the first rejected change of a plan that is rejected now, unless the user put
@@ -205,7 +205,7 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         self.call_after_refresh(self._into_sight)
         self.post_message(self.Moved())
 
-    def _fold(self, row: Row, folded: bool) -> None:
+    def _fold(self, row: PlanRow, folded: bool) -> None:
         if folded:
             self.folded.add(row.key)
         else:
@@ -237,7 +237,7 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         return Visual.to_strips(self, content, width, 1, style, pad=True)[0]
 
 
-def row_content(row: Row, folded: bool, width: int) -> Content:
+def row_content(row: PlanRow, folded: bool, width: int) -> Content:
     """One row in that many cells. A `!` before the sign says that a change needs a look."""
     if row.heading:
         head = Content.styled("▸ " if folded else "▾ ", "$muted")

@@ -26,7 +26,7 @@ from valet_studio.tui.jump import JumpScreen
 from valet_studio.tui.messages import Answered
 from valet_studio.tui.offered import offered
 from valet_studio.tui.open_screen import OpenScreen
-from valet_studio.tui.plan_rows import Row
+from valet_studio.tui.plan_rows import PlanRow
 from valet_studio.tui.plan_rows import marked as marked_rows
 from valet_studio.tui.replica import ReplicaScreen
 from valet_studio.tui.running import Running
@@ -167,7 +167,7 @@ class ScreenCommands:
 
         app.push_screen(FixScreen(fixes), chosen)
 
-    def _elsewhere(self, row: Row | None) -> str:
+    def _elsewhere(self, row: PlanRow | None) -> str:
         """That something else than this row could do with a fix."""
         marks = marked_rows(self.app.main.plan_pane.changes.rows)
         if not marks or (row is not None and row.key in marks):
