@@ -5,109 +5,33 @@ Every rule adds a problem and goes on, so that one run tells everything that it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from valet_studio.errors import Location, Problem
-from valet_studio.schema.behaviour import Behaviours
-from valet_studio.schema.literal import LiteralTable
+from valet_studio.errors import Location
 from valet_studio.schema.model import (
     Backfill,
     Field,
     Index,
     Json,
-    ObjectField,
     Schema,
     SearchIndex,
     Storage,
     Sync,
     Table,
-    Validator,
 )
 from valet_studio.schema.names import FTS5_SHADOWS, fold
+from valet_studio.schema.read_context import (
+    Raw,
+    ReadContext,
+    check_field,
+    declare_or_name,
+    did_you_mean,
+    is_text,
+)
+from valet_studio.schema.validators import read_validator
 
-Raw = dict[str, Any]
-
-_METHODS = {
-    "index": "indexes",
-    "searchIndex": "searchIndexes",
-    "sync": "syncs",
-    "backfill": "backfills",
-}
-"""Where the raw data of a table has the calls of each method, in their order."""
-
-_PLAIN = {
-    kind: Validator(kind) for kind in ("string", "number", "int", "boolean", "bytes", "null", "any")
-}
-"""Validators of no arguments: one each, since a large schema has thousands of them."""
-MOST_NESTED = 60
-NAMED_TABLES = 5
-"""Tables that a hint lists."""
 _BUILT_IN = {"_id": "an id", "_version": "a version"}
-
-
-@dataclass(slots=True)
-class ReadContext:
-    """Where raw declarations stand in the source, and what was found wrong with them."""
-
-    places: Callable[[Sequence[int]], list[Location | None]]
-    """Where calls stand, by the numbers that raw data gives them; takes time."""
-    entry: Location
-    behaviours: Behaviours
-    literal: Mapping[str, LiteralTable]
-    """What is known of places without asking."""
-    problems: list[Problem] = field(default_factory=list)
-    tables: dict[str, frozenset[str]] = field(default_factory=dict)
-    """Names of the fields, by table."""
-
-    _known: dict[int, Location | None] = field(default_factory=dict)
-
-    def at(self, raw: Raw) -> Location:
-        """Where something was declared."""
-        site: int = raw["site"]
-        if site not in self._known:
-            self.ask([site])
-        return self._known[site] or self.entry
-
-    def ask(self, sites: list[int]) -> None:
-        """Learn places, many at once."""
-        self._known.update(zip(sites, self.places(sites), strict=True))
-
-    def table_place(self, raw: Raw) -> Location:
-        """Where a table's name is written, or else its declaration."""
-        known = self.literal.get(raw["name"])
-        return known.place if known else self.behaviours.field_place(raw["name"], self.at(raw))
-
-    def field_place(self, table: str, raw: Raw) -> Location:
-        """Where a field's name is written, or else its validator."""
-        name: str = raw["name"]
-        known = self.literal[table].fields.get(name) if table in self.literal else None
-        return known or self.behaviours.field_place(name, self.at(raw["validator"]))
-
-    def ask_ahead(self, raw: Raw) -> None:
-        """Learn at once all places that are needed and not written out."""
-        wanted = list(raw["problems"])
-        for table in raw["tables"]:
-            known = self.literal.get(table["name"])
-            if known is None:
-                wanted.append(table)
-            wanted += (
-                item["validator"]
-                for item in table["fields"]
-                if item["validator"] and (known is None or item["name"] not in known.fields)
-            )
-            for method, kind in _METHODS.items():
-                places = known.calls.get(method, []) if known else []
-                if len(places) == len(table[kind]):
-                    self._known.update(zip((c["site"] for c in table[kind]), places, strict=True))
-                else:
-                    wanted += table[kind]
-        self.ask([item["site"] for item in wanted])
-
-    def problem(self, message: str, hint: str | None, location: Location) -> None:
-        """Note that something is wrong."""
-        self.problems.append(Problem(message, hint, location))
 
 
 def read_schema(raw: Raw, context: ReadContext) -> Schema:
@@ -151,44 +75,46 @@ def _check_names(
     seen: dict[str, str] = {}
     for name, location in names:
         twin = seen.setdefault(fold(name), name)
-        if not name.strip():
-            context.problem(
-                f"A {what.lower()}{owner} has an empty name.", "Give it a name.", location
-            )
-        elif not _is_text(name):
-            context.problem(
-                f"{what} {name!a}{owner} has a name that is no text: half of a character.",
-                "Write the whole character, or leave it out.",
-                location,
-            )
-        elif "\0" in name:
-            context.problem(
-                f"{what}{owner} has a name that holds a NUL character.", "Leave it out.", location
-            )
-        elif fold(name) in built_in:
-            context.problem(
-                f'{what} "{name}"{owner} is built in: every document has {built_in[fold(name)]}.',
-                "Leave it out; it is there by itself.",
-                location,
-            )
-        elif name.startswith("_"):
-            context.problem(
-                f'{what} "{name}"{owner} begins with "_", which is reserved.',
-                f'Rename it, for example to "{name.lstrip("_") or "name"}".',
-                location,
-            )
-        elif what == "Table" and fold(name).startswith("sqlite_"):
-            context.problem(
-                f'{what} "{name}" begins with "sqlite_", which SQLite reserves.',
-                "Rename it.",
-                location,
-            )
-        elif twin != name:
-            context.problem(
-                f'{what} "{name}"{owner} and "{twin}" are one name to SQLite, which ignores case.',
-                "Rename one of them.",
-                location,
-            )
+        wrong = _wrong_name(what, owner, name, twin, built_in)
+        if wrong is not None:
+            context.problem(*wrong, location)
+
+
+def _wrong_name(
+    what: str, owner: str, name: str, twin: str, built_in: dict[str, str]
+) -> tuple[str, str] | None:
+    """What is wrong with the name of a table or field, and the way out.
+
+    Args:
+        twin: the first name that SQLite holds equal; the name itself where it is the first.
+    """
+    if not name.strip():
+        return f"A {what.lower()}{owner} has an empty name.", "Give it a name."
+    if not is_text(name):
+        return (
+            f"{what} {name!a}{owner} has a name that is no text: half of a character.",
+            "Write the whole character, or leave it out.",
+        )
+    if "\0" in name:
+        return f"{what}{owner} has a name that holds a NUL character.", "Leave it out."
+    if fold(name) in built_in:
+        return (
+            f'{what} "{name}"{owner} is built in: every document has {built_in[fold(name)]}.',
+            "Leave it out; it is there by itself.",
+        )
+    if name.startswith("_"):
+        return (
+            f'{what} "{name}"{owner} begins with "_", which is reserved.',
+            f'Rename it, for example to "{name.lstrip("_") or "name"}".',
+        )
+    if what == "Table" and fold(name).startswith("sqlite_"):
+        return f'{what} "{name}" begins with "sqlite_", which SQLite reserves.', "Rename it."
+    if twin != name:
+        return (
+            f'{what} "{name}"{owner} and "{twin}" are one name to SQLite, which ignores case.',
+            "Rename one of them.",
+        )
+    return None
 
 
 def _table(raw: Raw, context: ReadContext) -> Table:
@@ -197,7 +123,7 @@ def _table(raw: Raw, context: ReadContext) -> Table:
     fields = tuple(
         Field(
             item["name"],
-            _validator(item["validator"], context, name),
+            read_validator(item["validator"], context),
             item["validator"].get("optional", False),
             item["validator"].get("deprecated", False),
             context.field_place(name, item),
@@ -224,153 +150,12 @@ def _table(raw: Raw, context: ReadContext) -> Table:
     )
 
 
-def _is_text(text: str) -> bool:
-    """Whether SQLite can hold it: half of a surrogate pair is no Unicode text."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _declare_or_name(context: ReadContext) -> str:
-    known = sorted(context.tables)
-    more = ", …" if len(known) > NAMED_TABLES else ""
-    return f"Declare the table, or name another: {', '.join(known[:NAMED_TABLES])}{more}."
-
-
-def _validator(raw: Raw, context: ReadContext, table: str, depth: int = 0) -> Validator:
-    kind = raw["kind"]
-    if kind == "id" and "table" in raw and raw["table"] not in context.tables:
-        context.problem(
-            f'v.id("{raw["table"]}") points to a table that is not in the schema.',
-            _did_you_mean(raw["table"], context.tables) or _declare_or_name(context),
-            context.at(raw),
-        )
-    if depth and kind == "bytes":
-        context.problem(
-            "JSON cannot hold bytes.", "Give them a column of their own.", context.at(raw)
-        )
-    if kind in _PLAIN:
-        return _PLAIN[kind]
-    if kind == "literal" and isinstance(raw.get("value"), str) and not _is_text(raw["value"]):
-        context.problem(
-            f"The text of v.literal({raw['value']!a}) holds half of a character.",
-            "Write the whole character, or leave it out.",
-            context.at(raw),
-        )
-    if depth > MOST_NESTED:
-        context.problem(
-            f"A validator is nested more than {MOST_NESTED} deep.",
-            "Use v.any() for what is below.",
-            context.at(raw),
-        )
-        return _PLAIN["any"]
-    items = tuple(
-        _nested(item, context, table, depth, f"v.{kind}") for item in raw.get("items", ())
-    )
-    if kind == "union":
-        items = tuple(_union_items(raw, items, context))
-    properties = tuple(
-        ObjectField(
-            item["name"],
-            _nested(item["validator"], context, table, depth, "v.object", optional_allowed=True),
-            item["validator"].get("optional", False),
-        )
-        for item in raw.get("fields", ())
-        if item["validator"] is not None
-    )
-    if kind == "record" and items and not _is_key(items[0]):
-        context.problem(
-            "The keys of v.record must be strings.",
-            "Use v.string(), v.id() or a v.union() of string literals as its first argument.",
-            context.at(raw),
-        )
-    return Validator(kind, raw.get("table"), raw.get("value"), items, properties)
-
-
-def _nested(
-    raw: Raw,
-    context: ReadContext,
-    table: str,
-    depth: int,
-    parent: str,
-    optional_allowed: bool = False,
-) -> Validator:
-    if raw.get("optional") and not optional_allowed:
-        context.problem(
-            f"v.optional cannot stand inside {parent}.",
-            "Put v.optional around the whole field, or use v.union(…, v.null()).",
-            context.at(raw),
-        )
-    if raw.get("deprecated"):
-        context.problem(
-            f".deprecated() cannot stand inside {parent}.",
-            "Call .deprecated() on the validator of a whole field.",
-            context.at(raw),
-        )
-    # A union's bytes are judged by the union: alone, they have a column of their own.
-    inner = depth if parent == "v.union" else depth + 1
-    return _validator(raw, context, table, inner)
-
-
-def _union_items(
-    raw: Raw, items: tuple[Validator, ...], context: ReadContext
-) -> Iterator[Validator]:
-    if not items and not raw.get("items"):
-        context.problem(
-            "v.union has no members.", "Give it one validator or more.", context.at(raw)
-        )
-    if Validator("union", items=items).storage is Storage.JSON and any(
-        item.kind == "bytes" for item in items
-    ):
-        context.problem(
-            "JSON cannot hold bytes.",
-            "A v.union with v.bytes() may have no other member but v.null().",
-            context.at(raw),
-        )
-    yield from items
-
-
-def _is_key(validator: Validator) -> bool:
-    match validator.kind:
-        case "string" | "id":
-            return True
-        case "literal":
-            return isinstance(validator.value, str)
-        case "union":
-            return all(_is_key(item) for item in validator.items)
-        case _:
-            return False
-
-
-def _check_field(
-    name: str, table: str, what: str, raw: Raw, context: ReadContext, built_in: str = "_id"
-) -> bool:
-    if name in context.tables[table] or name == built_in:
-        return True
-    context.problem(
-        f'{what} names the field "{name}", which table "{table}" does not have.',
-        _did_you_mean(name, context.tables[table]) or "Declare the field, or name another.",
-        context.at(raw),
-    )
-    return False
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str | None:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name, list(known), n=1)
-    return f'Did you mean "{close[0]}"?' if close else None
-
-
 def _indexes(raw: Raw, context: ReadContext) -> Iterator[Index]:
-    seen: set[str] = set()
-    _check_index_names(raw["indexes"] + raw["searchIndexes"], raw["name"], seen, context)
+    _check_index_names(raw["indexes"] + raw["searchIndexes"], raw["name"], context)
     for item in raw["indexes"]:
         location, name = context.at(item), item["name"]
         for column in item["fields"]:
-            _check_field(column, raw["name"], f'Index "{name}"', item, context)
+            check_field(column, raw["name"], f'Index "{name}"', item, context)
         if len(set(item["fields"])) < len(item["fields"]):
             context.problem(
                 f'Index "{name}" names one field twice.', "Name each field once.", location
@@ -378,26 +163,23 @@ def _indexes(raw: Raw, context: ReadContext) -> Iterator[Index]:
         yield Index(name, tuple(item["fields"]), location)
 
 
-def _check_index_names(items: list[Raw], table: str, seen: set[str], context: ReadContext) -> None:
+def _check_index_names(items: list[Raw], table: str, context: ReadContext) -> None:
+    seen: set[str] = set()
     for item in items:
         name = item["name"]
         if not name.strip():
-            context.problem(
-                f'An index of table "{table}" has an empty name.', "Name it.", context.at(item)
-            )
-        elif not _is_text(name):
-            context.problem(
+            wrong = f'An index of table "{table}" has an empty name.', "Name it."
+        elif not is_text(name):
+            wrong = (
                 f'An index of table "{table}" has a name that is no text: half of a character.',
                 "Write the whole character, or leave it out.",
-                context.at(item),
             )
         elif fold(name) in seen:
-            context.problem(
-                f'Table "{table}" has two indexes named "{name}".',
-                "Rename one of them.",
-                context.at(item),
-            )
-        seen.add(fold(name))
+            wrong = f'Table "{table}" has two indexes named "{name}".', "Rename one of them."
+        else:
+            seen.add(fold(name))
+            continue
+        context.problem(*wrong, context.at(item))
 
 
 def _search_indexes(
@@ -408,7 +190,7 @@ def _search_indexes(
         _check_shadows(item, names, context)
         location, name, searched = context.at(item), item["name"], item["searchField"]
         what = f'Search index "{name}"'
-        known = _check_field(searched, raw["name"], what, item, context, built_in="")
+        known = check_field(searched, raw["name"], what, item, context, built_in="")
         found = fields.get(searched)
         if known and found is not None and found.validator.storage is not Storage.TEXT:
             context.problem(
@@ -455,18 +237,18 @@ def _condition(raw: Any, table: str, context: ReadContext) -> Json:
         if other not in context.tables:
             context.problem(
                 f'The sync filter selects from "{other}", which is no table of the schema.',
-                _did_you_mean(other, context.tables) or _declare_or_name(context),
+                did_you_mean(other, context.tables) or declare_or_name(context),
                 context.at(raw),
             )
             return None
-        _check_field(raw["field"], other, "The sync filter", raw, context)
+        check_field(raw["field"], other, "The sync filter", raw, context)
         return {**data, "where": _condition(raw["where"], other, context)}
     if "args" in raw:
         return {**data, "args": [_condition(item, table, context) for item in raw["args"]]}
     if "arg" in raw:
         return {**data, "arg": _condition(raw["arg"], table, context)}
     if isinstance(raw["field"], str):
-        _check_field(raw["field"], table, "The sync filter", raw, context)
+        check_field(raw["field"], table, "The sync filter", raw, context)
     return {**data, "value": _condition(raw["value"], table, context)}
 
 
@@ -474,7 +256,7 @@ def _backfills(raw: Raw, context: ReadContext) -> Iterator[Backfill]:
     seen: set[str] = set()
     for item in raw["backfills"]:
         location, column = context.at(item), item["name"]
-        _check_field(column, raw["name"], ".backfill", item, context, built_in="")
+        check_field(column, raw["name"], ".backfill", item, context, built_in="")
         if column in seen:
             context.problem(
                 f'Column "{column}" of table "{raw["name"]}" has two backfills.',
@@ -483,7 +265,4 @@ def _backfills(raw: Raw, context: ReadContext) -> Iterator[Backfill]:
             )
         seen.add(column)
         behaviour = context.behaviours.of(location, item["code"])
-        yield replace(
-            Backfill(column, behaviour.digest, behaviour.code, behaviour.impurities),
-            location=location,
-        )
+        yield Backfill(column, behaviour.digest, behaviour.code, behaviour.impurities, location)

@@ -11,10 +11,11 @@ from typing import Any
 
 from valet_studio.errors import IsCancelled, Location, Problem, SchemaError
 from valet_studio.schema.behaviour import Behaviours
-from valet_studio.schema.declared import ReadContext, read_schema
+from valet_studio.schema.declared import read_schema
 from valet_studio.schema.duplicates import duplicate_keys
 from valet_studio.schema.literal import LiteralTable, literal_tables
 from valet_studio.schema.model import Schema, Sources
+from valet_studio.schema.read_context import ReadContext
 from valet_studio.typescript.child import ChildStopped
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import shown_path
