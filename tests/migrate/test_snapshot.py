@@ -24,7 +24,6 @@ from valet_studio.database.target import FileTarget, open_target
 from valet_studio.errors import Cancelled, DatabaseError, PlanIsStale, StudioError
 from valet_studio.migrate import apply as applying
 from valet_studio.migrate import early_copy, taking
-from valet_studio.migrate import undo as undoing
 from valet_studio.migrate.events import (
     BackfillProgress,
     CopyProgress,
@@ -423,20 +422,19 @@ def test_what_an_undo_keeps_is_as_private_as_the_database(project: Project) -> N
 
 
 def test_a_snapshot_that_is_deleted_meanwhile_is_not_taken_for_an_empty_database(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project,
 ) -> None:
     project.push(BEFORE)
     project.sql("INSERT INTO items (_id, n) VALUES ('i1', 1)")
     report = project.push(with_fields("a"))
     assert report.snapshot is not None
-    copy = undoing._copy
+    snapshot = Path(report.snapshot)
 
-    def deleting(*given: Any) -> None:
-        copy(*given)
-        Path(str(report.snapshot)).unlink()
+    def while_it_is_polled() -> bool:
+        snapshot.unlink(missing_ok=True)
+        return False
 
-    monkeypatch.setattr(undoing, "_copy", deleting)
     before = documents(project.database)
     with pytest.raises(StudioError, match="was deleted meanwhile"):
-        pipeline.undo(project.settings, never)
+        pipeline.undo(project.settings, while_it_is_polled)
     assert documents(project.database) == before

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import apsw
 
@@ -84,6 +85,15 @@ def read_meta(connection: apsw.Connection) -> dict[str, str]:
     return {_text(key): _text(value) for key, value in rows}
 
 
+def read_list(meta: Mapping[str, str], key: str) -> list[Any]:
+    """What `_valet_meta` records under a key as a JSON list; empty where it records none."""
+    try:
+        listed = json.loads(meta.get(key, "[]"))
+    except ValueError:
+        return []
+    return listed if isinstance(listed, list) else []
+
+
 def write_meta(connection: apsw.Connection, key: str, value: str) -> None:
     """Record a value under a key, in place of any before it."""
     connection.execute(f'UPDATE "{META}" SET "value" = ? WHERE "key" = ?', (value, key))
@@ -116,11 +126,7 @@ def note_unsettled(connection: apsw.Connection, keys: Iterable[str]) -> None:
 
 def unsettled_backfills(meta: Mapping[str, str]) -> frozenset[str]:
     """What `note_unsettled` recorded."""
-    try:
-        listed = json.loads(meta.get(UNSETTLED, "[]"))
-    except ValueError:
-        listed = []
-    return frozenset(filter(_is_key, listed if isinstance(listed, list) else []))
+    return frozenset(filter(_is_key, read_list(meta, UNSETTLED)))
 
 
 def _is_key(key: object) -> bool:

@@ -52,18 +52,13 @@ class Reader:
     def _open_rollback(self) -> apsw.Connection:
         connection = self._connect(apsw.SQLITE_OPEN_READONLY)
         try:
-            self._touch(connection)
+            return self._touched(connection)
         except (apsw.ReadOnlyError, apsw.CantOpenError):
             # A journal left by a killed writer: the file holds half a transaction until a writer
             # rolls it back, so there is nothing to read before that is done.
-            connection.close(True)
             if not beside(self.path, "-journal").exists():
                 raise
             return self._open_query_only()
-        except apsw.Error:
-            connection.close(True)
-            raise
-        return connection
 
     def _open_wal(self) -> apsw.Connection:
         log, index = beside(self.path, "-wal"), beside(self.path, "-shm")
@@ -72,14 +67,9 @@ class Reader:
             # the files, rebuilds the index where it must, and removes neither when it closes.
             connection = self._connect(apsw.SQLITE_OPEN_READONLY)
             try:
-                self._touch(connection)
+                return self._touched(connection)
             except (apsw.ReadOnlyError, apsw.CantOpenError):
-                connection.close(True)
                 return self._open_query_only()
-            except apsw.Error:
-                connection.close(True)
-                raise
-            return connection
         if size(log) > 0:
             try:
                 return self._open_exclusive()
@@ -121,17 +111,15 @@ class Reader:
         return connect(self.path, flags, READ_TIMEOUT_MS, self.cancelled)
 
     def _touched(self, connection: apsw.Connection) -> apsw.Connection:
+        """Make SQLite take its first lock, and with it find out whether the file can be read; the
+        connection is closed where it cannot."""
         try:
-            self._touch(connection)
+            if self.triggers or not _load_without_triggers(connection):
+                _load(connection)
         except apsw.Error:
             connection.close(True)
             raise
         return connection
-
-    def _touch(self, connection: apsw.Connection) -> None:
-        """Make SQLite take its first lock, and with it find out whether the file can be read."""
-        if self.triggers or not _load_without_triggers(connection):
-            _load(connection)
 
 
 def connect(

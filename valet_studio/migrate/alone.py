@@ -70,10 +70,6 @@ def _starts(documents: Documents) -> Iterator[Key | None]:
     if documents.key == quote("_id"):
         yield from _BEGINNINGS
         return
-    table = quote(documents.state.name)
-    first, last = (
-        int(documents.connection.execute(f"SELECT {end}({documents.key}) FROM {table}").get or 0)
-        for end in ("min", "max")
-    )
+    first, last = documents.ends()
     for part in range(1, CHECKED):
         yield max(first, first + (last - first) * part // (CHECKED - 1) - 1)

@@ -140,11 +140,7 @@ class ByInput:
 
     def _spans(self, total: int) -> Iterator[tuple[str, dict[str, int]]]:
         key = self._documents.key
-        # Asked for together, they would be looked for in every document.
-        first, last = (
-            int(self._connection.execute(f"SELECT {end}({key}) FROM {self._table}").get or 0)
-            for end in ("min", "max")
-        )
+        first, last = self._documents.ends()
         parts = -(-total // _SPAN)
         for part in range(parts):
             begin = first + (last - first + 1) * part // parts

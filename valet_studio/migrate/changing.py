@@ -40,12 +40,9 @@ class Changing:
     def note(self, documents: Documents, values: Mapping[Key, Value]) -> None:
         """Take in documents with their new values, before these are written."""
         for key, row in documents.rows(values).items():
-            before, after = row.get(self._column), shown(values[key], self._storage)
-            others = {name: cell for name, cell in row.items() if name != self._column}
-            who = row.get("_id")
-            sample = Sample(str(who) if who is not None else None, before, after, others)
+            sample = Sample.of(row, self._column, shown(values[key], self._storage))
             self._looked_at += 1
-            change = json.dumps([before, after])
+            change = json.dumps([sample.before, sample.after])
             if change not in self._telling and len(self._telling) < MAX_SAMPLES:
                 self._telling[change] = sample
             elif len(self._others) < MAX_SAMPLES:

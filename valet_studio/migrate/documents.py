@@ -82,6 +82,16 @@ class Documents:
         """How many documents the table holds."""
         return int(self.connection.execute(f"SELECT count(*) FROM {quote(self.state.name)}").get)
 
+    def ends(self) -> tuple[int, int]:
+        """The first rowid and the last one; both are 0 where the table is empty."""
+        table = quote(self.state.name)
+        # Asked for together, they would be looked for in every document.
+        first, last = (
+            int(self.connection.execute(f"SELECT {end}({self.key}) FROM {table}").get or 0)
+            for end in ("min", "max")
+        )
+        return first, last
+
     def batches(
         self,
         after: Key | None = None,

@@ -65,6 +65,13 @@ class Sample:
     after: Json
     row: dict[str, Json]
 
+    @staticmethod
+    def of(document: dict[str, Json], column: str, after: Json) -> Sample:
+        """A document as it is before its column is set to `after`."""
+        who = document.get("_id")
+        others = {name: cell for name, cell in document.items() if name != column}
+        return Sample(str(who) if who is not None else None, document.get(column), after, others)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

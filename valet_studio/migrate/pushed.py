@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 import apsw
 
-from valet_studio.database.layout import read_meta, write_meta
+from valet_studio.database.layout import read_list, read_meta, write_meta
 
 PUSHES = "pushes"
 """The key in `_valet_meta` under which the last ones stand: `[{"id", "history_id"}, …]`."""
@@ -28,22 +27,14 @@ class Noted:
 
 def note_push(connection: apsw.Connection, push: str, history_id: int | None) -> None:
     """Note a push that becomes a migration, or a reset, which becomes none."""
-    listed = [*_listed(connection), {"id": push, "history_id": history_id}]
+    listed = [*read_list(read_meta(connection), PUSHES), {"id": push, "history_id": history_id}]
     write_meta(connection, PUSHES, json.dumps(listed[-KEPT_PUSHES:]))
 
 
 def push_noted(connection: apsw.Connection, push: str) -> Noted | None:
     """What is noted of a push; None where the database has not taken it."""
-    for each in _listed(connection):
+    for each in read_list(read_meta(connection), PUSHES):
         if isinstance(each, dict) and each.get("id") == push:
             number = each.get("history_id")
             return Noted(number if isinstance(number, int) else None)
     return None
-
-
-def _listed(connection: apsw.Connection) -> list[Any]:
-    try:
-        listed = json.loads(read_meta(connection).get(PUSHES, "[]"))
-    except ValueError:
-        return []
-    return listed if isinstance(listed, list) else []

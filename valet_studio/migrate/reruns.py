@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import apsw
 
 from valet_studio.database.inspect import inspect
-from valet_studio.database.layout import delete_meta, read_meta, write_meta
+from valet_studio.database.layout import delete_meta, read_list, read_meta, write_meta
 from valet_studio.database.target import FileTarget
 from valet_studio.schema.state import DatabaseState, backfill_key
 
@@ -80,13 +80,9 @@ def runs_between(connection: apsw.Connection, before: int, last: int) -> tuple[s
 
 
 def _listed(connection: apsw.Connection) -> list[tuple[str, int]]:
-    try:
-        listed = json.loads(read_meta(connection).get(RUNS, "[]"))
-    except ValueError:
-        return []
     return [
         (each["backfill"], each["history_id"])
-        for each in (listed if isinstance(listed, list) else [])
+        for each in read_list(read_meta(connection), RUNS)
         if isinstance(each, dict)
         and isinstance(each.get("backfill"), str)
         and isinstance(each.get("history_id"), int)

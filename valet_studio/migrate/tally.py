@@ -158,14 +158,8 @@ class Tally:
         self, documents: Documents, batch: Batch, answer: BatchAnswer, indexes: list[int]
     ) -> dict[Key, Sample]:
         rows = documents.rows(batch.keys[i] for i in indexes)
-        column = self.backfill.column
         samples: dict[Key, Sample] = {}
         for index in indexes:
-            row = rows.get(batch.keys[index], {})
-            who = row.get("_id")
-            after = shown(answer.values[index], self.storage)
-            derived_from = {name: cell for name, cell in row.items() if name != column}
-            samples[batch.keys[index]] = Sample(
-                str(who) if who is not None else None, row.get(column), after, derived_from
-            )
+            key, after = batch.keys[index], shown(answer.values[index], self.storage)
+            samples[key] = Sample.of(rows.get(key, {}), self.backfill.column, after)
         return samples

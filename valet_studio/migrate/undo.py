@@ -176,12 +176,8 @@ def _restore(snapshot: Path, connection: apsw.Connection) -> None:
 def _keep(
     target: FileTarget, connection: apsw.Connection, path: Path, cancelled: IsCancelled
 ) -> None:
-    create_like(path, target.path)
-    _copy(connection, path, cancelled)
-
-
-def _copy(connection: apsw.Connection, path: Path, cancelled: IsCancelled) -> None:
     """Copy what `connection` sees; it must not be writing (SQLite's backup refuses that)."""
+    create_like(path, target.path)
     with closing(apsw.Connection(str(path))) as destination:
         # What does not become whole is deleted: it needs no journal, which would stay behind.
         destination.execute("PRAGMA journal_mode = OFF")

@@ -157,7 +157,7 @@ def _from_log(table: TableState, log: list[tuple[str, str]] | tuple[()]) -> Tabl
     for row, operation in log:
         first.setdefault(row, operation)
         last[row] = operation
-    found = _Counting(table.name)
+    found = _WriteCounts(table.name)
     for row, operation in first.items():
         was, stays = operation != "insert", last[row] != "delete"
         if was or stays:
@@ -191,7 +191,7 @@ def _compared(
         if column.name not in filled_here and fold(column.name) != "_id"
     ]
     held = [quote(name) if old.column_named(name) is not None else "NULL" for name in columns]
-    found = _Counting(new.name, tuple(filled_here))
+    found = _WriteCounts(new.name, tuple(filled_here))
     for was, now in _side_by_side(
         _rows(before, old.name, held),
         _rows(live, new.name, map(quote, columns)),
@@ -207,7 +207,7 @@ def _compared(
 
 
 @dataclass(slots=True)
-class _Counting:
+class _WriteCounts:
     """What was found of one table so far."""
 
     table: str
@@ -230,7 +230,7 @@ def _all(connection: apsw.Connection, table: str, what: str) -> TableWrites:
     """Every document of a table was written."""
     count = int(connection.execute(f"SELECT count(*) FROM main.{quote(table)}").get)
     ids = islice(_rows(connection, table, ()), MAX_EXAMPLES)
-    found = _Counting(table, counts=Counter({what: count}))
+    found = _WriteCounts(table, counts=Counter({what: count}))
     found.examples = [str(who) for who, *_ in ids]
     return found.writes()
 
