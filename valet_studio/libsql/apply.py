@@ -29,7 +29,6 @@ from valet_studio.errors import (
     Cancelled,
     DatabaseBusy,
     MigrationFailed,
-    PlanIsStale,
     StudioError,
     Unsupported,
 )
@@ -57,7 +56,7 @@ from valet_studio.migrate.events import (
     PhaseStarted,
     Report,
 )
-from valet_studio.migrate.order import Order
+from valet_studio.migrate.order import Order, stale_plan
 from valet_studio.migrate.rehearsal import close
 from valet_studio.plan.changes import RunBackfill
 from valet_studio.schema.names import fold, quote
@@ -317,7 +316,7 @@ class _Sending:
             self.changed = None
             deque(self.made.make(self.cancelled), 0)
         if (self.moment.cookie, self.moment.meta) != (before.cookie, before.meta):
-            raise _stale()
+            raise stale_plan()
 
     def clean(self) -> None:
         """Take the side tables away, as far as that can be done; the next apply does it else."""
@@ -392,15 +391,8 @@ _HISTORY_COLUMNS = "id, applied_at, hash_before, hash_after, schema_json, summar
 
 def _refused(server: LibsqlServer, failed: StepFailed) -> StudioError:
     if not failed.step:
-        return _stale()
+        return stale_plan()
     return MigrationFailed(
         f"{server.url} refused a statement: {failed}. Everything was rolled back.",
         "Nothing was changed. `valet-studio dry-run` rehearses it on a copy.",
-    )
-
-
-def _stale() -> PlanIsStale:
-    return PlanIsStale(
-        "The database or the schema changed after this plan was made. Nothing was applied.",
-        "Look at the new plan, then apply that.",
     )

@@ -125,9 +125,8 @@ def rehearse(
             evaluators,
             cancelled,
             before_changes=lambda writer: _note(writer, push),
-            ahead=Ahead(values=known, intact=True),
+            ahead=Ahead(reviewed, values=known, intact=True),
             kept=rehearsal.values,
-            rehearsed=reviewed,
         ):
             match event:
                 case Report():

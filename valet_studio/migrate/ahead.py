@@ -8,7 +8,7 @@ since; only then every batch is compared with what it was, and computed again wh
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -38,6 +38,8 @@ ByColumn: TypeAlias = dict[tuple[str, str], Computed]
 class Ahead:
     """What is known before the lock is taken. Use it as a context manager: it holds files."""
 
+    rehearsed: Collection[tuple[str, str]] = ()
+    """Table and column of each backfill that succeeded in a dry run of the same plan."""
     version: int | None = None
     """`data_version` of the connection when the first document was read."""
     values: ByColumn = field(default_factory=dict)

@@ -68,7 +68,7 @@ def apply(
         database_errors(target.label),
         target.writing(cancelled) as connection,
         Evaluators(order.schema.sources, order.limits, twice=order.strict) as evaluators,
-        Ahead() as ahead,
+        Ahead(tuple(rehearsed or ())) as ahead,
         EarlyCopy(target) as early,
     ):
         place = _place(target)
@@ -84,7 +84,6 @@ def apply(
             before_changes=before_changes,
             completed=completed,
             ahead=ahead,
-            rehearsed=tuple(rehearsed or ()),
             began=began,
         )
         try:

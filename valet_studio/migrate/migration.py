@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +18,7 @@ import apsw
 from valet_studio.database import layout
 from valet_studio.database.ask import ask
 from valet_studio.database.inspect import inspect
-from valet_studio.errors import Cancelled, MigrationFailed, PlanIsStale, PlanRejected
+from valet_studio.errors import Cancelled, MigrationFailed
 from valet_studio.migrate.ahead import Ahead, ByColumn, check_intact
 from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.computed import Computed
@@ -31,23 +31,27 @@ from valet_studio.migrate.events import (
     PhaseStarted,
     Report,
     StatementRun,
-    TableRows,
 )
 from valet_studio.migrate.history import record
-from valet_studio.migrate.order import Order
+from valet_studio.migrate.order import Order, stale_plan
 from valet_studio.migrate.reruns import note_runs
+from valet_studio.migrate.verify import (
+    Counts,
+    failed_backfills,
+    refuse_unreviewed,
+    refuse_varying,
+    verify,
+)
 from valet_studio.migrate.work import Work
 from valet_studio.plan.changes import (
     AddColumn,
     AnyChange,
-    NarrowField,
     Plan,
     RunBackfill,
 )
-from valet_studio.plan.compare import compare, kept_after, promised_after
+from valet_studio.plan.compare import kept_after, promised_after
 from valet_studio.plan.measure import answered, deciding, questions
-from valet_studio.plan.sentences import count
-from valet_studio.plan.sql import is_own_trigger, quote, tracking_triggers, trigger_names
+from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
 from valet_studio.schema.document import schema_hash, to_document
 from valet_studio.schema.model import Schema
 from valet_studio.schema.names import fold
@@ -77,11 +81,6 @@ class _Run:
         return any(report.failed for report in self.backfills)
 
     @property
-    def undone(self) -> set[tuple[str, str]]:
-        """Table and column of the backfills that failed."""
-        return {(report.table, report.column) for report in self.backfills if report.failed}
-
-    @property
     def filled(self) -> set[str]:
         """Keys of the backfills that succeeded."""
         return {backfill_key(r.table, r.column) for r in self.backfills if not r.failed}
@@ -103,7 +102,6 @@ def migrate(
     completed: Callable[[apsw.Connection], None] = lambda _connection: None,
     ahead: Ahead | None = None,
     kept: ByColumn | None = None,
-    rehearsed: Collection[tuple[str, str]] = (),
     began: float | None = None,
 ) -> Generator[Event, None, None]:
     """Carry out a plan; the last event is its `Report`.
@@ -112,9 +110,8 @@ def migrate(
         before_changes: runs once the write lock is held and it is certain that something will
             be done: the place to keep a snapshot.
         completed: runs before COMMIT, unless a backfill failed.
-        ahead: what was computed before the lock was taken.
+        ahead: what was known before the lock was taken.
         kept: gets the values of every backfill that succeeds.
-        rehearsed: table and column of each backfill that succeeded when it was rehearsed.
         began: when the work of which this is a part began, by `time.perf_counter`.
 
     Raises:
@@ -128,18 +125,8 @@ def migrate(
     run = _Run(connection, time.perf_counter() if began is None else began)
     ahead, schema = ahead or Ahead(), order.schema
     with _transaction(connection, cancelled):
-        state, fresh = order.planned_anew(connection)
-        if order.is_stale(fresh):
-            raise PlanIsStale(
-                "The database or the schema changed after this plan was made. Nothing was applied.",
-                "Look at the new plan, then apply that.",
-            )
         settled = ahead.settled(connection)
-        asked = questions(fresh, schema, state)
-        if ahead.answers:
-            # Others wait for the lock: what only counts was counted before it was taken.
-            asked = () if settled else deciding(asked)
-        measured = answered(fresh, {**ahead.answers, **ask(connection, asked)})
+        state, measured = _planned(connection, order, ahead, settled)
         if measured.status != "pending":
             rejected = measured.status == "blocked"
             yield Report("rejected" if rejected else "noop", measured, seconds=run.seconds)
@@ -147,16 +134,15 @@ def migrate(
         if not ahead.intact:
             check_intact(connection, schema, state)
         before_changes(connection)
-        rows_before = _row_counts(connection, state)
-        violations_before = _foreign_key_violations(connection)
+        before = Counts.of(connection, state)
 
         yield PhaseStarted("structure")
         yield from _structure(run, state, measured.pending)
-        filled = _Filling(run, schema, evaluators, cancelled, ahead, settled, kept, rows_before)
+        filled = _Filling(run, schema, evaluators, cancelled, ahead, settled, kept, before.rows)
         yield from filled.all(measured.pending)
-        _refuse_unreviewed(run, rehearsed)
+        refuse_unreviewed(run.backfills, ahead.rehearsed)
         if order.strict:
-            _refuse_varying(run, measured)
+            refuse_varying(run.backfills, measured)
         yield from _restore_triggers(run, schema)
 
         yield PhaseStarted("verify")
@@ -172,7 +158,7 @@ def migrate(
         note_runs(connection, run.filled, history_id)
         if not run.failed:
             completed(connection)
-        tables = _verify(run, schema, rows_before, violations_before, order.strict)
+        tables = verify(connection, order, run.backfills, before)
         yield PhaseStarted("commit")
     yield Report(
         "failed" if run.failed else "ok",
@@ -183,6 +169,24 @@ def migrate(
         tuple(run.statements),
         history_id,
     )
+
+
+def _planned(
+    connection: apsw.Connection, order: Order, ahead: Ahead, settled: bool
+) -> tuple[DatabaseState, Plan]:
+    """The database as it is now, and the order's plan with what its data says.
+
+    Raises:
+        PlanIsStale: the plan was made for another state.
+    """
+    state, fresh = order.planned_anew(connection)
+    if order.is_stale(fresh):
+        raise stale_plan()
+    asked = questions(fresh, order.schema, state)
+    if ahead.answers:
+        # Others wait for the lock: what only counts was counted before it was taken.
+        asked = () if settled else deciding(asked)
+    return state, answered(fresh, {**ahead.answers, **ask(connection, asked)})
 
 
 @contextmanager
@@ -306,7 +310,7 @@ def _restore_triggers(run: _Run, schema: Schema) -> Iterator[Event]:
 def _write_bookkeeping(run: _Run, schema: Schema, state: DatabaseState, plan: Plan) -> None:
     """Store what was applied; the hash only where every backfill is done, so that a failed one
     is tried again by the next push (the seed's "Backfill rules")."""
-    promised = promised_after(schema, plan, run.undone)
+    promised = promised_after(schema, plan, failed_backfills(run.backfills))
     document = json.dumps(to_document(promised), ensure_ascii=False)
     layout.write_meta(run.connection, layout.SCHEMA_JSON, document)
     kept = layout.kept_to_json(kept_after(schema, state))
@@ -331,121 +335,3 @@ def _unsettled(run: _Run, schema: Schema, state: DatabaseState) -> Iterable[str]
         return state.unsettled | run.filled
     brought = {fold(backfill_key(t.name, b.column)) for t in schema.tables for b in t.backfills}
     return (key for key in state.unsettled if fold(key) not in brought)
-
-
-def _verify(
-    run: _Run,
-    schema: Schema,
-    rows_before: dict[str, int],
-    violations_before: int,
-    strict: bool,
-) -> tuple[TableRows, ...]:
-    """The checks without which nothing is committed.
-
-    Raises:
-        MigrationFailed: one of them did not hold.
-    """
-    state = inspect(run.connection)
-    rows_after = _row_counts(run.connection, state)
-    for name, rows in rows_before.items():
-        if rows_after.get(name) != rows:
-            raise _other_count(
-                run, state, f'"{name}" held {rows:,} documents', rows_after.get(name)
-            )
-    for table in schema.tables:
-        held = state.table_named(table.name)
-        names = {fold(trigger.name) for trigger in held.triggers} if held else set()
-        if table.tracked and any(fold(n) not in names for n, _ in tracking_triggers(table)):
-            raise _unexpected(f'The change-tracking triggers of "{table.name}" are not all there.')
-    if _foreign_key_violations(run.connection) > violations_before:
-        raise _unexpected("A foreign key points to nothing that pointed to something before.")
-    left = compare(schema, state, strict=strict)
-    after = answered(left, ask(run.connection, questions(left, schema, state)))
-    for change in after.pending:
-        tried = isinstance(change, RunBackfill | NarrowField)
-        if not tried or (change.table, change.column) not in run.undone:
-            raise _unexpected(f"Planning again still finds something to do: {change.summary}")
-    return tuple(TableRows(name, rows_before.get(name, 0), now) for name, now in rows_after.items())
-
-
-def _refuse_unreviewed(run: _Run, rehearsed: Collection[tuple[str, str]]) -> None:
-    """Refuse an outcome that differs from what was reviewed: there, every document got its value.
-
-    Raises:
-        PlanIsStale: a document fails.
-    """
-    for report in run.backfills:
-        if report.failed and (report.table, report.column) in rehearsed:
-            verb = "fails" if report.failed == 1 else "fail"
-            first = report.errors[0]
-            who = f" {first.id}:" if first.id else ""
-            raise PlanIsStale(
-                f"{count(report.failed)} {verb} the backfill of {report.table}.{report.column}, "
-                f"and none did in the dry run:{who} {first.message.rstrip('.')}. "
-                "Nothing was applied.",
-                "Another program wrote the database meanwhile. Rehearse the plan again.",
-            )
-
-
-def _refuse_varying(run: _Run, plan: Plan) -> None:
-    """Refuse what only running a function twice could find.
-
-    Raises:
-        PlanRejected: a backfill gave a document two values.
-    """
-    varying = [report for report in run.backfills if report.deterministic is False]
-    if not varying:
-        return
-    names = {(report.table, report.column) for report in varying}
-    backfills = (change for change in plan.pending if isinstance(change, RunBackfill))
-    places = [b.location for b in backfills if (b.table, b.declared.column) in names]
-    uses = sorted({name for report in varying for name in report.impure})
-    why = f" (it uses {', '.join(uses)})" if uses else ""
-    raise PlanRejected(
-        f"A second run of the backfill of {', '.join(f'{t}.{c}' for t, c in sorted(names))}, "
-        f"backwards and in another time zone, computed other values{why}, which --strict refuses. "
-        "Everything was rolled back.",
-        "Compute the value from the document alone: no time, no time zone (a date and time in text "
-        "needs its zone, such as a Z at its end), no random numbers, nothing that is counted on "
-        "from document to document.",
-        next(iter(places), None),
-    )
-
-
-def _other_count(run: _Run, state: DatabaseState, held: str, now: int | None) -> MigrationFailed:
-    told = f"Table {held}, now {'none' if now is None else f'{now:,}'}."
-    filled = {report.table for report in run.backfills}
-    triggers = [
-        f"{trigger.name} on {table.name}"
-        for table in state.tables
-        if table.name in filled
-        for trigger in table.triggers
-        if trigger.event == "UPDATE" and not is_own_trigger(trigger.name, table.name)
-    ]
-    if not triggers:
-        return _unexpected(told)
-    return MigrationFailed(
-        f"{told} Everything was rolled back.",
-        f"These triggers run for every document that a backfill sets: {', '.join(triggers)}. "
-        "Keep their text (SELECT sql FROM sqlite_master WHERE type = 'trigger'), drop them, apply, "
-        "and make them again.",
-    )
-
-
-def _unexpected(what: str) -> MigrationFailed:
-    return MigrationFailed(
-        f"{what} Everything was rolled back.",
-        "Nothing was changed. Please report this, with the output of `valet-studio plan --json`.",
-    )
-
-
-def _row_counts(connection: apsw.Connection, state: DatabaseState) -> dict[str, int]:
-    return {
-        table.name: int(connection.execute(f"SELECT count(*) FROM {quote(table.name)}").get)
-        for table in state.tables
-        if table.kind == "table"
-    }
-
-
-def _foreign_key_violations(connection: apsw.Connection) -> int:
-    return int(connection.execute("SELECT count(*) FROM pragma_foreign_key_check").get)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import apsw
 
 from valet_studio.database.inspect import inspect
+from valet_studio.errors import PlanIsStale
 from valet_studio.migrate.reruns import armed_again
 from valet_studio.plan.changes import Plan
 from valet_studio.plan.compare import compare
@@ -37,3 +38,11 @@ class Order:
     def is_stale(self, now: Plan) -> bool:
         """Whether the database or the schema changed since the plan was made."""
         return now.fingerprint != self.plan.fingerprint
+
+
+def stale_plan() -> PlanIsStale:
+    """The refusal of a plan that was made for another state."""
+    return PlanIsStale(
+        "The database or the schema changed after this plan was made. Nothing was applied.",
+        "Look at the new plan, then apply that.",
+    )
