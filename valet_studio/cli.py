@@ -14,14 +14,7 @@ import click
 from valet_studio import __version__
 from valet_studio.commands import process
 from valet_studio.commands.group import StudioGroup
-from valet_studio.config import (
-    Flags,
-    Settings,
-    environment_with,
-    marked,
-    parse_languages,
-    resolve,
-)
+from valet_studio.config import Flags, Settings, environment_with, marked, parse_languages, resolve
 from valet_studio.config_file import CONFIG_FILE, configs_above, read_config
 from valet_studio.errors import StudioError
 

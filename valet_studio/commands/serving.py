@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from valet_studio.replica import Connected
-    from valet_studio.server.service import Done
+    from valet_studio.server.orders import Done
 
 
 def serve(settings: Settings, host: str, port: int, key_file: str | None) -> int:

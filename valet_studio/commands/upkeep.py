@@ -8,12 +8,7 @@ from collections.abc import Collection, Sequence
 import click
 
 from valet_studio import pipeline
-from valet_studio.commands.console import (
-    complain,
-    interruptible,
-    say,
-    say_json,
-)
+from valet_studio.commands.console import complain, interruptible, say, say_json
 from valet_studio.commands.question import agreed, has_terminal, must_ask, must_be_named
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError

@@ -9,13 +9,7 @@ import apsw
 
 from valet_studio.schema.model import Validator
 from valet_studio.schema.names import quote
-from valet_studio.schema.questions import (
-    CONFORMS,
-    MAX_EXAMPLES,
-    MAX_VALUES,
-    Answer,
-    Question,
-)
+from valet_studio.schema.questions import CONFORMS, MAX_EXAMPLES, MAX_VALUES, Answer, Question
 from valet_studio.schema.values import StoredValue, conforms
 
 _LONG_TEXT, _LONG_BLOB = 200, 32

@@ -43,12 +43,7 @@ from valet_studio.migrate.verify import (
     verify,
 )
 from valet_studio.migrate.work import Work
-from valet_studio.plan.changes import (
-    AddColumn,
-    AnyChange,
-    Plan,
-    RunBackfill,
-)
+from valet_studio.plan.changes import AddColumn, AnyChange, Plan, RunBackfill
 from valet_studio.plan.compare import kept_after, promised_after
 from valet_studio.plan.measure import answered, deciding, questions
 from valet_studio.plan.sql import quote, tracking_triggers, trigger_names

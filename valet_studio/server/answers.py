@@ -20,7 +20,7 @@ from valet_studio.plan.changes import (
 )
 from valet_studio.report_json import location_json, plan_json, problems_json, report_json
 from valet_studio.schema.model import Json
-from valet_studio.server.service import Became
+from valet_studio.server.orders import Became
 
 
 def push_json(report: Report) -> dict[str, Json]:

@@ -40,8 +40,9 @@ from valet_studio.server.answers import (
 )
 from valet_studio.server.gate import Gate, Refused, flag, number, own_id, push_id
 from valet_studio.server.openapi import DOCUMENT
+from valet_studio.server.orders import Done, PushOrder, ResetOrder, UndoOrder
 from valet_studio.server.runs import Run
-from valet_studio.server.service import Done, PushOrder, ResetOrder, Service, UndoOrder
+from valet_studio.server.service import Service
 from valet_studio.server.sync import Hub
 from valet_studio.server.working import NDJSON, ReadResponse, RunResponse, failed
 from valet_studio.typescript.limits import Limits

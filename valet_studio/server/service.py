@@ -10,14 +10,14 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import apsw
 
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError, StudioError
+from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError
 from valet_studio.migrate import rehearsal
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.apply import apply
@@ -32,6 +32,7 @@ from valet_studio.migrate.written import Undoable, undoable
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Json, Schema
 from valet_studio.schema.received import ReceivedSchemas
+from valet_studio.server.orders import Became, Done, PushOrder, UnknownTable
 from valet_studio.server.runs import Run
 from valet_studio.server.sync import hello
 from valet_studio.typescript.limits import Limits
@@ -40,58 +41,6 @@ DRY_RUNS_AT_ONCE = 4
 _LOOK_SECONDS = 0.25
 
 E = TypeVar("E")
-
-Done: TypeAlias = Report | UndoReport | BackfillReset
-"""What a request did to the database."""
-
-
-@dataclass(frozen=True, slots=True)
-class PushOrder:
-    """What a client asks for besides its schema."""
-
-    fingerprint: str | None = None
-    """The plan that was reviewed; None takes whatever plan holds."""
-    strict: bool = False
-    push: str | None = None
-    """The client's name for this push, by which it can ask what became of it."""
-    client: str | None = None
-    """The client's name for itself: what it has rehearsed is what its push writes."""
-
-
-@dataclass(frozen=True, slots=True)
-class UndoOrder:
-    """Which migration a client wants to be undone; without an id the last one."""
-
-    id: int | None = None
-    applied_at: str | None = None
-
-    @property
-    def migration(self) -> MigrationId | None:
-        """The migration that is meant."""
-        return MigrationId(self.id, self.applied_at) if self.id is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class ResetOrder:
-    """Which backfill a client wants to run again."""
-
-    table: str
-    column: str
-
-
-@dataclass(frozen=True, slots=True)
-class Became:
-    """What became of one push, or of what else was to change the database."""
-
-    state: Literal["running", "applied", "unknown"]
-    history_id: int | None = None
-    """The migration that it was."""
-    report: Done | None = None
-    """None where the server was started again since."""
-
-
-class UnknownTable(StudioError):
-    """Documents of what is no table were asked for."""
 
 
 class Service:

@@ -28,8 +28,8 @@ from valet_studio.migrate.wire import encode
 from valet_studio.schema.model import Json
 from valet_studio.server.answers import error_json
 from valet_studio.server.gate import Refused
+from valet_studio.server.orders import UnknownTable
 from valet_studio.server.runs import Run
-from valet_studio.server.service import UnknownTable
 
 NDJSON = "application/x-ndjson"
 PULSE_SECONDS = 5.0

@@ -9,14 +9,7 @@ from textual.content import Content
 from valet_studio.errors import Problem
 from valet_studio.migrate.touched import Touched
 from valet_studio.pipeline import GeneratedFile
-from valet_studio.plan.changes import (
-    AnyChange,
-    Drift,
-    HeldValue,
-    NarrowField,
-    Risk,
-    RunBackfill,
-)
+from valet_studio.plan.changes import AnyChange, Drift, HeldValue, NarrowField, Risk, RunBackfill
 from valet_studio.report import SHOWN_HELD, sql_notes
 from valet_studio.schema.model import Json, Sources, Table
 from valet_studio.tui.facts import Facts

@@ -5,11 +5,7 @@ from __future__ import annotations
 from valet_studio.plan.changes import Plan, Risk
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.progress import Progress
-from valet_studio.tui.report_text import (
-    cancelled_sentence,
-    rest_sentence,
-    untouched_sentence,
-)
+from valet_studio.tui.report_text import cancelled_sentence, rest_sentence, untouched_sentence
 from valet_studio.tui.status import Tone
 from valet_studio.tui.text import count, duration, failed, filled
 

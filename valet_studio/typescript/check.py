@@ -13,14 +13,7 @@ import re
 import time
 from collections.abc import Iterator
 
-from valet_studio.errors import (
-    Cancelled,
-    IsCancelled,
-    Location,
-    Problem,
-    SandboxError,
-    lines_of,
-)
+from valet_studio.errors import Cancelled, IsCancelled, Location, Problem, SandboxError, lines_of
 from valet_studio.typescript.deno import Workspace, make_workspace, start_check
 from valet_studio.typescript.modules import Modules, shown_path
 from valet_studio.typescript.stacks import user_location
