@@ -18,8 +18,10 @@ from support import schema_of
 from valet_studio.errors import Cancelled, Location, SandboxError
 from valet_studio.schema.model import Sources
 from valet_studio.typescript import deno
-from valet_studio.typescript.child import BatchAnswer, Child, ChildStopped
+from valet_studio.typescript.answers import BatchAnswer
+from valet_studio.typescript.child import Child
 from valet_studio.typescript.deno import DENO_VARIABLE
+from valet_studio.typescript.endings import ChildStopped
 from valet_studio.typescript.limits import Limits
 
 TIGHT = Limits(document_seconds=0.4, heap_mb=48)

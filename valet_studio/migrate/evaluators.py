@@ -14,7 +14,9 @@ from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.pace import Pace
 from valet_studio.schema.model import Sources
 from valet_studio.schema.reads import fields_read
-from valet_studio.typescript.child import BatchAnswer, Child, ChildStopped
+from valet_studio.typescript.answers import BatchAnswer
+from valet_studio.typescript.child import Child
+from valet_studio.typescript.endings import ChildStopped
 from valet_studio.typescript.limits import Limits
 
 AHEAD = 4

@@ -21,8 +21,8 @@ from valet_studio.migrate.events import (
 from valet_studio.migrate.picture import Picture
 from valet_studio.schema.model import Backfill, Storage
 from valet_studio.schema.telling import shown
+from valet_studio.typescript.answers import BatchAnswer
 from valet_studio.typescript.cells import Cells, Value
-from valet_studio.typescript.child import BatchAnswer
 
 DISTINCT = 2_000
 """Past so many distinct new values, or reasons, a count of each says nothing and is not kept."""

@@ -16,7 +16,7 @@ from valet_studio.schema.duplicates import duplicate_keys
 from valet_studio.schema.literal import LiteralTable, literal_tables
 from valet_studio.schema.model import Schema, Sources
 from valet_studio.schema.read_context import ReadContext
-from valet_studio.typescript.child import ChildStopped
+from valet_studio.typescript.endings import ChildStopped
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import shown_path
 from valet_studio.typescript.warm import give_back, take

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
-import re
-import signal
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from subprocess import Popen
 from typing import Any, BinaryIO, cast
 
 from valet_studio.errors import Cancelled, IsCancelled, Location, SandboxError, StudioError
-from valet_studio.typescript.cells import Cells, Value, decoded
-from valet_studio.typescript.deno import DENO_VARIABLE, Workspace, make_workspace, refill, start
-from valet_studio.typescript.frames import Sent, read_frame, split_answer, write_frame
+from valet_studio.typescript.answers import BatchAnswer, batch_answer
+from valet_studio.typescript.deno import Workspace, make_workspace, refill, start
+from valet_studio.typescript.endings import (
+    Activity,
+    ChildKilled,
+    ChildStopped,
+    Ending,
+    stopped,
+    why_ended,
+)
+from valet_studio.typescript.frames import Sent, read_frame, write_frame
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import Modules
 from valet_studio.typescript.stacks import user_location
@@ -33,73 +38,6 @@ _DEFAULT_LIMITS = Limits()
 POLL_SECONDS = 0.02
 START_SECONDS = 30.0
 """How long a loaded machine may take to start Deno, before the limits begin to count."""
-
-
-_REASON = re.compile(r'(?:^error: |message: ")([^"\n]+)', re.MULTILINE)
-"""What Deno says of an error of the system, or of its options."""
-_KILLED = (-1, -9, -15)
-"""Exit codes of a process that a hang-up, a kill or a request to end came to. No limit of ours
-does so."""
-_LIMITED = tuple(-getattr(signal, name) for name in ("SIGXFSZ", "SIGXCPU") if hasattr(signal, name))
-"""Exit codes of a process that went over a limit of the system's, at any time: Deno itself writes
-files, of what it made of the modules."""
-
-
-class ChildStopped(SandboxError):
-    """The process was stopped, or died, while it ran."""
-
-    def __init__(
-        self,
-        message: str,
-        hint: str | None = None,
-        location: Location | None = None,
-        index: int | None = None,
-    ):
-        super().__init__(message, hint, location)
-        self.index = index
-        """The document of the batch, from 0, at which it stopped; None where none is known."""
-
-
-class ChildKilled(SandboxError):
-    """Somebody else killed the process; what it was working on is not to blame."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The Deno process that runs schema.ts was killed from outside. Nothing was changed.",
-            "Try again. Where the machine ran out of memory, close other programs first.",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class BatchFailure:
-    """One document of a batch that got no value."""
-
-    index: int
-    message: str
-    location: Location | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class BatchAnswer:
-    """What a backfill made of one batch."""
-
-    cells: Cells
-    """Stored form, one a document: null also for a document that failed."""
-    failures: tuple[BatchFailure, ...]
-    used: frozenset[str]
-    """Sources of differing values that were called: `Date.now`, `Math.random`, …"""
-    seconds: float
-    """How long JavaScript worked on it."""
-    raw: bytes
-    """The values as received: two processes' answers compare by it."""
-    outcomes: Mapping[Value, Value] | None = None
-    """Of documents with one field: which value each of its few inputs gave; empty where one gave
-    two values. None where there are many inputs, or more fields."""
-
-    @property
-    def values(self) -> list[Any]:
-        """Every value as an object."""
-        return self.cells.listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,10 +187,10 @@ class Child:
         """
         try:
             payload = self._answer(b"A", self._limits.document_seconds, cancelled)
-        except (ChildStopped, ChildKilled) as stopped:
-            raise self._traced(stopped, cancelled) from None
+        except (ChildStopped, ChildKilled) as error:
+            raise self._traced(error, cancelled) from None
         self._batches.popleft()
-        return self._batch_answer(payload)
+        return batch_answer(payload, self.locate)
 
     def close(self) -> None:
         """Kill the process and delete its directory. May be called again."""
@@ -284,7 +222,8 @@ class Child:
             except queue.Empty:
                 if time.monotonic() > deadline:
                     self.close()
-                    raise self._stopped(f"did not finish within {seconds:g} s", index) from None
+                    what = f"did not finish within {seconds:g} s"
+                    raise stopped(what, self._activity(index)) from None
                 continue
             if isinstance(frame, _End):
                 raise self._died(frame, index)
@@ -295,20 +234,6 @@ class Child:
                 index = int(frame[1])
             deadline = time.monotonic() + seconds
 
-    def _stopped(self, what: str, index: int | None) -> ChildStopped:
-        if self._chosen is None:
-            hint = (
-                "Look for an endless loop or a list that only grows, or raise the limit: "
-                "VALET_STUDIO_EVALUATE_SECONDS, VALET_STUDIO_HEAP_MB."
-            )
-            return ChildStopped(f"schema.ts {what} and was stopped.", hint)
-        return ChildStopped(
-            f'Backfill "{self._chosen[1]}" {what} on one document and was stopped.',
-            "Look for an endless loop or a value that only grows.",
-            self._location,
-            index,
-        )
-
     def _died(self, end: _End, index: int | None) -> StudioError:
         """Say why the process is gone, as far as it told."""
         try:
@@ -316,56 +241,26 @@ class Child:
         finally:
             said = self._workspace.errors.read_text("utf-8", "replace")[-8192:]
             self.close()
-        if self._process.returncode == -signal.SIGINT:
-            # Ctrl-C came in the moment before the process had a group of its own.
-            return Cancelled()
-        if self._process.returncode in _KILLED:
-            return ChildKilled()
-        if end.broken:
-            return self._stopped("wrote to the channel of its host", index)
-        memory = ("out of memory", "OutOfMemory", "memory allocation", "Fatal process")
-        no_room = any(word in said for word in memory) or self._process.returncode in (-6, -5, 133)
-        named = os.environ.get(DENO_VARIABLE)
-        if self._process.returncode in _LIMITED:
-            return self._ended_early("The system stopped Deno", False, said)
-        if not self._greeted and not named:
-            return self._ended_early("Deno ended before it ran schema.ts", no_room, said)
-        if no_room:
-            return self._stopped(f"used more than {self._limits.heap_mb} MB of memory", index)
-        if "promise never resolved" in said:
-            return self._stopped("awaits a promise that never settles", index)
-        reason = next((line for line in said.splitlines() if line.strip()), "")
-        code = self._process.returncode
-        stopped = self._stopped(
-            f"ended its process (exit code {code}{reason and ': ' + reason})", index
+        ending = Ending(
+            self._process.returncode,
+            said,
+            end.broken,
+            self._greeted,
+            self._evaluated,
+            self._limits.heap_mb,
         )
-        if not named or self._evaluated:
-            return stopped
-        # A program that is no Deno ends so as well.
-        return ChildStopped(
-            str(stopped),
-            f"See that {named}, which {DENO_VARIABLE} names, is a Deno of version 2.9 or later "
-            f"(`{named} --version`), or unset {DENO_VARIABLE}.",
-        )
+        return why_ended(ending, self._activity(index))
 
-    def _ended_early(self, what: str, no_room: bool, said: str) -> SandboxError:
-        """Nothing of the user's is to blame."""
-        code = self._process.returncode
-        ended = f"exit code {code}" if code >= 0 else signal.strsignal(-code) or f"signal {-code}"
-        told = _REASON.search(said)
-        reason = "it ran out of memory" if no_room else (told[1] if told else ended).lower()
-        return SandboxError(
-            f"{what}: {reason}.",
-            "Look at the limits of this program (`ulimit -a`) or of its container, and at "
-            "VALET_STUDIO_HEAP_MB.",
-        )
+    def _activity(self, index: int | None) -> Activity:
+        column = self._chosen[1] if self._chosen is not None else None
+        return Activity(column, self._location, index)
 
     def _traced(
-        self, stopped: ChildStopped | ChildKilled, cancelled: IsCancelled
+        self, error: ChildStopped | ChildKilled, cancelled: IsCancelled
     ) -> ChildStopped | ChildKilled:
         """Run the batch again, document by document, to name the one that was fatal."""
         if self._chosen is None or not self._batches:
-            return stopped
+            return error
         with Child(self._sources, self._limits, skewed=self._skewed) as again:
             try:
                 again.start_backfill(*self._chosen)
@@ -373,42 +268,9 @@ class Child:
                 again._answer(b"A", self._limits.document_seconds, cancelled)
             except (ChildStopped, ChildKilled) as exact:
                 return exact
-        if isinstance(stopped, ChildKilled):
-            return stopped
-        return ChildStopped(
-            str(stopped), stopped.problems[0].hint, stopped.problems[0].location, None
-        )
-
-    def _batch_answer(self, payload: bytes) -> BatchAnswer:
-        head, raw = split_answer(payload)
-        data = json.loads(head)
-        failures = tuple(
-            BatchFailure(f["index"], f["message"], self.locate(f["stack"]))
-            for f in data["failures"]
-        )
-        form = data["form"]
-        cells = Cells.unpack(form, raw, data["large"])
-        told = json.dumps(form).encode() + raw
-        return BatchAnswer(
-            cells,
-            failures,
-            frozenset(data["used"]),
-            data["seconds"],
-            told,
-            _outcomes(data["outcomes"]),
-        )
-
-
-def _outcomes(pairs: list[tuple[Any, Any]] | None) -> dict[Value, Value] | None:
-    try:
-        if pairs is None:
-            return None
-        told, gave = [cell for cell, _ in pairs], [value for _, value in pairs]
-        return dict(
-            zip(decoded(told, large=True), decoded(gave, large=True, bytes_too=True), strict=True)
-        )
-    except TypeError:
-        return None  # Bytes are an object here.
+        if isinstance(error, ChildKilled):
+            return error
+        return ChildStopped(str(error), error.problems[0].hint, error.problems[0].location, None)
 
 
 def _write(stream: BinaryIO, frames: queue.SimpleQueue[tuple[Sent, bytes] | None]) -> None:
