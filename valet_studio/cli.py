@@ -160,7 +160,7 @@ def cli(
 @click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
 @click.option("--db", metavar="PATH", help="A database whose tables it declares. [.valet/dev.db]")
 @click.pass_context
-def init(context: click.Context, /, folder: Path, debug: bool, db: str | None) -> int:  # noqa: ARG001
+def init(context: click.Context, /, folder: Path, db: str | None, **_: Any) -> int:
     """Make valet/schema.ts to begin with, of the tables in the database where it holds any."""
     from valet_studio.commands import scaffold
 
@@ -173,7 +173,7 @@ def init(context: click.Context, /, folder: Path, debug: bool, db: str | None) -
 @click.option("--no-open", is_flag=True, help="Only make it.")
 @click.option("--tour", is_flag=True, help="Walk through schema changes: n is the next.")
 @click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
-def demo(folder: Path, no_open: bool, tour: bool, debug: bool) -> int:  # noqa: ARG001
+def demo(folder: Path, no_open: bool, tour: bool, **_: Any) -> int:
     """Make a demo project with 142 documents and a pending migration, and open it."""
     from valet_studio import scaffold
     from valet_studio.commands.console import say

@@ -1,4 +1,4 @@
-"""Plans, dry runs, results and problems as text, Markdown and SQL. Pure.
+"""Plans, dry runs, results and problems as text and SQL. Pure.
 
 The text carries its meaning in words and in the signs `+ - ~ ! ✗`, never in colour.
 """
@@ -6,7 +6,6 @@ The text carries its meaning in words and in the signs `+ - ~ ! ✗`, never in c
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -33,28 +32,13 @@ from valet_studio.plan.changes import (
     by_table,
 )
 from valet_studio.plan.sentences import count
-from valet_studio.report_json import plan_json, problems_json, report_json
 from valet_studio.schema.model import Json
-from valet_studio.schema.telling import one_line, told
+from valet_studio.schema.telling import megabytes, one_line, told
 
 # A plan is told before what runs it is loaded.
 if TYPE_CHECKING:
     from valet_studio.migrate.events import BackfillReport, Failure, Report
 
-__all__ = [
-    "plan_json",
-    "plan_markdown",
-    "plan_sql",
-    "plan_text",
-    "problems_json",
-    "problems_text",
-    "push_text",
-    "report_json",
-    "report_text",
-    "sql_notes",
-    "untold",
-    "warnings_text",
-]
 
 SHOWN_SAMPLES = 5
 SHOWN_FAILURES = 10
@@ -83,7 +67,7 @@ def plan_text(plan: Plan, notes: Sequence[Problem] = ()) -> str:
     for note in notes:
         first, *rest = _problem_lines(note)
         blocks.append("\n".join([f"Note: {first}", *(f"  {line}" for line in rest)]))
-    return "\n\n".join([_headline(plan), *blocks]) + "\n"
+    return "\n\n".join([headline(plan), *blocks]) + "\n"
 
 
 def plan_sql(plan: Plan) -> str:
@@ -98,7 +82,7 @@ def plan_sql(plan: Plan) -> str:
         parts.insert(0, "-- Blocked: this push is rejected, and none of this will run.")
     elif parts:
         parts.append(f"-- {_BOOKKEEPING}")
-    return "\n\n".join(parts or [f"-- {_headline(plan)}"]) + "\n"
+    return "\n\n".join(parts or [f"-- {headline(plan)}"]) + "\n"
 
 
 _BOOKKEEPING = (
@@ -117,48 +101,6 @@ def sql_notes(change: AnyChange) -> tuple[str, ...]:
             "Change-tracking triggers, where there are any, are dropped for it and made again."
         )
     return tuple(notes)
-
-
-def plan_markdown(plan: Plan, notes: Sequence[Problem] = ()) -> str:
-    """The plan for a pull request: a table of changes, notes, and the SQL folded away."""
-    lines = ["### Migration plan", "", _markdown(_headline(plan)), ""]
-    if plan.changes:
-        lines += ["| | Table | Change | Risk | Where |", "|---|---|---|---|---|"]
-        for change in plan.changes:
-            place = _markdown_code(str(change.location)) if change.location else ""
-            lines.append(
-                f"| {change.shown_sign} | {_markdown_code(change.table)} | "
-                f"{_markdown(change.summary)} | {change.risk.value} | {place} |"
-            )
-        lines.append("")
-    for change in plan.changes:
-        if change.risk is not Risk.SAFE:
-            lines += [f"- **{_markdown(change.summary)}** {_markdown(change.rule)}"]
-            lines += _markdown_breaking(change)
-    for warning in plan.warnings:
-        hint = f" {_markdown(warning.hint)}" if warning.hint else ""
-        lines += [f"- **{_markdown(warning.message)}**{hint}"]
-    for note in notes:
-        lines += [f"- {_markdown(note.message)} {_markdown(note.hint or '')}".rstrip()]
-    if lines[-1]:
-        lines.append("")
-    if any(change.sql for change in plan.pending):
-        text = plan_sql(plan)
-        fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-        lines += ["<details><summary>SQL</summary>", "", f"{fence}sql"]
-        lines += [text.rstrip("\n"), fence, "", "</details>", ""]
-    return "\n".join(lines).rstrip("\n") + "\n"
-
-
-def _markdown_breaking(change: AnyChange) -> list[str]:
-    """Which documents break a promise, and what they hold."""
-    if not (isinstance(change, NarrowField) and change.examples):
-        return []
-    more = (change.rows or 0) - len(change.examples)
-    named = ", ".join(_markdown_code(who, in_table=False) for who in change.examples)
-    rest = f" and {more:,} more" if more > 0 else ""
-    held = _held(change, lambda value: _markdown_code(_value(value), in_table=False))
-    return [f"  - Documents: {named}{rest}", *([f"  - They hold: {held}"] if held else [])]
 
 
 def push_text(report: Report) -> str:
@@ -239,7 +181,8 @@ def warnings_text(warnings: Sequence[Problem]) -> str:
     return "".join(f"{block}\n" for block in _warnings_block(warnings))
 
 
-def _headline(plan: Plan) -> str:
+def headline(plan: Plan) -> str:
+    """What comes of a plan, in one sentence or two."""
     total = len(plan.pending)
     changes = count(total, "change")
     match plan.status:
@@ -272,13 +215,13 @@ def _change_lines(change: AnyChange, *, with_rule: bool = True) -> list[str]:
         more = (change.offending or change.rows or 0) - len(change.examples)
         lines.append(f"    Documents: {shown}" + (f" and {more:,} more" if more > 0 else ""))
     if isinstance(change, NarrowField) and change.values:
-        lines.append(f"    They hold: {_held(change, _value)}")
+        lines.append(f"    They hold: {held_values(change, written)}")
     return lines
 
 
-def _held(change: NarrowField, written: Callable[[Json], str]) -> str:
+def held_values(change: NarrowField, one: Callable[[Json], str]) -> str:
     """What breaks a promise: `78 × "", 65 × "Lead"`."""
-    held = [f"{each.count:,} × {written(each.value)}" for each in change.values[:SHOWN_HELD]]
+    held = [f"{each.count:,} × {one(each.value)}" for each in change.values[:SHOWN_HELD]]
     others = ["…"] if len(change.values) > SHOWN_HELD else []
     return ", ".join(held + others)
 
@@ -365,7 +308,7 @@ def _outcome(report: Report, rehearsal: bool, database: str) -> str:
         case "noop", False:
             return "Nothing to apply: schema and database agree."
         case "rejected", _:
-            return f"✗ {_headline(report.plan)} Nothing was changed."
+            return f"✗ {headline(report.plan)} Nothing was changed."
         case "ok", True:
             return f"Dry run succeeded in {took} on {_copy(report)}; {database} was not touched."
         case "ok", False:
@@ -386,26 +329,14 @@ def _copy(report: Report) -> str:
         return "a copy"
     if copied.kind == "full":
         return "a full copy" if copied.of else "an empty database"
-    held = f"{_megabytes(copied.bytes)} of {_megabytes(copied.of)}"
+    held = f"{megabytes(copied.bytes)} of {megabytes(copied.of)}"
     return f"a lean copy ({', '.join(copied.tables) or 'no table'}: {held})"
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
 
 
 def _may_lack_return(backfill: BackfillReport, report: Report) -> bool:
     """Whether its function has a body: `(row) => row.name` cannot forget to return."""
-    code = next(
-        (
-            change.declared.code
-            for change in report.plan.changes
-            if isinstance(change, RunBackfill)
-            and (change.table, change.declared.column) == (backfill.table, backfill.column)
-        ),
-        "",
-    )
-    head, arrow, body = code.partition("=>")
+    declared = report.plan.backfill(backfill.table, backfill.column)
+    head, arrow, body = (declared.code if declared is not None else "").partition("=>")
     return not arrow or "{" in head or body.lstrip().startswith("{")
 
 
@@ -423,13 +354,13 @@ def _backfill_block(backfill: BackfillReport, may_lack_return: bool) -> str:
         shown = backfill.distribution[:SHOWN_VALUES]
         width = max(len(f"{counted.count:,}") for counted in shown)
         lines.append("  New values, most frequent first:")
-        lines += [f"    {counted.count:>{width},} × {_value(counted.value)}" for counted in shown]
+        lines += [f"    {counted.count:>{width},} × {written(counted.value)}" for counted in shown]
     if backfill.samples:
         lines.append("  Samples, before → after:")
         samples = backfill.samples[:SHOWN_SAMPLES]
-        width = max(len(_value(sample.id)) for sample in samples)
+        width = max(len(written(sample.id)) for sample in samples)
         lines += [
-            f"    {_value(sample.id):<{width}}  {_value(sample.before)} → {_value(sample.after)}"
+            f"    {written(sample.id):<{width}}  {written(sample.before)} → {written(sample.after)}"
             for sample in samples
         ]
     if backfill.nulls:
@@ -475,22 +406,6 @@ def _source_lines(source: str, location: Location) -> list[str]:
     return [f"    {before}{shown}{after}", f"    {pad}^"]
 
 
-def _value(value: Json) -> str:
+def written(value: Json) -> str:
+    """A value as text shows it, and no more of it than is of use."""
     return told(value, VALUE_WIDTH)
-
-
-def _markdown(text: str) -> str:
-    """Text that means itself in a table's cell."""
-    import html
-
-    escaped = html.escape(one_line(text), quote=False)
-    return re.sub(r"([\\`*_\[\]|#])", r"\\\1", escaped)
-
-
-def _markdown_code(text: str, *, in_table: bool = True) -> str:
-    text = one_line(text)
-    if in_table:
-        text = text.replace("|", "\\|")
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
-    space = " " if "`" in text else ""
-    return f"{fence}{space}{text}{space}{fence}"

@@ -9,7 +9,8 @@ from valet_studio import pipeline
 from valet_studio.fixes.fix import Fix
 from valet_studio.fixes.offer import fixes_for
 from valet_studio.plan.changes import NarrowField
-from valet_studio.report import plan_markdown, plan_text
+from valet_studio.report import plan_text
+from valet_studio.report_markdown import plan_markdown
 
 
 def narrowing(project: Project) -> tuple[NarrowField, tuple[Fix, ...]]:

@@ -11,7 +11,8 @@ from support import EVERYWHERE, TRACKED_TODOS, Project, fill_todos, schema_of, s
 from valet_studio.migrate.documents import BATCH_ROWS
 from valet_studio.migrate.events import ReasonCount, Report
 from valet_studio.plan.changes import RunBackfill
-from valet_studio.report import report_json, report_text
+from valet_studio.report import report_text
+from valet_studio.report_json import report_json
 from valet_studio.typescript.limits import Limits
 
 BEFORE = TRACKED_TODOS

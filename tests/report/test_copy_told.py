@@ -7,6 +7,7 @@ import pytest
 from valet_studio import report
 from valet_studio.migrate.events import Copied, Report
 from valet_studio.plan.changes import Plan
+from valet_studio.report_json import report_json
 
 FULL = Copied("full", 4096, 4096)
 NO_FILE = Copied("full", 4096, 0)
@@ -42,9 +43,9 @@ def test_the_text_says_which_copy_it_was(copied: Copied, told: str) -> None:
     ],
 )
 def test_so_does_the_json(copied: Copied, kind: str, told: dict[str, object]) -> None:
-    found = report.report_json(done(copied))
+    found = report_json(done(copied))
     assert (found["copy"], found["copied"]) == (kind, told)
 
 
 def test_the_json_of_an_apply_tells_of_no_copy() -> None:
-    assert not {"copy", "copied"} & report.report_json(done(None)).keys()
+    assert not {"copy", "copied"} & report_json(done(None)).keys()

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from valet_studio import report
+from valet_studio import report, report_json
 from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import (
     BackfillReport,
@@ -32,6 +32,7 @@ from valet_studio.plan.changes import (
     Risk,
     RunBackfill,
 )
+from valet_studio.report_markdown import plan_markdown
 from valet_studio.schema.model import Backfill, Field, Index, Table, Validator
 
 NUMBER, STRING = Validator("number"), Validator("string")
@@ -175,7 +176,7 @@ def test_plan_json_has_the_documented_shape() -> None:
     index = CreateIndex(
         table="todos", index="by_a", summary="Index.", rule="", declared=Index("by_a", ("a",))
     )
-    told = report.plan_json(plan(ADD, index))
+    told = report_json.plan_json(plan(ADD, index))
     assert list(told) == [
         *("status", "schema_hash", "applied_hash", "fingerprint", "changes", "warnings")
     ]
@@ -214,7 +215,9 @@ def test_report_json_has_the_documented_shape() -> None:
         distribution=(ValueCount(3, 2),),
         deterministic=True,
     )
-    told = report.report_json(Report("ok", plan(FILL), (TableRows("todos", 2, 2),), (filled,), 1.5))
+    told = report_json.report_json(
+        Report("ok", plan(FILL), (TableRows("todos", 2, 2),), (filled,), 1.5)
+    )
     assert list(told) == ["status", "plan", "tables", "backfills", "seconds"]
     assert told["tables"] == [{"table": "todos", "rows_before": 2, "rows_after": 2}]
     assert told["backfills"] == [
@@ -250,7 +253,7 @@ def test_a_rare_reason_is_shown_beside_a_common_one() -> None:
 
 
 def test_errors_as_json_say_what_where_and_the_way_out() -> None:
-    assert report.problems_json([Problem("Bad.", "Do.", PLACE), Problem("Worse.")]) == {
+    assert report_json.problems_json([Problem("Bad.", "Do.", PLACE), Problem("Worse.")]) == {
         "status": "error",
         "errors": [
             {
@@ -334,7 +337,7 @@ def test_names_cannot_break_out_of_sql_comments_or_markdown() -> None:
         field=Field("x", STRING),
     )
     assert "\nDROP" not in report.plan_sql(plan(nasty))
-    text = report.plan_markdown(plan(nasty))
+    text = plan_markdown(plan(nasty))
     row = next(line for line in text.splitlines() if line.startswith("| +"))
     assert row.replace("\\|", "").count("|") == 6
     assert "<b>" not in row

@@ -10,10 +10,10 @@ from valet_studio.commands.console import interruptible, say, say_json
 from valet_studio.commands.runs import (
     EXIT_CODES,
     REJECTED,
-    plan_json,
+    plan_with_renames,
     planned,
     rehearse,
-    report_json,
+    report_with_renames,
     tell,
     tell_missing,
 )
@@ -21,6 +21,7 @@ from valet_studio.config import Settings
 from valet_studio.errors import Problem
 from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.plan.changes import Plan
+from valet_studio.report_json import problems_json
 from valet_studio.schema.model import Json
 
 if TYPE_CHECKING:
@@ -106,9 +107,9 @@ def _json(checked: Checked, state: StudioState) -> dict[str, Json]:
     errors, done = checked.type_errors, checked.rehearsal
     return {
         "status": checked.status,
-        "plan": plan_json(checked.plan, state),
-        "type_errors": None if errors is None else report.problems_json(errors)["errors"],
-        "dry_run": None if done is None else report_json(done, state),
+        "plan": plan_with_renames(checked.plan, state),
+        "type_errors": None if errors is None else problems_json(errors)["errors"],
+        "dry_run": None if done is None else report_with_renames(done, state),
         "files": None if checked.files is None else list(map(_file_json, checked.files)),
     }
 

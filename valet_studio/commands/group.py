@@ -40,7 +40,8 @@ class StudioGroup(click.Group):
 def _tell(error: BaseException, arguments: Sequence[str], command: str | None) -> int:
     """Show an error as sentences, or as JSON where that was asked for; returns the exit code."""
     from valet_studio.commands.console import OutputLost, complain, say_json
-    from valet_studio.report import problems_json, problems_text
+    from valet_studio.report import problems_text
+    from valet_studio.report_json import problems_json
 
     if isinstance(error, OutputLost | BrokenPipeError):
         # What is still buffered must go nowhere, or Python complains of it at exit.

@@ -23,6 +23,7 @@ from valet_studio.paths import is_there
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan, RemoveField, RemoveTable
 from valet_studio.plan.sentences import count
+from valet_studio.report_json import plan_json, report_json
 from valet_studio.schema.model import Json
 
 if TYPE_CHECKING:
@@ -41,10 +42,9 @@ def planned(settings: Settings) -> tuple[StudioState, Plan]:
         StudioError: schema or database could not be read; carries every problem.
     """
     state = pipeline.look(settings)
-    if state.plan is None:
-        raise failing(state.problems or (Problem("The schema could not be compared."),))
-    with interruptible() as cancelled:
-        state = pipeline.measure(state, cancelled)
+    if state.plan is not None:
+        with interruptible() as cancelled:
+            state = pipeline.measure(state, cancelled)
     if state.plan is None:
         raise failing(state.problems or (Problem("The schema could not be compared."),))
     return state, state.plan
@@ -57,11 +57,13 @@ def plan(settings: Settings, form: str) -> int:
     notes += [_table_renamed(rename) for rename in _table_renames(state)]
     match form:
         case "json":
-            say_json(plan_json(found, state))
+            say_json(plan_with_renames(found, state))
         case "sql":
             say(report.plan_sql(found))
         case "markdown":
-            say(report.plan_markdown(found, notes))
+            from valet_studio.report_markdown import plan_markdown
+
+            say(plan_markdown(found, notes))
         case _:
             tell_missing(state)
             say(report.plan_text(found, notes))
@@ -100,16 +102,16 @@ def _table_renames(state: StudioState) -> tuple[TableRename, ...]:
     return likely_table_renames(state.plan)
 
 
-def plan_json(found: Plan, state: StudioState) -> dict[str, Json]:
+def plan_with_renames(found: Plan, state: StudioState) -> dict[str, Json]:
     """A plan with what looks like a rename in it."""
     told: list[Json] = [{"table": r.table, "from": r.gone, "to": r.came} for r in _renames(state)]
     tables: list[Json] = [{"from": r.gone, "to": r.came} for r in _table_renames(state)]
-    return {**report.plan_json(found), "renames": told, "table_renames": tables}
+    return {**plan_json(found), "renames": told, "table_renames": tables}
 
 
-def report_json(done: Report, state: StudioState) -> dict[str, Json]:
+def report_with_renames(done: Report, state: StudioState) -> dict[str, Json]:
     """A report whose plan tells of likely renames too."""
-    return {**report.report_json(done), "plan": plan_json(done.plan, state)}
+    return {**report_json(done), "plan": plan_with_renames(done.plan, state)}
 
 
 def _renamed(rename: Rename) -> Problem:
@@ -145,7 +147,7 @@ def dry_run(settings: Settings, *, as_json: bool, replica: Path | None = None) -
     with interruptible() as cancelled:
         client = rehearse_replica(replica, target, state.schema, cancelled, limits=settings.limits)
     if as_json:
-        say_json({**report_json(done, state), "replica": replica_json(client)})
+        say_json({**report_with_renames(done, state), "replica": replica_json(client)})
     else:
         say(_rehearsed(done, state) + "\n")
         say(replica_text(client))
@@ -196,7 +198,7 @@ def _tell_landed(done: Report, state: StudioState, told: str) -> None:
 
 def _applied(done: Report, state: StudioState, as_json: bool, told: tuple[Problem, ...]) -> int:
     if as_json:
-        say_json(report_json(done, state))
+        say_json(report_with_renames(done, state))
     else:
         label = state.database.label
         say(report.report_text(done, rehearsal=False, database=label, told=told))
@@ -230,7 +232,7 @@ def _rehearsed(done: Report, state: StudioState) -> str:
 def tell(done: Report, state: StudioState, as_json: bool) -> int:
     """Print what a rehearsal found; its exit code."""
     if as_json:
-        say_json(report_json(done, state))
+        say_json(report_with_renames(done, state))
     else:
         say(_rehearsed(done, state))
     return EXIT_CODES[done.status]

@@ -11,6 +11,7 @@ import apsw
 from valet_studio.database.errors import database_errors
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, DatabaseError, IsCancelled
+from valet_studio.schema.telling import megabytes
 
 _STEP_PAGES = 1_000
 
@@ -65,11 +66,7 @@ def check_room(needed: int, destination: Path) -> None:
     free = shutil.disk_usage(destination.absolute().parent).free
     if free < needed:
         raise DatabaseError(
-            f"There is no room for a copy of the database: it needs {_megabytes(needed)}, "
-            f"and {destination.parent} has {_megabytes(free)} left. Nothing was changed.",
+            f"There is no room for a copy of the database: it needs {megabytes(needed)}, "
+            f"and {destination.parent} has {megabytes(free)} left. Nothing was changed.",
             "Free some space, or let TMPDIR name a directory on a larger disk for dry runs.",
         )
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"

@@ -322,6 +322,13 @@ class Plan(_Known):
         """What apply will run, in its order."""
         return tuple(sql for change in self.pending for sql in change.sql)
 
+    def backfill(self, table: str, column: str) -> Backfill | None:
+        """The backfill that it runs for a column; None where it runs none."""
+        for change in self.changes:
+            if isinstance(change, RunBackfill) and (change.table, change.column) == (table, column):
+                return change.declared
+        return None
+
 
 def by_table(changes: Iterable[AnyChange]) -> list[tuple[str, list[AnyChange]]]:
     """Tables in the order of their first change, each with its changes in theirs."""

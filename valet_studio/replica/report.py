@@ -6,7 +6,8 @@ from valet_studio.migrate.events import Report
 from valet_studio.plan.sentences import count
 from valet_studio.replica.engine import Connected
 from valet_studio.replica.rehearse import ReplicaReport
-from valet_studio.report import plan_text, problems_text, push_text, report_json
+from valet_studio.report import plan_text, problems_text, push_text
+from valet_studio.report_json import report_json
 from valet_studio.schema.model import Json
 
 SHOWN_MUTATIONS = 10

@@ -22,6 +22,11 @@ def one_line(text: str) -> str:
     return _BREAK.sub(" ", text.strip())
 
 
+def megabytes(size: int) -> str:
+    """A number of bytes, such as "1,040.0 MB"."""
+    return f"{size / 1e6:,.1f} MB"
+
+
 class BytesLiteral(str):
     """Bytes as SQL writes them: no text of a document, though it looks like one in JSON."""
 

@@ -130,16 +130,13 @@ def ordered_fields(document: dict[str, Json], code_: str) -> dict[str, Json]:
 
 def _around(plan: Plan, item: FailedDocument, place: Location, most: int) -> tuple[int, int]:
     """How many lines of the backfill stand before and after the one that failed, at most `most`."""
-    for change in plan.changes:
-        where = (change.table, change.column)
-        if not isinstance(change, RunBackfill) or where != (item.table, item.column):
-            continue
-        begins = change.declared.location
-        number = len(change.declared.code.splitlines())
-        if begins is not None and begins.file == place.file:
-            before, after = place.line - begins.line, begins.line + number - 1 - place.line
-            if before >= 0 and after >= 0:
-                return min(most, before), min(most, after)
+    backfill = plan.backfill(item.table, item.column)
+    begins = backfill.location if backfill is not None else None
+    if backfill is not None and begins is not None and begins.file == place.file:
+        before = place.line - begins.line
+        after = len(backfill.code.splitlines()) - 1 - before
+        if before >= 0 and after >= 0:
+            return min(most, before), min(most, after)
     return min(most, 2), min(most, 2)
 
 
@@ -356,8 +353,5 @@ def _counts(report: BackfillReport) -> Content:
 
 def _code(plan: Plan, of: BackfillReport | FailedDocument) -> str:
     """The backfill's function; its text tells which fields it reads."""
-    for change in plan.changes:
-        where = (change.table, change.column)
-        if isinstance(change, RunBackfill) and where == (of.table, of.column):
-            return change.declared.code
-    return ""
+    backfill = plan.backfill(of.table, of.column)
+    return backfill.code if backfill is not None else ""
