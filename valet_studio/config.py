@@ -79,12 +79,8 @@ def resolve(
     """
     _check_names(environment)
     default = Settings()
-    schema_path = default.schema_path
-    if flags.schema or flags.valet_dir:
-        schema_path = Path(flags.schema) if flags.schema else Path(flags.valet_dir or "")
-        schema_path = schema_path if flags.schema else schema_path / SCHEMA_FILE
-    elif environment.get("VALET_STUDIO_SCHEMA"):
-        schema_path = Path(environment["VALET_STUDIO_SCHEMA"])
+    in_directory = Path(flags.valet_dir, SCHEMA_FILE) if flags.valet_dir else None
+    schema = flags.schema or in_directory or environment.get("VALET_STUDIO_SCHEMA")
     languages = flags.languages or environment.get("VALET_STUDIO_LANG")
     output_dir = flags.output_dir or environment.get("VALET_STUDIO_OUTPUT_DIR")
     limits = Limits(
@@ -101,7 +97,7 @@ def resolve(
         or default.database
     )
     return Settings(
-        schema_path=schema_path,
+        schema_path=Path(schema) if schema else default.schema_path,
         database=database,
         deploy_key=flags.deploy_key or environment.get("VALET_DEPLOY_KEY") or None,
         db_token=environment.get("VALET_DB_TOKEN") or None,

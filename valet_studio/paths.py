@@ -1,7 +1,7 @@
-"""What stands at a path that somebody typed: questions that are always answered.
+"""What stands at a path that somebody typed, and writing a file there.
 
-`Path.exists` and its like raise where a directory may not be entered or a name is too long, and
-`Path.expanduser` where nobody has the name after `~`.
+The questions are always answered: `Path.exists` and its like raise where a directory may not be
+entered or a name is too long, and `Path.expanduser` where nobody has the name after `~`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import tempfile
 from pathlib import Path
+
+from valet_studio.errors import StudioError, reason_of
 
 
 def is_there(path: Path) -> bool:
@@ -46,6 +49,30 @@ def expanded(typed: str) -> Path:
         return Path(typed).expanduser()
     except RuntimeError:
         return Path(typed)
+
+
+def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
+    """Write a file so that a reader sees the old text or the new one, never a part.
+
+    Raises:
+        StudioError: the file cannot be written; the old one stands.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        partial = Path(name)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            partial.chmod(mode)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise StudioError(
+            f"{path} cannot be written: {reason_of(error)}.",
+            f"Check that you may write in {path.parent}, and that its disk has free space.",
+        ) from error
 
 
 def _mode(path: Path) -> int | None:

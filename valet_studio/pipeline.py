@@ -7,7 +7,6 @@ hold no state of their own; run them on a worker thread where an event loop must
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -19,16 +18,10 @@ from urllib.parse import urlsplit
 from valet_studio.config import Settings
 from valet_studio.config_file import CONFIG_FILE
 from valet_studio.database.target import open_target
-from valet_studio.errors import (
-    Cancelled,
-    MigrationFailed,
-    Problem,
-    StudioError,
-    Unsupported,
-    reason_of,
-)
+from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError, Unsupported
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Planner, Target
+from valet_studio.paths import write_atomically
 from valet_studio.plan.changes import AnyChange, Plan
 from valet_studio.plan.measure import unanswered
 from valet_studio.schema.evaluate import evaluate
@@ -451,27 +444,3 @@ def _order(state: StudioState) -> Order:
 
     settings = state.settings
     return Order(state.schema, state.plan, settings.limits, settings.strict)
-
-
-def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a file so that a reader sees the old text or the new one, never a part.
-
-    Raises:
-        StudioError: the file cannot be written; the old one stands.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        partial = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            partial.chmod(mode)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise StudioError(
-            f"{path} cannot be written: {reason_of(error)}.",
-            f"Check that you may write in {path.parent}, and that its disk has free space.",
-        ) from error

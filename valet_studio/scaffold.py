@@ -18,7 +18,7 @@ from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, StudioError, reason_of
 from valet_studio.fixes.adopt import sources_for
-from valet_studio.paths import is_there
+from valet_studio.paths import is_there, write_atomically
 from valet_studio.schema.model import Sources
 
 IGNORED = ("_generated/", ".valet/")
@@ -106,7 +106,7 @@ def init(settings: Settings) -> tuple[Path, ...]:
     if not is_there(schema):
         for path, text in _beginning(settings):
             if not is_there(path):
-                pipeline.write_atomically(path, text)
+                write_atomically(path, text)
                 written.append(path)
     ignoring = valet_dir.parent / ".gitignore"
     if _ignore(ignoring):
@@ -180,7 +180,7 @@ def demo(folder: Path) -> bool:
             f"{folder} exists already and is no demo project.",
             "Name another directory: `valet-studio demo DIR`.",
         )
-    pipeline.write_atomically(settings.schema_path, DEMO_BEFORE)
+    write_atomically(settings.schema_path, DEMO_BEFORE)
     _ignore(folder / ".gitignore")
     state = pipeline.look(settings)
     for _ in pipeline.apply(state, lambda: False):
@@ -192,7 +192,7 @@ def demo(folder: Path) -> bool:
             "INSERT INTO todos (_id, title, completed, userId, priority) VALUES (?, ?, ?, ?, ?)",
             documents(),
         )
-    pipeline.write_atomically(settings.schema_path, DEMO_AFTER)
+    write_atomically(settings.schema_path, DEMO_AFTER)
     return True
 
 

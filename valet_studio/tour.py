@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from valet_studio import pipeline
 from valet_studio.config import Settings
+from valet_studio.paths import write_atomically
 from valet_studio.plan.changes import Status
 from valet_studio.scaffold import DEMO_AFTER, DEMO_BEFORE
 
@@ -178,7 +178,7 @@ class Tour:
         if self._taken < 2:
             return None
         step = STEPS[self._taken - 2]
-        pipeline.write_atomically(self.settings.schema_path, step.schema_text)
+        write_atomically(self.settings.schema_path, step.schema_text)
         self._taken -= 1
         return step
 
@@ -191,6 +191,6 @@ class Tour:
         if not self.left:
             return None
         step = STEPS[self._taken]
-        pipeline.write_atomically(self.settings.schema_path, step.schema_text)
+        write_atomically(self.settings.schema_path, step.schema_text)
         self._taken += 1
         return step

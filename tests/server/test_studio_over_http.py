@@ -11,7 +11,8 @@ from serving import KEY, serve_command
 from support import SEED_TODOS, Project, fill_todos, never, seed_blocks
 from terminal import Terminal
 
-from valet_studio.pipeline import apply, look, write_atomically
+from valet_studio.paths import write_atomically
+from valet_studio.pipeline import apply, look
 
 BEFORE = SEED_TODOS
 BACKFILL = seed_blocks()[4]

@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from valet_studio.errors import StudioError
-from valet_studio.paths import expanded
-from valet_studio.pipeline import write_atomically
+from valet_studio.paths import expanded, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
