@@ -28,6 +28,7 @@ from valet_studio.tui.progress import Progress, TimedEvent
 from valet_studio.tui.remembered import recall
 from valet_studio.tui.replica import Rehearse, rehearse
 from valet_studio.tui.screen import MainScreen
+from valet_studio.tui.server_watch import ServerWatch
 from valet_studio.tui.status import Tone
 from valet_studio.tui.window import Window
 from valet_studio.watch import Stamp
@@ -94,10 +95,7 @@ class StudioBase(App[None]):
         """What no handler expected; the app is ending."""
         self.database_seen: Stamp | None = None
         """The database's files as they were at the newest look."""
-        self.server_seen: str | None = None
-        """What the server was migrated to when it was asked last; None before that."""
-        self.server_asked = 0.0
-        self.asking_server: threading.Thread | None = None
+        self.server_watch = ServerWatch()
         self.rest_until = 0.0
         """When the database may be read again unasked: a slow count is not repeated at once."""
         self.fixed: list[Fix] = []

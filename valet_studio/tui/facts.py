@@ -126,10 +126,17 @@ class Facts:
         return self.plan is not None and self.plan.fingerprint == self.rehearsed
 
 
+def why_busy(facts: Facts) -> str | None:
+    """Why `o` and `R` do nothing now; None where they work."""
+    if facts.running is None:
+        return None
+    return f"The {facts.running} is still running; {facts.key('cancel')} cancels it."
+
+
 def why_no_dry_run(facts: Facts) -> str | None:
     """Why `d` does nothing now; None where it works."""
     if facts.running is not None:
-        return f"The {facts.running} is still running; {facts.key('cancel')} cancels it."
+        return why_busy(facts)
     if facts.state is None:
         return "Still reading the schema and the database."
     if facts.missing:
@@ -203,7 +210,7 @@ def why_no_init(facts: Facts) -> str | None:
 def why_no_undo(facts: Facts) -> str | None:
     """Why `u` does nothing now; None where it works."""
     if facts.running is not None:
-        return f"The {facts.running} is still running; {facts.key('cancel')} cancels it."
+        return why_busy(facts)
     if facts.settings.read_only:
         return READ_ONLY.format("Undo")
     if facts.state is not None and facts.state.database.read_only:
@@ -238,25 +245,13 @@ def why_no_unfix(facts: Facts) -> str | None:
     return None if facts.fixed else "No quick fix was written that could be taken back."
 
 
-def why_no_open(facts: Facts) -> str | None:
-    """Why `o` does nothing now; None where it works."""
-    if facts.running is None:
-        return None
-    return f"The {facts.running} is still running; {facts.key('cancel')} cancels it."
-
-
-def why_no_replica(facts: Facts) -> str | None:
-    """Why no replica can be named now; None where one can."""
-    return why_no_open(facts)
-
-
 def why_no_step(facts: Facts) -> str | None:
     """Why `n` does nothing now; None where it works."""
     if facts.tour is None:
         return "There is no tour here: `valet-studio demo --tour` gives one."
     if facts.settings.read_only:
         return READ_ONLY.format("Writing into schema.ts")
-    return why_no_open(facts)
+    return why_busy(facts)
 
 
 def why_no_step_back(facts: Facts) -> str | None:
@@ -271,7 +266,7 @@ def why_no_suspend(facts: Facts) -> str | None:
     """Why `ctrl+z` does nothing now; None where it works. The terminal is asked later."""
     if facts.in_browser:
         return "There is no shell in a browser to go back to."
-    return why_no_open(facts)
+    return why_busy(facts)
 
 
 def why_no_edit(facts: Facts) -> str | None:

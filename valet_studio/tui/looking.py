@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,15 +29,12 @@ from valet_studio.tui.job_control import stop
 from valet_studio.tui.log_pane import LogPane
 from valet_studio.tui.offered import offered
 from valet_studio.tui.plan_pane import PlanPane
-from valet_studio.tui.runs import ask_server, look, read_more
+from valet_studio.tui.runs import look, read_more
 from valet_studio.tui.sentences import look_notice, plan_sentence
 from valet_studio.tui.text import code, duration, problem_plain
 
 DATABASE_SECONDS = 2.0
 """How often it is asked whether another program wrote the database."""
-SERVER_SECONDS = 5.0
-"""How often a server is asked whether another push reached it."""
-
 
 READING_SECONDS = 0.3
 """How long a save is read before it is said, and the plan before it can no longer be applied."""
@@ -51,7 +47,7 @@ class Looking(StudioBase):
         """Watch the settings' schema and database, and look at them."""
         self.run_worker(self._watch(), group="watch", exclusive=True, exit_on_error=False)
         self.database_seen = watch.database_stamp(self.settings.database)
-        self.server_seen = None
+        self.server_watch.forget()
         self.look()
 
     def reopen(self, settings: Settings) -> None:
@@ -121,35 +117,18 @@ class Looking(StudioBase):
         if self.facts.running == "apply" or looking or resting or not self.facts.watching:
             return
         if "://" in self.settings.database:
-            self._ask_server()
+            self.server_watch.ask(self.engine, self.settings, self.post_message)
         seen = watch.database_stamp(self.settings.database)
         if seen != self.database_seen or self.facts.unreadable:
             self.database_seen = seen
             self.look()
 
-    def _ask_server(self) -> None:
-        """No worker, which the studio would wait for when it ends: a server may never answer."""
-        now = time.monotonic()
-        asking = self.asking_server is not None and self.asking_server.is_alive()
-        if asking or now < self.server_asked + SERVER_SECONDS:
-            return
-        self.server_asked = now
-        asked = (self.engine, self.settings, self.post_message)
-        self.asking_server = threading.Thread(target=ask_server, args=asked, daemon=True)
-        self.asking_server.start()
-
     def on_server_seen(self, message: messages.ServerSeen) -> None:
         """Look again where somebody else pushed, or the server went away."""
         if message.database != self.settings.database or self.facts.running == "apply":
             return
-        before, self.server_seen = self.server_seen, message.seen
-        if before is None:
-            # Another push may have come between the first look and this first answer.
-            plan = self.facts.plan
-            changed = message.hash_after != (plan.applied_hash if plan is not None else None)
-        else:
-            changed = before != message.seen
-        if changed:
+        plan = self.facts.plan
+        if self.server_watch.has_moved(message, plan.applied_hash if plan is not None else None):
             self.look()
 
     def on_saved(self, _: messages.Saved) -> None:

@@ -11,7 +11,7 @@ from valet_studio import watch
 from valet_studio.migrate.events import Event, StatementRun
 from valet_studio.tui import messages
 from valet_studio.tui.confirm import QuestionScreen
-from valet_studio.tui.facts import RunKind
+from valet_studio.tui.facts import Facts, RunKind
 from valet_studio.tui.log_pane import Mark
 from valet_studio.tui.looking import Looking
 from valet_studio.tui.progress import Progress, TimedEvent, advance_all
@@ -100,33 +100,59 @@ class Running(Looking):
             problems=message.problems,
             replica=message.replica,
         )
-        facts = replace(self.facts, running=None)
-        fingerprint = run_.plan.fingerprint
-        if message.work == "dry run" and run_.succeeded:
-            facts = replace(facts, rehearsed=fingerprint, failed=None, failures=0)
-        elif message.work == "dry run" and not run_.cancelled:
-            facts = replace(facts, failed=fingerprint, failures=len(run_.failures))
-            if facts.rehearsed == fingerprint:
-                facts = replace(facts, rehearsed=None)
-        elif message.work == "apply":
-            if run_.report is not None:  # Else nothing was changed.
+        if run_.work == "apply":
+            if run_.report is not None:
                 # Taking a quick fix back would now be a new change, and no way back.
                 self.fixed.clear()
-                facts = replace(facts, rehearsed=None, fixed=0)
-            elif message.stale:
-                facts = replace(facts, rehearsed=None)
             self.database_seen = watch.database_stamp(self.settings.database)
-        self.learn(facts)
+        self.learn(self._facts_after(run_, message.stale))
         read_only = run_.work == "dry run" and self._read_only
-        said, tone = run_sentence(run_, facts, read_only=read_only)
+        said, tone = run_sentence(run_, self.facts, read_only=read_only)
+        self._log_end(run_, said, tone)
+        declined = self.background.declined == run_.plan.fingerprint
+        superseded = self.background.live_run and not declined
+        if not (run_.cancelled and superseded):
+            self.say(said, tone, holds=run_.work == "apply")
+        if isinstance(self.screen, QuestionScreen):
+            self.screen.dismiss(False)
+        if self.leaving:
+            self.exit()
+        elif run_.work == "apply" and run_.succeeded:
+            self.write_files(said)
+        elif run_.work == "apply":
+            self.look()
+        else:
+            self.background.ended()
+
+    def _facts_after(self, run_: Progress, stale: bool) -> Facts:
+        """What is known once a run has ended.
+
+        Args:
+            stale: whether it was refused because its plan no longer holds.
+        """
+        facts = replace(self.facts, running=None)
+        fingerprint = run_.plan.fingerprint
+        if run_.work == "apply":
+            if run_.report is not None:  # Else nothing was changed.
+                return replace(facts, rehearsed=None, fixed=0)
+            return replace(facts, rehearsed=None) if stale else facts
+        if run_.succeeded:
+            return replace(facts, rehearsed=fingerprint, failed=None, failures=0)
+        if run_.cancelled:
+            return facts
+        rehearsed = None if facts.rehearsed == fingerprint else facts.rehearsed
+        failures = len(run_.failures)
+        return replace(facts, rehearsed=rehearsed, failed=fingerprint, failures=failures)
+
+    def _log_end(self, run_: Progress, said: str, tone: Tone) -> None:
         marks: dict[Tone, Mark] = {"good": "✓", "warning": "!", "bad": "✗", "plain": "·"}
         self.log_line(marks[tone], said)
-        receipt = receipt_sentence(run_) if message.work == "apply" else ""
+        receipt = receipt_sentence(run_) if run_.work == "apply" else ""
         if receipt:
             self.log_line("✓", receipt)
-        if message.replica is not None:
-            bad = message.replica.status not in ("ok", "noop")
-            self.log_line("✗" if bad else "✓", replica_sentence(message.replica))
+        if run_.replica is not None:
+            bad = run_.replica.status not in ("ok", "noop")
+            self.log_line("✗" if bad else "✓", replica_sentence(run_.replica))
         logged = run_.of_each_reason[:LOGGED_FAILURES]
         for item in logged:
             failure, others = item.failure, run_.alike(item) - 1
@@ -134,21 +160,8 @@ class Running(Looking):
             self.log_line("✗", f"{who}: {failure.message} ({failure.location})")
         if len(run_.failures) > len(logged):
             self.log_line("·", "Further failing documents are in pane 3.")
-        for found in message.problems if not run_.cancelled else ():
+        for found in run_.problems if not run_.cancelled else ():
             self.log_line("✗", problem_plain(found))
-        superseded = self.background.live_run and self.background.declined != fingerprint
-        if not (run_.cancelled and superseded):
-            self.say(said, tone, holds=message.work == "apply")
-        if isinstance(self.screen, QuestionScreen):
-            self.screen.dismiss(False)
-        if self.leaving:
-            self.exit()
-        elif message.work == "apply" and run_.succeeded:
-            self.write_files(said)
-        elif message.work == "apply":
-            self.look()
-        else:
-            self.background.ended()
 
     def on_retried(self, message: messages.Retried) -> None:
         """Tell what became of the documents that failed."""
