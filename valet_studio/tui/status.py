@@ -28,17 +28,22 @@ LEAST_NAMES = 20
 """Cells below which only the database is named."""
 
 
-class StatusLine(Widget):
-    """Schema and watching, database and size, the plan's state, its fingerprint, its rehearsal."""
+class _FactsLine(Widget):
+    """A line that is drawn from the facts."""
 
-    def __init__(self) -> None:
-        super().__init__(id="status")
-        self.facts: Facts | None = None
+    facts: Facts | None = None
 
     def show(self, facts: Facts) -> None:
         """Draw what is known now."""
         self.facts = facts
         self.refresh()
+
+
+class StatusLine(_FactsLine):
+    """Schema and watching, database and size, the plan's state, its fingerprint, its rehearsal."""
+
+    def __init__(self) -> None:
+        super().__init__(id="status")
 
     def render(self) -> RenderResult:
         """One line; the paths give way first."""
@@ -50,7 +55,6 @@ class StatusLine(Widget):
 def status_text(facts: Facts, width: int) -> Content:
     """The status line in that many cells."""
     state = facts.good or facts.state
-    watching = ("● ", "$success") if facts.watching else ("‖ ", "$warning")
     paused = "" if facts.watching else " paused"
     live = "  live" if facts.live else ""
     right = _plan_part(facts, whole=True)
@@ -71,29 +75,7 @@ def status_text(facts: Facts, width: int) -> Content:
     production = " PRODUCTION" if facts.settings.production else ""
     room = width - right.cell_length - len(paused) - len(live) - len(about) - len(production) - 9
     if room < LEAST_NAMES:
-        # The plan's state and the database's name are what must be seen.
-        name = path_shortened(database, max(4, width - right.cell_length - len(production) - 5))
-        spare = width - right.cell_length - len(name) - len(production) - 5
-        fitting = {}
-        # What must not be overlooked comes first.
-        for what, text in (
-            ("read-only", " read-only" if about.endswith(" read-only") else ""),
-            ("paused", f"{paused.strip()} " if paused else ""),
-            ("live", f"{live.strip()} " if live else ""),
-            ("schema", f"{facts.settings.schema_path.name}  "),
-        ):
-            fitting[what] = text if len(text) <= spare else ""
-            spare -= len(fitting[what])
-        left = Content.assemble(
-            " ",
-            watching,
-            (fitting["schema"], "bold"),
-            (fitting["paused"], "$warning"),
-            (fitting["live"], "bold $primary"),
-            (name, "bold"),
-            (fitting["read-only"], "$muted"),
-            (production, "bold $error"),
-        )
+        left = _narrow(facts, database, about.endswith(" read-only"), width - right.cell_length)
         return left + " " * max(1, width - left.cell_length - right.cell_length - 1) + right
     schema = str(facts.settings.schema_path)
     if len(schema) + len(database) > room:
@@ -102,7 +84,7 @@ def status_text(facts: Facts, width: int) -> Content:
         database = path_shortened(database, max(10, room - len(schema)))
     left = Content.assemble(
         " ",
-        watching,
+        _watching(facts),
         (schema, "bold"),
         (paused, "$warning"),
         (live, "bold $primary"),
@@ -113,6 +95,37 @@ def status_text(facts: Facts, width: int) -> Content:
     )
     gap = max(2, width - left.cell_length - right.cell_length - 1)
     return Content.assemble(left, " " * gap, right)
+
+
+def _watching(facts: Facts) -> tuple[str, str]:
+    return ("● ", "$success") if facts.watching else ("‖ ", "$warning")
+
+
+def _narrow(facts: Facts, database: str, read_only: bool, width: int) -> Content:
+    """The line's left part where there is little room: the database's name must be seen."""
+    production = " PRODUCTION" if facts.settings.production else ""
+    name = path_shortened(database, max(4, width - len(production) - 5))
+    spare = width - len(name) - len(production) - 5
+    fitting = {}
+    # What must not be overlooked comes first.
+    for what, text in (
+        ("read-only", " read-only" if read_only else ""),
+        ("paused", "" if facts.watching else "paused "),
+        ("live", "live " if facts.live else ""),
+        ("schema", f"{facts.settings.schema_path.name}  "),
+    ):
+        fitting[what] = text if len(text) <= spare else ""
+        spare -= len(fitting[what])
+    return Content.assemble(
+        " ",
+        _watching(facts),
+        (fitting["schema"], "bold"),
+        (fitting["paused"], "$warning"),
+        (fitting["live"], "bold $primary"),
+        (name, "bold"),
+        (fitting["read-only"], "$muted"),
+        (production, "bold $error"),
+    )
 
 
 def _plan_part(facts: Facts, whole: bool) -> Content:
@@ -176,18 +189,12 @@ class Notice(Widget):
         )
 
 
-class KeyLine(Widget):
+class KeyLine(_FactsLine):
     """The keys that work now, as many as fit; apply stays, dimmed, while it is off."""
 
     def __init__(self) -> None:
         super().__init__(id="keys")
-        self.facts: Facts | None = None
         self.shown: tuple[str, ...] = ()
-
-    def show(self, facts: Facts) -> None:
-        """Draw the keys of this moment."""
-        self.facts = facts
-        self.refresh()
 
     def render(self) -> RenderResult:
         """Key and label, in the registry's order; `?` always fits."""
