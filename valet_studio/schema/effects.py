@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
-from valet_studio.schema.scopes import FUNCTIONS, NAME_TYPES, Binding, Module, ModuleNode, Program
+from valet_studio.schema.declarations import FUNCTIONS
+from valet_studio.schema.scopes import NAME_TYPES, Binding, Module, ModuleNode, Program
 from valet_studio.schema.syntax import inside, walk, written_in
 
 _DECLARING = frozenset(

@@ -8,30 +8,10 @@ from typing import TypeAlias
 
 from tree_sitter import Node
 
+from valet_studio.schema.declarations import FUNCTIONS, declared_name, declared_names, names_of
 from valet_studio.schema.syntax import import_sources, inside, parse, string_value, text_of, walk
 from valet_studio.typescript.modules import resolve as resolve_module
 
-FUNCTIONS = frozenset(
-    {
-        "arrow_function",
-        "function_expression",
-        "function_declaration",
-        "generator_function",
-        "generator_function_declaration",
-        "method_definition",
-    }
-)
-_DECLARATIONS = frozenset(
-    {
-        "function_declaration",
-        "generator_function_declaration",
-        "class_declaration",
-        "abstract_class_declaration",
-        "enum_declaration",
-        "internal_module",
-        "module",
-    }
-)
 _MERGED = frozenset({"enum_declaration", "internal_module", "module"})
 """Declarations of which several under one name make one thing together."""
 _SCOPES = FUNCTIONS | {
@@ -44,7 +24,6 @@ _SCOPES = FUNCTIONS | {
     "class",
     "class_declaration",
 }
-_ERASED = frozenset({"interface_declaration", "type_alias_declaration", "ambient_declaration"})
 NAME_TYPES = frozenset(
     {"identifier", "shorthand_property_identifier", "shorthand_property_identifier_pattern"}
 )
@@ -80,7 +59,7 @@ class Module:
         found = self._scopes.get(scope.id)
         if found is None:
             found = {}
-            for name, node, kind in _declared(scope):
+            for name, node, kind in declared_names(scope):
                 found.setdefault(name, Binding(self, name, node, kind, scope))
             self._scopes[scope.id] = found
         return found
@@ -181,7 +160,7 @@ class Program:
                 yield Binding(module, "default", node, "value", module.root)
             return
         if declaration is not None:
-            for declared, node, kind in _from_statement(declaration):
+            for declared, node, kind in names_of(declaration):
                 if name in (None, declared):
                     yield Binding(module, declared, node, kind, module.root)
             return
@@ -302,7 +281,8 @@ class Program:
                 yield statement
                 continue
             more = statement.child_by_field_name("declaration") or statement
-            if more.type in _MERGED and more != binding.node and _name(more) == binding.name:
+            same_name = more.type in _MERGED and declared_name(more) == binding.name
+            if same_name and more != binding.node:
                 yield more
 
 
@@ -320,123 +300,6 @@ def _enclosing(node: Node, kind: str) -> Node | None:
     while found is not None and found.type != kind:
         found = found.parent
     return found
-
-
-def _declared(scope: Node) -> Iterator[tuple[str, Node, str]]:
-    """Each name that a scope declares, with the node that tells its value, and its kind."""
-    kind = scope.type
-    if kind in FUNCTIONS:
-        single = scope.child_by_field_name("parameter")
-        parameters = scope.child_by_field_name("parameters")
-        for node in [single] if single is not None else []:
-            yield text_of(node), node, "parameter"
-        for node in parameters.named_children if parameters is not None else []:
-            for name in _pattern_names(node.child_by_field_name("pattern")):
-                yield name, node, "parameter"
-        body = scope.child_by_field_name("body")
-        if body is not None:
-            yield from _hoisted(body)
-        name_node = scope.child_by_field_name("name")
-        if kind in ("function_expression", "generator_function") and name_node is not None:
-            yield text_of(name_node), scope, "value"
-    elif kind in ("program", "statement_block", "switch_body"):
-        statements = scope.named_children
-        if kind == "switch_body":
-            statements = [child for case in statements for child in case.named_children]
-        for statement in statements:
-            if statement.type == "import_statement":
-                yield from _imported(statement)
-            elif statement.type == "export_statement":
-                declaration = statement.child_by_field_name("declaration")
-                if declaration is not None:
-                    yield from _from_statement(declaration)
-            else:
-                yield from _from_statement(statement)
-        if kind == "program":
-            yield from _hoisted(scope)
-    elif kind == "for_statement":
-        initializer = scope.child_by_field_name("initializer")
-        if initializer is not None:
-            yield from _from_statement(initializer)
-    elif kind == "for_in_statement":
-        if scope.child_by_field_name("kind") is not None:
-            for name in _pattern_names(scope.child_by_field_name("left")):
-                yield name, scope.child_by_field_name("right") or scope, "loop"
-    elif kind == "catch_clause":
-        for name in _pattern_names(scope.child_by_field_name("parameter")):
-            yield name, scope, "value"
-    elif kind == "class":
-        name_node = scope.child_by_field_name("name")
-        if name_node is not None:
-            yield text_of(name_node), scope, "value"
-
-
-def _from_statement(statement: Node) -> Iterator[tuple[str, Node, str]]:
-    if statement.type in ("lexical_declaration", "variable_declaration"):
-        for declarator in statement.named_children:
-            if declarator.type == "variable_declarator":
-                for name in _pattern_names(declarator.child_by_field_name("name")):
-                    yield name, declarator, "value"
-    elif statement.type in _DECLARATIONS:
-        declared = _name(statement)
-        if declared is not None:
-            yield declared, statement, "value"
-    elif statement.type == "expression_statement":
-        # tree-sitter gives `namespace X { … }` as an expression statement.
-        for child in statement.named_children:
-            if child.type == "internal_module":
-                yield from _from_statement(child)
-
-
-def _name(declaration: Node) -> str | None:
-    """The name that a declaration gives its scope: `X` for `namespace X.Y { … }`."""
-    name = declaration.child_by_field_name("name")
-    return text_of(name).partition(".")[0].strip() if name is not None else None
-
-
-def _hoisted(body: Node) -> Iterator[tuple[str, Node, str]]:
-    """Names of `var` declarations anywhere in a function's body, but not in inner functions."""
-    stack = list(body.named_children)
-    while stack:
-        node = stack.pop()
-        if node.type in FUNCTIONS or node.type in _ERASED:
-            continue
-        if node.type == "variable_declaration":
-            yield from _from_statement(node)
-        stack.extend(node.named_children)
-
-
-def _imported(statement: Node) -> Iterator[tuple[str, Node, str]]:
-    clause = next((c for c in statement.named_children if c.type == "import_clause"), None)
-    for child in clause.named_children if clause is not None else []:
-        if child.type == "identifier":
-            yield text_of(child), child, "import"
-        elif child.type == "namespace_import":
-            yield text_of(child.named_children[0]), child, "import"
-        elif child.type == "named_imports":
-            for specifier in child.named_children:
-                if specifier.type != "import_specifier":
-                    continue
-                local = specifier.child_by_field_name("alias") or specifier.child_by_field_name(
-                    "name"
-                )
-                if local is not None:
-                    yield text_of(local), specifier, "import"
-
-
-def _pattern_names(pattern: Node | None) -> Iterator[str]:
-    """The names that a binding pattern declares, not those that its defaults use."""
-    if pattern is None:
-        return
-    if pattern.type in ("identifier", "shorthand_property_identifier_pattern"):
-        yield text_of(pattern)
-    elif pattern.type == "pair_pattern":
-        yield from _pattern_names(pattern.child_by_field_name("value"))
-    elif pattern.type in ("assignment_pattern", "object_assignment_pattern"):
-        yield from _pattern_names(pattern.child_by_field_name("left"))
-    elif pattern.type in ("object_pattern", "array_pattern", "rest_pattern"):
-        for child in pattern.named_children:
-            yield from _pattern_names(child)
 
 
 def _position(function: Node, parameter: Node) -> int | None:
