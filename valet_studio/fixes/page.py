@@ -16,10 +16,12 @@ from valet_studio.fixes.fix import CannotEdit, Fix
 from valet_studio.fixes.writing import Style
 from valet_studio.schema.model import Schema, Table
 from valet_studio.schema.syntax import (
+    arguments_of,
     calls_of,
     name_of,
     node_at,
     parse,
+    parts_of,
     string_value,
     text_of,
     walk,
@@ -122,16 +124,15 @@ class TablePlace:
         for call in self.calls:
             function = call.child_by_field_name("function")
             name = function.child_by_field_name("property") if function is not None else None
-            arguments = call.child_by_field_name("arguments")
-            if name is not None and text_of(name) == method and arguments is not None:
-                yield call, [n for n in arguments.named_children if n.type != "comment"]
+            if name is not None and text_of(name) == method:
+                yield call, arguments_of(call)
 
     def add_field(self, text: str, beside: Node | None, *, before: bool = False) -> None:
         """Declare one more field after another one, or before it, or as the last.
 
         A comment above a field keeps belonging to it.
         """
-        members = [n for n in self.fields.named_children if n.type != "comment"]
+        members = parts_of(self.fields)
         if beside is None and not members:
             self.page.insert(self.fields.start_byte + 1, f" {text} ")
             return
@@ -215,8 +216,7 @@ def table_place(schema: Schema, table: Table) -> TablePlace:
     calls = calls_of(node, page.define_table) if node is not None else []
     if len(calls) != 1:
         raise CannotEdit(f"{location} does not show the defineTable of {table.name}.")
-    arguments = calls[0].child_by_field_name("arguments")
-    given = [n for n in arguments.named_children if n.type != "comment"] if arguments else []
+    given = arguments_of(calls[0])
     fields = given[0] if given else None
     while fields is not None and fields.type in _WRAPPERS:
         fields = fields.named_children[0]

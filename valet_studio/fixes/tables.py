@@ -15,7 +15,15 @@ from valet_studio.fixes.page import Page, schema_page
 from valet_studio.plan.changes import CreateTable, Plan, RemoveTable
 from valet_studio.schema.model import Field, Schema
 from valet_studio.schema.names import fold
-from valet_studio.schema.syntax import calls_of, name_of, parse, string_value, text_of, walk
+from valet_studio.schema.syntax import (
+    arguments_of,
+    calls_of,
+    name_of,
+    parse,
+    string_value,
+    text_of,
+    walk,
+)
 from valet_studio.typescript.modules import shown_path
 
 _SHARED = 0.5
@@ -95,8 +103,7 @@ def _named_again(rename: TableRename, schema: Schema) -> Fix:
 def _member(page: Page, table: str) -> Node:
     """The property of `defineSchema({…})` that declares a table."""
     for call in calls_of(page.root, page.define_schema):
-        arguments = call.child_by_field_name("arguments")
-        for given in arguments.named_children if arguments is not None else ():
+        for given in arguments_of(call):
             for member in given.named_children if given.type == "object" else ():
                 key = member.child_by_field_name("key") if member.type == "pair" else member
                 if key is not None and key.type != "comment" and name_of(key) == table:

@@ -21,7 +21,15 @@ from valet_studio.schema.effects import Effects
 from valet_studio.schema.impurity import impurities_in
 from valet_studio.schema.model import Impurity, Sources
 from valet_studio.schema.scopes import Binding, Module, ModuleNode, Program
-from valet_studio.schema.syntax import inside, location_of, name_of, node_at, text_of, walk
+from valet_studio.schema.syntax import (
+    arguments_of,
+    inside,
+    location_of,
+    name_of,
+    node_at,
+    text_of,
+    walk,
+)
 from valet_studio.typescript.modules import shown_path
 
 
@@ -81,9 +89,8 @@ class Behaviours:
     def key_place(self, key: str, call: Location) -> Location:
         """Where a property is written in the first object that a call is given, or the call."""
         node = self._call_around(self._file(call), call)
-        arguments = node.child_by_field_name("arguments") if node is not None else None
-        given = arguments.named_children if arguments is not None else []
-        for pair in (p for value in given if value.type == "object" for p in value.named_children):
+        objects = [value for value in arguments_of(node) if value.type == "object"]
+        for pair in (pair for value in objects for pair in value.named_children):
             name = pair.child_by_field_name("key") or pair
             if name_of(name) == key:
                 return location_of(name, call.file)
@@ -130,8 +137,7 @@ class Behaviours:
         """What the function of a `.backfill(…)` leads to; None where the tree does not show it."""
         file = self._file(location)
         call = self._call_at(file, location)
-        arguments = call.child_by_field_name("arguments") if call is not None else None
-        values = [n for n in arguments.named_children if n.type != "comment"] if arguments else []
+        values = arguments_of(call)
         if len(values) < 2 or any(value.type == "spread_element" for value in values[:2]):
             return None
         reach = _Reach(self._program, self._effects)

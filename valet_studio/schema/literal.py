@@ -17,7 +17,15 @@ from tree_sitter import Node
 
 from valet_studio.errors import Location
 from valet_studio.schema.model import Sources
-from valet_studio.schema.syntax import locator, name_of, parse, parse_part, string_value, text_of
+from valet_studio.schema.syntax import (
+    arguments_of,
+    locator,
+    name_of,
+    parse,
+    parse_part,
+    string_value,
+    text_of,
+)
 from valet_studio.typescript.modules import SERVER_MODULE, shown_path
 
 
@@ -109,10 +117,10 @@ def _object_given(call: Node | None, function: str) -> Node | None:
     """The object literal that is the one argument of a call of a function."""
     if call is None or call.type != "call_expression":
         return None
-    called, arguments = (call.child_by_field_name(n) for n in ("function", "arguments"))
+    called = call.child_by_field_name("function")
     if called is None or called.type != "identifier" or text_of(called) != function:
         return None
-    given = [n for n in arguments.named_children if n.type != "comment"] if arguments else []
+    given = arguments_of(call)
     return given[0] if len(given) == 1 and given[0].type == "object" else None
 
 
@@ -167,6 +175,5 @@ def _is_validator(node: Node) -> bool:
         return False
     if text_of(method) != "optional":
         return True
-    arguments = node.child_by_field_name("arguments")
-    inner = [n for n in arguments.named_children if n.type != "comment"] if arguments else []
+    inner = arguments_of(node)
     return len(inner) == 1 and _is_validator(inner[0])

@@ -15,7 +15,7 @@ from tree_sitter import Node
 from valet_studio.schema.behaviour import Behaviours
 from valet_studio.schema.model import Backfill, Sources
 from valet_studio.schema.scopes import Module
-from valet_studio.schema.syntax import inside, text_of
+from valet_studio.schema.syntax import arguments_of, inside, text_of
 
 _TAMPERS = re.compile(
     r"\b(?:prototype|__proto__|constructor|globalThis|self|window|eval|Function|Reflect|Proxy"
@@ -172,7 +172,7 @@ def _is_harmless(module: Module, node: Node, root: Node) -> bool:
     if kind == "call_expression":
         return _is_harmless_call(node) and _is_run_each_time(node, root)
     if kind == "new_expression":
-        made, given = node.child_by_field_name("constructor"), _given(node)
+        made, given = node.child_by_field_name("constructor"), arguments_of(node)
         return made is not None and text_of(made) == "Date" and bool(given)
     if kind == "member_expression":
         return _is_member_known(module, node)
@@ -246,8 +246,3 @@ def _function_around(node: Node) -> Node | None:
     while around is not None and around.type not in _FUNCTIONS:
         around = around.parent
     return around
-
-
-def _given(node: Node) -> list[Node]:
-    given = node.child_by_field_name("arguments")
-    return [n for n in given.named_children if n.type != "comment"] if given is not None else []

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from tree_sitter import Node
 
-from valet_studio.schema.syntax import parse, string_value, text_of, walk
+from valet_studio.schema.syntax import parse, parts_of, string_value, text_of, walk
 
 _FUNCTIONS = {"arrow_function", "function_expression"}
 _WRAPPERS = {"parenthesized_expression", "as_expression", "non_null_expression"}
@@ -53,7 +53,7 @@ def _function(root: Node) -> Node | None:
     """The one function that the text consists of."""
     node = root
     while node.type not in _FUNCTIONS:
-        inner = [child for child in node.named_children if child.type != "comment"]
+        inner = parts_of(node)
         if len(inner) != 1 or node.type not in ("program", "expression_statement", *_WRAPPERS):
             return None
         node = inner[0]
@@ -61,8 +61,7 @@ def _function(root: Node) -> Node | None:
 
 
 def _first_parameter(function: Node) -> Node | None:
-    parameters = function.child_by_field_name("parameters")
-    given = [n for n in parameters.named_children if n.type != "comment"] if parameters else []
+    given = parts_of(function.child_by_field_name("parameters"))
     if not given:
         return None
     if given[0].type != "required_parameter" or given[0].child_by_field_name("value") is not None:

@@ -9,7 +9,16 @@ from typing import TypeAlias
 from tree_sitter import Node
 
 from valet_studio.schema.declarations import FUNCTIONS, declared_name, declared_names, names_of
-from valet_studio.schema.syntax import import_sources, inside, parse, string_value, text_of, walk
+from valet_studio.schema.syntax import (
+    arguments_of,
+    import_sources,
+    inside,
+    parse,
+    parts_of,
+    string_value,
+    text_of,
+    walk,
+)
 from valet_studio.typescript.modules import resolve as resolve_module
 
 _MERGED = frozenset({"enum_declaration", "internal_module", "module"})
@@ -213,10 +222,8 @@ class Program:
         if holder is not None and holder.type == "call_expression":
             # `names.map((name) => …)`: the parameter comes from the callee and its arguments.
             called = holder.child_by_field_name("function")
-            arguments = holder.child_by_field_name("arguments")
-            others = arguments.named_children if arguments is not None else []
-            nodes = [called, *(n for n in others if not inside(function, n))]
-            return found + [(module, n) for n in nodes if n is not None and n.type != "comment"]
+            nodes = [called, *(n for n in arguments_of(holder) if not inside(function, n))]
+            return found + [(module, n) for n in nodes if n is not None]
         statement: Node = function
         while statement.parent is not None and statement.parent.type != "program":
             statement = statement.parent
@@ -305,15 +312,13 @@ def _enclosing(node: Node, kind: str) -> Node | None:
 def _position(function: Node, parameter: Node) -> int | None:
     if function.child_by_field_name("parameter") is not None:
         return 0
-    parameters = function.child_by_field_name("parameters")
-    names = [n for n in parameters.named_children if n.type != "comment"] if parameters else []
+    names = parts_of(function.child_by_field_name("parameters"))
     return next((i for i, node in enumerate(names) if node == parameter), None)
 
 
 def _arguments(call: Node, position: int) -> list[Node]:
     """What a call passes at a position; all of it where a spread or a rest hides that."""
-    arguments = call.child_by_field_name("arguments")
-    given = [n for n in arguments.named_children if n.type != "comment"] if arguments else []
+    given = arguments_of(call)
     if any(node.type == "spread_element" for node in given):
         return given
     return given[position : position + 1]

@@ -61,6 +61,16 @@ def name_of(key: Node) -> str:
     return string_value(key) if key.type == "string" else text_of(key)
 
 
+def parts_of(node: Node | None) -> list[Node]:
+    """What a node is made of, comments left out; nothing where there is none."""
+    return [n for n in node.named_children if n.type != "comment"] if node is not None else []
+
+
+def arguments_of(call: Node | None) -> list[Node]:
+    """What a call is given."""
+    return parts_of(call.child_by_field_name("arguments")) if call is not None else []
+
+
 def inside(node: Node, outer: Node) -> bool:
     """Whether a node lies within another of the same tree, or is it."""
     return outer.start_byte <= node.start_byte and node.end_byte <= outer.end_byte
