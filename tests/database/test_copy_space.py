@@ -15,7 +15,7 @@ from support import Project, fill_todos, last, never, schema_of
 from valet_studio import pipeline
 from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
-from valet_studio.database.lean import CopyScope, copy_lean, most_of
+from valet_studio.database.lean import CopyScope, copy_lean, lean_limit, most_of
 from valet_studio.database.target import open_target
 from valet_studio.errors import DatabaseError
 
@@ -47,7 +47,7 @@ def test_a_lean_copy_needs_room_for_its_tables_alone(
     room(monkeypatch, free)
     target, copy = open_target(str(live)), tmp_path / "copy.db"
     # There is no room for all, so that a part is copied even of a small database.
-    most = most_of(live.stat().st_size, copy)
+    most = most_of(live.stat().st_size, copy, lean_limit)
     assert most == live.stat().st_size
     copying = copy_lean(
         target, copy, CopyScope(frozenset(["small"]), frozenset(), ("t",)), most, lambda: False

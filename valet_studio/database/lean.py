@@ -76,7 +76,7 @@ def lean_limit(size: int) -> int:
     return size // LEAN_PART if size >= LEAN_FROM else 0
 
 
-def most_of(size: int, destination: Path, limit: Callable[[int], int] = lean_limit) -> int:
+def most_of(size: int, destination: Path, limit: Callable[[int], int]) -> int:
     """The most bytes that a lean copy may be made of; 0 where a full one is to be made.
 
     Where the disk has no room for a full copy, a lean one of any size is worth its while.

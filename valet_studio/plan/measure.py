@@ -47,24 +47,6 @@ def deciding(asked: Iterable[Question]) -> tuple[Question, ...]:
     return tuple(question for question in asked if question.examples)
 
 
-def promise(change: NarrowField, schema: Schema, state: DatabaseState | None = None) -> Question:
-    """Which documents break a narrowing's promise.
-
-    Args:
-        change: The narrowing.
-        schema: The schema that is pushed.
-        state: The database that will be asked; None where all tables of the schema are there.
-    """
-    return Question(
-        name=_name(change, "broken"),
-        table=change.table,
-        condition=_broken(change.field, schema, state),
-        check=change.field.validator,
-        examples=True,
-        column=change.field.name,
-    )
-
-
 def answered(plan: Plan, answers: Mapping[str, Answer]) -> Plan:
     """The same plan with counts in its changes and sentences, and risks raised by them."""
     changes = tuple(_answered(change, answers) for change in plan.changes)
@@ -100,7 +82,7 @@ def _questions(change: AnyChange, schema: Schema, state: DatabaseState) -> Itera
             empty = f"{quote(column.name)} IS NULL"
             yield Question(_name(change, "empty"), change.table, empty)
         case NarrowField() if not change.after_backfill and found.column_named("_id") is not None:
-            yield promise(change, schema, state)
+            yield _promise(change, schema, state)
             if change.adopted and not change.field.nullable:
                 empty = f"{quote(change.field.name)} IS NULL"
                 yield Question(_name(change, "empty"), change.table, empty)
@@ -108,7 +90,19 @@ def _questions(change: AnyChange, schema: Schema, state: DatabaseState) -> Itera
             pass
 
 
-def _broken(field: Field, schema: Schema, state: DatabaseState | None) -> str:
+def _promise(change: NarrowField, schema: Schema, state: DatabaseState) -> Question:
+    """Which documents break a narrowing's promise."""
+    return Question(
+        name=_name(change, "broken"),
+        table=change.table,
+        condition=_broken(change.field, schema, state),
+        check=change.field.validator,
+        examples=True,
+        column=change.field.name,
+    )
+
+
+def _broken(field: Field, schema: Schema, state: DatabaseState) -> str:
     """The SQL condition that a document breaking the field's promise meets."""
     column = quote(field.name)
     validator = field.validator
@@ -119,16 +113,12 @@ def _broken(field: Field, schema: Schema, state: DatabaseState | None) -> str:
     return broken if field.nullable else f"({column} IS NULL OR {broken})"
 
 
-def _dangling(
-    column: str, validator: Validator, schema: Schema, state: DatabaseState | None
-) -> str:
+def _dangling(column: str, validator: Validator, schema: Schema, state: DatabaseState) -> str:
+    """The SQL condition that a document meets whose id points to no document."""
     target = validator.table or ""
-    if schema.table_named(target) is None:
+    found = state.table_named(target)
+    if schema.table_named(target) is None or found is None or found.column_named("_id") is None:
         return "1"
-    if state is not None:
-        found = state.table_named(target)
-        if found is None or found.column_named("_id") is None:
-            return "1"
     ids = f'SELECT "_id" FROM {quote(target)} WHERE "_id" IS NOT NULL'
     return f"{column} NOT IN ({ids})"
 
