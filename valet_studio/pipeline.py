@@ -133,7 +133,7 @@ def measure(state: StudioState, cancelled: IsCancelled) -> StudioState:
 
 def structures(state: StudioState) -> Structures | None:
     """The database's structure as SQL, before and after the state's plan; None where there is no
-    plan, or where it cannot be told.
+    plan, or where the structure cannot be made again here.
 
     Raises:
         StudioError: the database cannot be read.

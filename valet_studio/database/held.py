@@ -1,4 +1,4 @@
-"""What of a table's columns only its rows and its foreign keys tell."""
+"""What only the rows and the foreign keys of a table tell about its columns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from valet_studio.schema.names import fold, quote
 from valet_studio.schema.state import DatabaseState, TableState
 
 SAMPLE = 20_000
-"""Rows of a table that are looked at."""
+"""Rows of a table that are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,14 +18,13 @@ class Held:
     """What the columns of one table hold, by their folded names."""
 
     filled: frozenset[str]
-    """Columns of which some row was looked at, and none held null."""
+    """Columns that are null in none of the rows that were read; empty where there are no rows."""
     not_numbers: frozenset[str]
-    """Columns of which some row that was looked at held text or bytes."""
+    """Columns that hold text or bytes in some of the rows that were read."""
     untyped: dict[str, str]
-    """Of columns declared without a type, the kind of validator that fits all that they hold; ""
-    where none does."""
+    """Column declared without a type → the kind of validator that fits all its values, or ""."""
     targets: dict[str, str]
-    """Columns that point to the `_id` of a table, and that table's folded name."""
+    """Column that points to the `_id` of a table → that table's folded name."""
 
 
 def held(connection: apsw.Connection, state: DatabaseState) -> dict[str, Held]:
@@ -49,8 +48,8 @@ def held(connection: apsw.Connection, state: DatabaseState) -> dict[str, Held]:
 def _holding(
     connection: apsw.Connection, table: TableState, types: str, wanted: int
 ) -> frozenset[str]:
-    """Columns of which some row holds a value of such types, where `wanted` is 1; where it is 0,
-    of which there are rows, and none does."""
+    """Columns that hold a value of such types in some row (`wanted` is 1) or in none (it is 0).
+    Without rows there are neither."""
     found = ", ".join(f"max(typeof({quote(column.name)}) {types})" for column in table.columns)
     rows = f"SELECT * FROM main.{quote(table.name)} LIMIT {SAMPLE}"
     (held,) = connection.execute(f"SELECT {found} FROM ({rows})")

@@ -21,14 +21,14 @@ VERSION = "_valet_version"
 CHANGES = "_valet_changes"
 HISTORY = "_valet_history"
 PLANNED_BY = (META, VERSION)
-"""Tables without whose rows a plan would not be the same."""
+"""Tables whose rows a plan depends on."""
 
 SCHEMA_HASH = "schema_hash"
 SCHEMA_JSON = "schema_json"
 KEPT_JSON = "kept_json"
 BACKFILL_PREFIX = "backfill:"
 UNSETTLED = "unsettled_backfills"
-"""The key under which the keys of those stand that no completed push brought yet, as a list."""
+"""The key that holds, as a list, the keys of backfills that ran in no completed push yet."""
 
 CREATE_BOOKKEEPING: tuple[str, ...] = (
     f'CREATE TABLE IF NOT EXISTS "{META}" ("key" TEXT PRIMARY KEY NOT NULL, "value" TEXT)',
@@ -45,11 +45,11 @@ CREATE_BOOKKEEPING: tuple[str, ...] = (
 """Statements that make what is missing of the bookkeeping; running them again changes nothing."""
 
 _FOREIGN = ("_litestream_", "_cf_")
-"""How the names of tables begin that Litestream and D1 keep for themselves."""
+"""Beginnings of the names of tables that Litestream and D1 keep for themselves."""
 _PREFIXES = ("_valet_", "sqlite_", *_FOREIGN)
 
 SIDE_TABLES = "_valet_backfill_"
-"""How the names of tables begin that hold values on their way into a server's database."""
+"""Beginning of the names of tables that hold values on their way into a server's database."""
 
 
 def is_side_table(name: str) -> bool:
@@ -118,7 +118,7 @@ def backfill_digests(meta: Mapping[str, str]) -> dict[str, str]:
 
 
 def note_unsettled(connection: apsw.Connection, keys: Iterable[str]) -> None:
-    """Record which backfills ran that no completed push brought yet."""
+    """Record which backfills ran, though only in pushes that did not complete."""
     wanted = frozenset(keys)
     if wanted != unsettled_backfills(read_meta(connection)):
         write_meta(connection, UNSETTLED, json.dumps(sorted(wanted)))

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 LEAN_FROM = 64 * 2**20
-"""Bytes of a database up to which a copy of all is made: that takes 0.1 s, so that there is
-little to win (`python -m tests.benchmarks --only copy`)."""
+"""Bytes of a database from which on a lean copy is tried. A full copy of less takes 0.1 s, so that
+there is little to win (`python -m tests.benchmarks --only copy`)."""
 
 LEAN_PART = 8
 """A lean copy is made of an eighth of the database at most. A byte of it takes four times as long
@@ -45,14 +45,14 @@ _ROWID_NAMES = ("rowid", "_rowid_", "oid")
 
 @dataclass(frozen=True, slots=True)
 class CopyScope:
-    """What a lean copy is to hold."""
+    """What a lean copy has to hold."""
 
     rows: frozenset[str]
     """Folded names of the tables whose rows are needed; those that are not there are ignored."""
     searches: frozenset[str]
     """Folded names of the FTS5 tables whose contents are needed."""
     counts: tuple[str, ...]
-    """Tables of which only the number of rows is to be told."""
+    """Tables whose rows are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ class LeanCopy:
     absent: frozenset[str]
     """Folded names of the tables whose rows it does not hold."""
     counts: dict[str, int]
-    """How many rows the tables hold that were to be counted."""
+    """Table → how many rows it has, for those that were only counted."""
 
 
 def lean_limit(size: int) -> int:
-    """The most bytes of tables of which a lean copy is worth its while; 0 for none.
+    """Up to how many bytes of tables a lean copy is worth making; 0 where it never is.
 
     Args:
         size: bytes of the whole database.
@@ -143,7 +143,7 @@ def _opened(
 
 
 class _NotLean(Exception):
-    """The copy cannot be made so, or is not worth it."""
+    """A lean copy cannot be made, or is not worth it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +301,7 @@ class _Making:
 def _watched(
     making: _Making, destination: Path, cancelled: IsCancelled
 ) -> Generator[tuple[int, int], None, LeanCopy | None]:
-    """Make the copy beside; tell how far it is, and stop it where that is wished."""
+    """Make the copy on another thread, tell how far it is, and stop it when it is cancelled."""
     from concurrent.futures import ThreadPoolExecutor
 
     done = False

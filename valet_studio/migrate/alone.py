@@ -1,7 +1,7 @@
 """Some documents of a rehearsed backfill, each computed once more alone, against what was stored.
 
-A batch is packed, shared out and written in several ways, of which a document that is alone takes
-none: a fault in any of them shows as another value.
+Batches are packed, shared out and written in several ways. A document that is computed alone goes
+through none of them, so a fault in any shows as another value.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values by what one other cell of the document holds, told in SQL and not document by document.
+"""A column whose values follow from one other column: SQL sets it, not one document at a time.
 
 For backfills that read one field of few distinct values. A `Learner` runs a function but once for
 each of them, where its text proves that equal inputs give equal values (`schema.purity`).
@@ -27,7 +27,7 @@ a function that gives one input two values is most likely found out."""
 _STEPS = 3
 """Batches in which it does so, of which the first one tells how many documents take a moment."""
 _SPAN = 100_000
-"""Documents between two words of progress."""
+"""Documents between two reports of progress."""
 _FIRST_ROWID = -(1 << 63)
 
 
@@ -36,7 +36,7 @@ class FoundOut(Exception):
 
 
 class ByInput:
-    """A column as what the documents' inputs, another one's cells, decide.
+    """A column whose value is decided by each document's input, which is a cell of another column.
 
     The expressions hold no function call: SQLite would note every page that a statement changes
     a second time, in case that the function fails (https://www.sqlite.org/tempfiles.html,
@@ -155,7 +155,7 @@ class ByInput:
         ]
 
     def _decided(self) -> str:
-        """A document's value: what most inputs give is told last, so that it takes no test."""
+        """The SQL of a document's value. What most inputs give is the ELSE, which takes no test."""
         stored = [_as_stored(value) for value in self.inputs.values()]
         # Of two that as many give, the one that was met later most likely comes less often.
         rest = max(range(len(stored)), key=lambda at: (stored.count(stored[at]), at))

@@ -15,8 +15,8 @@ from valet_studio.migrate.work import Work
 class Deciding:
     """What decides the values of one backfill.
 
-    Documents need not be compared with what they were when their values were computed: this is why
-    others wait a shorter time.
+    Where it is known, no document has to be compared with what it was when its value was computed,
+    and other writers wait a shorter time.
     """
 
     def __init__(self, work: Work) -> None:
@@ -37,9 +37,11 @@ class Deciding:
         return found
 
     def hoped_for(self) -> ByInput | None:
-        """What most likely decides the values: what did when they were computed, since when others
-        have written; else what decides those of the first documents. Only where it can be found
-        out while it is written whether it does."""
+        """What most likely decides the values, where writing them will show whether it does.
+
+        Values that were computed before others wrote were decided by known inputs; else the first
+        documents are learnt from.
+        """
         work = self._work
         if work.settled or not work.untouched:
             return None

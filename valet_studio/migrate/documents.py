@@ -1,4 +1,4 @@
-"""Documents in batches, out of a table as columns of JSON.
+"""Reads the documents of a table in batches, as columns of JSON.
 
 SQLite itself builds the JSON, so a document costs no Python object on its way to JavaScript.
 """

@@ -30,7 +30,7 @@ from valet_studio.scratch import scratch
 
 
 class EarlyCopy:
-    """Use it as a context manager: nothing is left of a copy that was not taken."""
+    """A copy made early. Use it as a context manager: what was not taken is deleted."""
 
     def __init__(self, target: FileTarget) -> None:
         self._target = target

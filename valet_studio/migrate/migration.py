@@ -325,7 +325,7 @@ def _write_bookkeeping(run: _Run, schema: Schema, state: DatabaseState, plan: Pl
 
 
 def _unsettled(run: _Run, schema: Schema, state: DatabaseState) -> Iterable[str]:
-    """Keys of the backfills that ran, here or before, and that no completed push brought yet."""
+    """Keys of the backfills that ran, now or before, in no push that completed."""
     if run.failed:
         return state.unsettled | run.filled
     brought = {fold(backfill_key(t.name, b.column)) for t in schema.tables for b in t.backfills}

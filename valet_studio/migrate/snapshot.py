@@ -88,8 +88,8 @@ def free(path: Path) -> Path:
 
 
 def remove_unfinished(target: FileTarget, newest: int) -> None:
-    """Take away what a killed apply or undo has left of a file; the caller holds the write lock,
-    without which none is written.
+    """Delete what a killed apply or undo has left. The caller holds the write lock, so that no
+    other is at work.
 
     Args:
         newest: the last migration in the database; 0 where there is none.
@@ -108,16 +108,16 @@ def remove_unfinished(target: FileTarget, newest: int) -> None:
 
 
 def unfinished(path: Path) -> Path:
-    """A file that is not whole yet, of a name that nobody else takes it away by: who has rolled
-    back holds no lock any more while it tidies up, and the next one may have begun."""
+    """A name of its own for a file that is not whole yet: who has rolled back tidies up without
+    the lock, and must not delete the file of the next one."""
     return path.with_suffix(f".{uuid4().hex[:8]}.partial")
 
 
 def give_name(partial: Path, path: Path) -> None:
     """Give a file its name, once it is whole.
 
-    Where the file system can, it keeps the other one until what it is for is committed: by that
-    the next one knows what was not, after a kill (`remove_unfinished`).
+    Where the file system has hard links, the partial name stays until the work is committed: by
+    it `remove_unfinished` finds, after a kill, what never was.
 
     Raises:
         OSError: it cannot be.

@@ -18,7 +18,7 @@ class WayBack(Protocol):
         """Leave the column as it was; it may be written anew."""
 
     def end(self) -> None:
-        """Nothing will have to be taken back any more."""
+        """The way back is no longer needed."""
 
 
 def way_to_take_back(writer: ColumnWriter) -> WayBack:

@@ -2,8 +2,8 @@
 
 A tracked table tells by its log, `_valet_changes`: neither adding columns nor a backfill is
 logged there. Any other table is compared with the snapshot from before the migration, by `_id`:
-a column that the migration added was null then. What its backfills filled cannot be compared, so
-that it is said of these columns that it cannot be told.
+a column that the migration added was null then. What its backfills filled cannot be compared:
+these columns are reported as unknown.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class TableWrites:
     examples: tuple[str, ...] = ()
     """The `_id`s of some of them."""
     untold: tuple[str, ...] = ()
-    """Columns of which it cannot be told whether they were written."""
+    """Columns that may have been written or not: nothing tells."""
 
     @property
     def total(self) -> int:
-        """All documents that an undo would change, as far as that can be told."""
+        """All documents that an undo would change, as far as is known."""
         return self.inserted + self.updated + self.deleted
 
     @property
@@ -63,7 +63,7 @@ class TableWrites:
 
     @property
     def not_told(self) -> str:
-        """Of which columns nothing is known, as a sentence; "" where all is."""
+        """The columns of which nothing is known, as a sentence; "" where there are none."""
         if not self.untold:
             return ""
         columns = ", ".join(f"{self.table}.{column}" for column in self.untold)

@@ -1,7 +1,7 @@
 """The changes of a plan: one frozen dataclass a kind, in one union, to be told apart by `match`.
 
-A kind without fields of its own inherits all that `dataclass` makes: to make it takes a
-millisecond, before the first plan is shown.
+A kind without fields of its own is no dataclass itself: making one takes a millisecond, and the
+first plan waits for it.
 
 `plan.compare` makes them, `plan.measure` fills in what only the data can tell (`rows`,
 `offending`), `report` and the studio show them, `migrate.apply` runs their `sql`.
@@ -279,7 +279,7 @@ Status: TypeAlias = Literal["in_sync", "pending", "blocked"]
 
 
 class _Known:
-    """Room for what is worked out once of a frozen plan: screens ask for it at every key."""
+    """Slots for what is worked out once for a frozen plan: screens ask for it at every key."""
 
     __slots__ = ("_pending", "_status")
     _pending: tuple[AnyChange, ...]

@@ -70,11 +70,11 @@ def compare(schema: Schema, state: DatabaseState, *, strict: bool = False) -> Pl
 
 
 _last: tuple[DatabaseState | None, dict[str, Table]] = (None, {})
-"""The last state that was compared, and the tables for which nothing had to be said of it."""
+"""The last state that was compared, and the tables that needed no change."""
 
 
 def _settled(schema: Schema, state: DatabaseState) -> frozenset[str]:
-    """Names of tables that were compared with this very state before, to no change.
+    """Names of tables that were compared with this very state before, and needed no change.
 
     A save changes a table or two of hundreds; what a table's comparison finds depends on no other
     table's declaration.

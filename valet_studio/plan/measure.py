@@ -1,4 +1,4 @@
-"""What only the data can tell of a plan: questions to be asked, and answers worked into it.
+"""What only the data tells about a plan: the questions to ask, and their answers worked into it.
 
 Pure on both sides; `database.ask` runs the questions in between.
 """
@@ -43,7 +43,7 @@ def questions(plan: Plan, schema: Schema, state: DatabaseState) -> tuple[Questio
 
 
 def deciding(asked: Iterable[Question]) -> tuple[Question, ...]:
-    """Those of the questions whose answers can reject the push; the others only count."""
+    """The questions whose answers can reject the push; the others only count."""
     return tuple(question for question in asked if question.examples)
 
 
@@ -54,8 +54,8 @@ def answered(plan: Plan, answers: Mapping[str, Answer]) -> Plan:
 
 
 def unanswered(plan: Plan) -> Plan:
-    """The plan as it is shown before it was measured: of a column made by hand there is nothing to
-    say until documents are found that do not fit."""
+    """The plan as it is shown before it is measured. The adoption of a column made by hand is left
+    out: it matters only once documents are found that do not fit."""
     told = tuple(
         c for c in plan.changes if not (isinstance(c, NarrowField) and c.adopted and not c.rows)
     )

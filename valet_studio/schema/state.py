@@ -106,8 +106,8 @@ class DatabaseState:
     backfills: Mapping[str, str] = field(default_factory=dict)
     """Finished backfills: `backfill_key` → digest of the code that ran ("" where unknown)."""
     unsettled: frozenset[str] = frozenset()
-    """Keys of those that ran in pushes of which another backfill failed, so that no client has
-    run them yet."""
+    """Keys of those that ran only in pushes in which another backfill failed: no client has run
+    them yet."""
     has_bookkeeping: bool = False
     """Whether `_valet_meta` exists."""
     problems: tuple[Problem, ...] = ()
