@@ -13,34 +13,30 @@ import apsw
 from valet_studio.database.ask import ask
 from valet_studio.database.errors import database_errors
 from valet_studio.database.inspect import inspect
-from valet_studio.database.structure import Structures, structures
 from valet_studio.errors import Unsupported
 from valet_studio.libsql.apply import apply, refuse_replica
 from valet_studio.libsql.hrana import LibsqlServer, Statement, StepFailed, server_at
 from valet_studio.libsql.mirror import mirror
 from valet_studio.libsql.rehearse import dry_run, retry
 from valet_studio.libsql.session import as_connection, reading
-from valet_studio.migrate import rehearsal, versions
+from valet_studio.migrate import rehearsal
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.events import Event, IsCancelled, Report
-from valet_studio.migrate.history import HistoryEntry, entries, schema_at
 from valet_studio.migrate.order import Order
-from valet_studio.migrate.target import DatabaseInfo, DocumentIds, Planner
-from valet_studio.migrate.touched import Touched, Wanted, documents, touched
+from valet_studio.migrate.target import DatabaseInfo, DocumentIds, Planner, ReadTarget
 from valet_studio.migrate.undo import UndoReport
-from valet_studio.migrate.versions import Position, Versions
 from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.changes import Plan
 from valet_studio.plan.compare import compare
 from valet_studio.plan.measure import answered, questions
-from valet_studio.schema.model import Json, Schema
+from valet_studio.schema.model import Schema
 from valet_studio.schema.questions import CONFORMS, Answer, Question
 from valet_studio.schema.state import backfill_key
 from valet_studio.scratch import scratch
 
 
 @dataclass(frozen=True, slots=True)
-class LibsqlTarget:
+class LibsqlTarget(ReadTarget):
     """A database on a libSQL server."""
 
     server: LibsqlServer
@@ -61,7 +57,7 @@ class LibsqlTarget:
 
     def info(self) -> DatabaseInfo:
         """Address and size; read-only where the server is a replica."""
-        with self._reading(_never) as connection:
+        with self.reading() as connection:
             pages, page = (
                 int(connection.execute(f"SELECT * FROM pragma_{name}").get)
                 for name in ("page_count", "page_size")
@@ -77,12 +73,12 @@ class LibsqlTarget:
 
     def planner(self, *, strict: bool) -> Planner:
         """What tells what the push of a schema would do to the database as it is now."""
-        with self._reading(_never) as connection:
+        with self.reading() as connection:
             return partial(compare, state=inspect(connection), strict=strict)
 
     def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
         """What a push would do, counts and data checks included. Reads only."""
-        with self._reading(cancelled) as connection:
+        with self.reading(cancelled) as connection:
             held = inspect(connection)
             plan = compare(schema, held, strict=strict)
             asked = questions(plan, schema, held)
@@ -113,36 +109,6 @@ class LibsqlTarget:
         """Rehearse a plan on a copy that holds these documents alone."""
         return retry(self.server, order, documents, cancelled)
 
-    def structures(self, plan: Plan) -> Structures | None:
-        """The structure before and after a plan; None where it cannot be told."""
-        with self._reading(_never) as connection:
-            return structures(inspect(connection), plan.statements)
-
-    def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
-        """How much a table holds, and some of its documents; None where there is no such table."""
-        with self._reading(cancelled) as connection:
-            return touched(connection, asked)
-
-    def documents(self, asked: Wanted, cancelled: IsCancelled) -> tuple[dict[str, Json], ...]:
-        """Whole documents, decoded to be shown; those that are not there are left out."""
-        with self._reading(cancelled) as connection:
-            return documents(connection, asked)
-
-    def history(self) -> tuple[HistoryEntry, ...]:
-        """What was applied, newest first."""
-        with self._reading(_never) as connection:
-            return entries(connection)
-
-    def schema_at(self, history_id: int) -> Schema:
-        """The schema that one of those migrations pushed."""
-        with self._reading(_never) as connection:
-            return schema_at(connection, history_id)
-
-    def versions(self, position: Position) -> Versions:
-        """The schemas that were pushed after a replica's position."""
-        with self._reading(_never) as connection:
-            return versions.after(connection, position)
-
     def written_since(self, cancelled: IsCancelled) -> tuple[TableWrites, ...]:  # noqa: ARG002
         """Refused, as `undo` is."""
         raise self._nothing_kept()
@@ -162,7 +128,7 @@ class LibsqlTarget:
     def reset_backfill(self, table: str, column: str) -> bool:
         """Forget that a backfill ran; False where it never had."""
         key = backfill_key(table, column)
-        with self._reading(_never) as connection:
+        with self.reading() as connection:
             if key not in inspect(connection).backfills:
                 return False
         refuse_replica(self.server)
@@ -184,8 +150,9 @@ class LibsqlTarget:
                 return ask(copy, asked)
 
     @contextmanager
-    def _reading(self, cancelled: IsCancelled) -> Iterator[apsw.Connection]:
-        with database_errors(self.label), reading(self.server, cancelled) as session:
+    def reading(self, cancelled: IsCancelled | None = None) -> Iterator[apsw.Connection]:
+        """A connection that only reads, by way of the server."""
+        with database_errors(self.label), reading(self.server, cancelled or _never) as session:
             yield as_connection(session)
 
 

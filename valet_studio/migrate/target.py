@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
@@ -22,6 +23,8 @@ from valet_studio.schema.model import Json, Schema
 
 # A plan is shown before what carries it out is loaded: `LocalTarget` imports that when asked.
 if TYPE_CHECKING:
+    import apsw
+
     from valet_studio.database.structure import Structures
     from valet_studio.migrate.ahead import ByColumn
     from valet_studio.migrate.events import Event, IsCancelled
@@ -111,11 +114,71 @@ class Target(Protocol):
         """Forget that a backfill ran; False where it never had."""
 
 
+class ReadTarget:
+    """What is answered alike of every database that is read through a connection."""
+
+    __slots__ = ()
+
+    def reading(
+        self, cancelled: IsCancelled | None = None
+    ) -> AbstractContextManager[apsw.Connection]:
+        """A connection that only reads."""
+        raise NotImplementedError
+
+    def structures(self, plan: Plan) -> Structures | None:
+        """The structure before and after a plan; see `database.structure`."""
+        from valet_studio.database.structure import structures
+
+        with self.reading() as connection:
+            return structures(inspect(connection), plan.statements)
+
+    def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
+        """How much a table holds, and some of its documents; None where there is no such table."""
+        from valet_studio.migrate.touched import touched
+
+        with self.reading(cancelled) as connection:
+            return touched(connection, asked)
+
+    def documents(self, asked: Wanted, cancelled: IsCancelled) -> tuple[dict[str, Json], ...]:
+        """Whole documents, decoded to be shown; those that are not there are left out."""
+        from valet_studio.migrate.touched import documents
+
+        with self.reading(cancelled) as connection:
+            return documents(connection, asked)
+
+    def history(self) -> tuple[HistoryEntry, ...]:
+        """What was applied, newest first."""
+        from valet_studio.migrate.history import entries
+
+        with self.reading() as connection:
+            return entries(connection)
+
+    def schema_at(self, history_id: int) -> Schema:
+        """The schema that one of those migrations pushed."""
+        from valet_studio.migrate.history import schema_at
+
+        with self.reading() as connection:
+            return schema_at(connection, history_id)
+
+    def versions(self, position: Position) -> Versions:
+        """The schemas that were pushed after a replica's position."""
+        from valet_studio.migrate import versions
+
+        with self.reading() as connection:
+            return versions.after(connection, position)
+
+
 @dataclass(frozen=True, slots=True)
-class LocalTarget:
+class LocalTarget(ReadTarget):
     """A database in a file of this machine."""
 
     file: FileTarget
+
+    def reading(
+        self, cancelled: IsCancelled | None = None
+    ) -> AbstractContextManager[apsw.Connection]:
+        """A connection that only reads; an empty one where the file does not exist."""
+        return self.file.reading(cancelled)
 
     def info(self) -> DatabaseInfo:
         """Name, size and whether it can be written."""
@@ -168,48 +231,6 @@ class LocalTarget:
         from valet_studio.migrate.retry import rehearse_documents
 
         yield from rehearse_documents(self.file, order, documents, cancelled)
-
-    def structures(self, plan: Plan) -> Structures | None:
-        """The structure before and after a plan; see `database.structure`."""
-        from valet_studio.database.structure import structures
-
-        with self.file.reading() as connection:
-            return structures(inspect(connection), plan.statements)
-
-    def touched(self, asked: Wanted, cancelled: IsCancelled) -> Touched | None:
-        """How much a table holds, and some of its documents; None where there is no such table."""
-        from valet_studio.migrate.touched import touched
-
-        with self.file.reading(cancelled) as connection:
-            return touched(connection, asked)
-
-    def documents(self, asked: Wanted, cancelled: IsCancelled) -> tuple[dict[str, Json], ...]:
-        """Whole documents, decoded to be shown; those that are not there are left out."""
-        from valet_studio.migrate.touched import documents
-
-        with self.file.reading(cancelled) as connection:
-            return documents(connection, asked)
-
-    def history(self) -> tuple[HistoryEntry, ...]:
-        """What was applied, newest first."""
-        from valet_studio.migrate.history import entries
-
-        with self.file.reading() as connection:
-            return entries(connection)
-
-    def schema_at(self, history_id: int) -> Schema:
-        """The schema that one of those migrations pushed."""
-        from valet_studio.migrate.history import schema_at
-
-        with self.file.reading() as connection:
-            return schema_at(connection, history_id)
-
-    def versions(self, position: Position) -> Versions:
-        """The schemas that were pushed after a replica's position."""
-        from valet_studio.migrate import versions
-
-        with self.file.reading() as connection:
-            return versions.after(connection, position)
 
     def written_since(self, cancelled: IsCancelled) -> tuple[TableWrites, ...]:
         """The tables with documents written since the last migration; see `migrate.written`."""
