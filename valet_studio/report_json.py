@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from valet_studio.errors import Location, Problem
@@ -31,14 +32,7 @@ def report_json(report: Report) -> dict[str, Json]:
     told: dict[str, Json] = {
         "status": report.status,
         "plan": plan_json(report.plan),
-        "tables": [
-            {
-                "table": rows.table,
-                "rows_before": rows.rows_before,
-                "rows_after": rows.rows_after,
-            }
-            for rows in report.tables
-        ],
+        "tables": [asdict(rows) for rows in report.tables],
         "backfills": [_backfill(backfill) for backfill in report.backfills],
         "seconds": round(report.seconds, 6),
     }
@@ -93,13 +87,11 @@ def _backfill(backfill: BackfillReport) -> Json:
             for sample in backfill.samples
         ],
         "errors": [_failure(failure) for failure in backfill.errors],
-        "distribution": [
-            {"value": counted.value, "count": counted.count} for counted in backfill.distribution
-        ],
+        "distribution": [asdict(counted) for counted in backfill.distribution],
         "deterministic": backfill.deterministic,
     }
     if backfill.reasons:
-        told["reasons"] = [{"reason": r.reason, "count": r.count} for r in backfill.reasons]
+        told["reasons"] = [asdict(counted) for counted in backfill.reasons]
     if backfill.tried is not None:
         told["tried"] = backfill.tried
     return told
@@ -123,6 +115,4 @@ def _problem(problem: Problem) -> Json:
 
 def location_json(location: Location | None) -> Json:
     """A place; null where there is none."""
-    if location is None:
-        return None
-    return {"file": location.file, "line": location.line, "column": location.column}
+    return asdict(location) if location is not None else None

@@ -137,12 +137,12 @@ def _table_renamed(rename: TableRename) -> Problem:
 def dry_run(settings: Settings, *, as_json: bool, replica: Path | None = None) -> int:
     """Rehearse on a copy, and on a copy of a client's replica where one is named."""
     state, _ = planned(settings)
+    done = rehearse(state, progress=not as_json)
     if replica is None or state.schema is None:
-        return tell(rehearse(state, progress=not as_json), state, as_json)
+        return tell(done, state, as_json)
     from valet_studio.replica.rehearse import rehearse_replica
     from valet_studio.replica.report import replica_json, replica_text
 
-    done = rehearse(state, progress=not as_json)
     target = pipeline.target_of(settings)
     with interruptible() as cancelled:
         client = rehearse_replica(replica, target, state.schema, cancelled, limits=settings.limits)

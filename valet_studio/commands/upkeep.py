@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 
 import click
 
@@ -12,11 +13,10 @@ from valet_studio.commands.console import complain, interruptible, say, say_json
 from valet_studio.commands.question import agreed, has_terminal, must_ask, must_be_named
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
-from valet_studio.migrate.history import HistoryEntry, entry_json
+from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.diff import SchemaChange
-from valet_studio.schema.model import Json
 from valet_studio.schema.state import backfill_key
 
 
@@ -38,15 +38,16 @@ def history(
         changes = pipeline.history_diff(settings, earlier, migration)
         entry = next(e for e in entries if e.id == migration)
         if as_json:
-            say_json({**entry_json(entry), "changes": [_change_json(c) for c in changes]})
+            say_json({**asdict(entry), "changes": [*map(asdict, changes)]})
             return 0
         _tell_entry(entry)
         return _tell_diff(changes, earlier, migration, as_json=False)
     if as_json:
-        say_json({"migrations": [entry_json(entry) for entry in entries]})
-    elif not entries:
+        say_json({"migrations": [*map(asdict, entries)]})
+        return 0
+    if not entries:
         say(f"Nothing was applied to {settings.database} yet.\n")
-    for entry in () if as_json else entries:
+    for entry in entries:
         _tell_entry(entry)
     return 0
 
@@ -63,7 +64,7 @@ def _tell_diff(
     changes: Sequence[SchemaChange], before: int | None, after: int, *, as_json: bool
 ) -> int:
     if as_json:
-        say_json({"before": before, "after": after, "changes": [_change_json(c) for c in changes]})
+        say_json({"before": before, "after": after, "changes": [*map(asdict, changes)]})
         return 0
     start = f"migration {before}" if before is not None else "an empty schema"
     if not changes:
@@ -73,15 +74,6 @@ def _tell_diff(
     for change in changes:
         say(f"  {change.sign} {change.summary}\n")
     return 0
-
-
-def _change_json(change: SchemaChange) -> dict[str, Json]:
-    return {
-        "sign": change.sign,
-        "table": change.table,
-        "member": change.member,
-        "summary": change.summary,
-    }
 
 
 def undo(settings: Settings, *, yes: bool, name: str | None = None) -> int:

@@ -11,7 +11,7 @@ import apsw
 from valet_studio.errors import StudioError
 from valet_studio.plan.changes import Change, Plan
 from valet_studio.schema.document import from_document, to_document
-from valet_studio.schema.model import Json, Schema
+from valet_studio.schema.model import Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class MigrationId:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One applied migration."""
+    """One applied migration; as JSON it has these very names."""
 
     id: int
     applied_at: str
@@ -139,16 +139,3 @@ def _span(ids: list[int]) -> str:
 def next_id(connection: apsw.Connection) -> int:
     """The id that the next migration will get."""
     return max((entry.id for entry in entries(connection)), default=0) + 1
-
-
-def entry_json(entry: HistoryEntry) -> dict[str, Json]:
-    """An entry as `history --json` and a server show it."""
-    return {
-        "id": entry.id,
-        "applied_at": entry.applied_at,
-        "hash_before": entry.hash_before,
-        "hash_after": entry.hash_after,
-        "summary": entry.summary,
-        "rows": entry.rows,
-        "seconds": entry.seconds,
-    }

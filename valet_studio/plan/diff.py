@@ -13,7 +13,7 @@ from valet_studio.schema.model import Field, Schema, Table
 
 @dataclass(frozen=True, slots=True)
 class SchemaChange:
-    """One difference of two schemas."""
+    """One difference of two schemas; as JSON it has these very names."""
 
     sign: Sign
     table: str

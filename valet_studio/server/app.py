@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from starlette.applications import Starlette
@@ -16,9 +16,9 @@ from starlette.websockets import WebSocket
 
 from valet_studio import __version__
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Problem, ServerError, StudioError
+from valet_studio.errors import ServerError, StudioError
 from valet_studio.migrate.events import MAX_FAILURES, Report
-from valet_studio.migrate.history import MigrationId, entry_json
+from valet_studio.migrate.history import MigrationId
 from valet_studio.migrate.reruns import BackfillReset
 from valet_studio.migrate.target import DocumentIds
 from valet_studio.migrate.touched import SHOWN_DOCUMENTS, Wanted
@@ -155,7 +155,7 @@ class PushServer:
             schema = await asyncio.to_thread(self.service.target.schema_at, wanted)
             return JSONResponse({"schema": to_document(schema)})
         entries = await asyncio.to_thread(self.service.target.history)
-        return JSONResponse({"migrations": [entry_json(entry) for entry in entries]})
+        return JSONResponse({"migrations": [*map(asdict, entries)]})
 
     async def _plan(self, request: Request) -> Response:
         schema = await self._pushed(request)
@@ -305,11 +305,14 @@ def documents_to_retry(told: Json) -> DocumentIds:
     Raises:
         Refused: they are no such thing, or too many.
     """
+    malformed = Refused(400, "documents is not an object of lists of _ids by table.")
+    if not isinstance(told, dict):
+        raise malformed
     found: dict[str, tuple[str, ...]] = {}
-    for table, ids in (told if isinstance(told, dict) else {"": None}).items():
+    for table, ids in told.items():
         if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-            raise Refused(400, "documents is not an object of lists of _ids by table.")
-        found[table] = tuple(dict.fromkeys(str(each) for each in ids))
+            raise malformed
+        found[table] = tuple(dict.fromkeys(map(str, ids)))
     if sum(map(len, found.values())) > MAX_FAILURES * 100:
         raise Refused(400, "These are too many documents to be tried again at once.")
     return found
@@ -317,7 +320,8 @@ def documents_to_retry(told: Json) -> DocumentIds:
 
 async def _not_found(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
-    said = Problem(f"{request.method} {request.url.path} is nothing that this server answers.")
-    return JSONResponse(
-        error_json(ServerError(said.message, "GET /openapi.json lists what it answers.")), status
+    unknown = ServerError(
+        f"{request.method} {request.url.path} is nothing that this server answers.",
+        "GET /openapi.json lists what it answers.",
     )
+    return JSONResponse(error_json(unknown), status)

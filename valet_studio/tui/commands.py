@@ -40,7 +40,7 @@ class Commands(ScreenCommands):
         def answered(yes: bool | None) -> None:
             plan = self.app.facts.plan
             if not yes:
-                if self.app.main.query_one("#notice").text == "":  # type: ignore[attr-defined]
+                if self.app.main.notice == "":
                     self.app.say("Nothing was applied.")
                 return
             reason = why_no_apply(self.app.facts)
