@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from schema_strategies import schemas
 
 from valet_studio.plan.diff import schema_changes
@@ -64,6 +64,7 @@ def test_a_new_table_tells_its_indexes_and_sync_too() -> None:
     ]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(schemas(), schemas())
 def test_a_difference_is_found_where_the_hashes_differ(before: Schema, after: Schema) -> None:
     assert schema_changes(before, before) == ()
