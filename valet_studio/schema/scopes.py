@@ -19,7 +19,7 @@ from valet_studio.schema.syntax import (
     text_of,
     walk,
 )
-from valet_studio.typescript.modules import resolve as resolve_module
+from valet_studio.typescript.modules import resolve_module
 
 _MERGED = frozenset({"enum_declaration", "internal_module", "module"})
 """Declarations of which several under one name make one thing together."""

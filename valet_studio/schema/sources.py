@@ -16,7 +16,7 @@ from valet_studio.paths import is_file, is_folder, is_there
 from valet_studio.schema.conflicts import merge_conflicts
 from valet_studio.schema.model import Sources
 from valet_studio.schema.syntax import import_sources, location_of, parse, string_value
-from valet_studio.typescript.modules import EXTENSIONS, SERVER_MODULE, resolve, shown_path
+from valet_studio.typescript.modules import EXTENSIONS, SERVER_MODULE, resolve_module, shown_path
 
 MEGABYTE = 1_000_000
 MOST_BYTES = 8 * MEGABYTE
@@ -49,7 +49,7 @@ def read_sources(schema_path: Path, cwd: Path | None = None) -> Sources:
     while waiting:
         importer = waiting.pop(0)
         for found in _imports(importer, sources.files[importer]):
-            file = resolve(importer, found.specifier, lambda name: _inside(folder, name))
+            file = resolve_module(importer, found.specifier, lambda name: _inside(folder, name))
             if found.specifier == SERVER_MODULE:
                 continue
             if file is None or not found.specifier.startswith("."):

@@ -95,7 +95,7 @@ def _data(change: AnyChange, touched: Touched | None, width: int) -> list[Conten
     whole = touched.documents if touched is not None else ()
     if whole:
         for found in whole:
-            parts += [BLANK, *document(found, width, change.column)]
+            parts += [BLANK, *whole_document(found, width, change.column)]
         of = change.offending or (change.rows if change.examples else 0) or 0
         left = of - len(whole)
         if left > 0:
@@ -119,7 +119,7 @@ def _held(values: Sequence[HeldValue], width: int) -> list[Content]:
     return [*drawn, *others]
 
 
-def document(found: dict[str, Json], width: int, marked: str | None = None) -> list[Content]:
+def whole_document(found: dict[str, Json], width: int, marked: str | None = None) -> list[Content]:
     """A whole document, a line a field; the marked field follows its `_id` and begins with `▶`."""
     names = min(24, max((Content(name).cell_length for name in found), default=0))
     drawn = []

@@ -159,7 +159,7 @@ def rejected(rows: tuple[PlanRow, ...]) -> RowKey | None:
     return next((row.key for row in rows if row.sign == "✗" and row.change is not None), None)
 
 
-def marked(rows: Sequence[PlanRow]) -> frozenset[RowKey]:
+def marked_rows(rows: Sequence[PlanRow]) -> frozenset[RowKey]:
     """The rows that stand in the way of an apply; where none does, those that need a look."""
     found = {row.key for row in rows if row.sign == "✗"}
     return frozenset(found or (row.key for row in rows if row.warns or row.sign == "!"))

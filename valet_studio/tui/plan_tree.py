@@ -13,7 +13,14 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
-from valet_studio.tui.plan_rows import PlanRow, RowKey, marked, matching, rejected, row_to_select
+from valet_studio.tui.plan_rows import (
+    PlanRow,
+    RowKey,
+    marked_rows,
+    matching,
+    rejected,
+    row_to_select,
+)
 from valet_studio.tui.text import SIGN_STYLES, shortened
 
 LEAST_TEXT = 16
@@ -156,7 +163,7 @@ class PlanTree(ScrollView, can_focus=True, inherit_bindings=False):
         """Move the cursor to the next marked row, or the one before, around the end; a folded
         table opens for it. False where no row is marked."""
         rows = self.shown if self.filter.strip() else self.rows
-        marks = marked(rows)
+        marks = marked_rows(rows)
         if not marks:
             return False
         here = self.selected.key if self.selected is not None else None

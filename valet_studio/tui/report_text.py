@@ -11,7 +11,7 @@ from valet_studio.errors import Location
 from valet_studio.migrate.events import BackfillProgress, BackfillReport, TableRows
 from valet_studio.plan.changes import Plan, RunBackfill
 from valet_studio.schema.model import Json, Sources
-from valet_studio.tui.detail import document as whole_document
+from valet_studio.tui.detail import whole_document
 from valet_studio.tui.progress import PHASES, FailedDocument, Progress
 from valet_studio.tui.receipt import receipt
 from valet_studio.tui.replica import replica_lines, replica_outcome

@@ -17,8 +17,7 @@ from valet_studio.tui.looking import Looking
 from valet_studio.tui.progress import Progress, TimedEvent, advance_all
 from valet_studio.tui.receipt import receipt_sentence
 from valet_studio.tui.replica import replica_sentence
-from valet_studio.tui.runs import run as run_events
-from valet_studio.tui.runs import write_files
+from valet_studio.tui.runs import run_events, write_files
 from valet_studio.tui.sentences import run_sentence
 from valet_studio.tui.status import Tone
 from valet_studio.tui.text import count, problem_plain

@@ -237,7 +237,7 @@ def write_files(
         post(FilesWritten(problems=(unexpected(error),), after=after))
 
 
-def run(
+def run_events(
     work: RunKind,
     begin: Callable[[], Iterator[Event]],
     cancelled: IsCancelled,

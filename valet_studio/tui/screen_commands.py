@@ -26,8 +26,7 @@ from valet_studio.tui.jump import JumpScreen
 from valet_studio.tui.messages import Answered
 from valet_studio.tui.offered import offered
 from valet_studio.tui.open_screen import OpenScreen
-from valet_studio.tui.plan_rows import PlanRow
-from valet_studio.tui.plan_rows import marked as marked_rows
+from valet_studio.tui.plan_rows import PlanRow, marked_rows
 from valet_studio.tui.replica import ReplicaScreen
 from valet_studio.tui.running import Running
 from valet_studio.tui.runs import ask

@@ -48,7 +48,7 @@ def candidates(path: str) -> Iterator[str]:
         yield path + implied
 
 
-def resolve(importer: str, specifier: str, exists: Callable[[str], bool]) -> str | None:
+def resolve_module(importer: str, specifier: str, exists: Callable[[str], bool]) -> str | None:
     """The file that a relative import means, or None where there is none inside the folder."""
     path = posixpath.normpath(posixpath.join(posixpath.dirname(importer), specifier))
     if path.startswith("../") or path == "..":
@@ -81,7 +81,7 @@ def plain_json_imports(files: dict[str, str]) -> frozenset[str]:
     found = set()
     for importer, text in files.items():
         for match in _JSON_IMPORT.finditer(text):
-            file = resolve(importer, match[3], files.__contains__)
+            file = resolve_module(importer, match[3], files.__contains__)
             if file is not None and match[4] is None:
                 found.add(file)
     return frozenset(found)
