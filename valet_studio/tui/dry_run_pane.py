@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
@@ -32,13 +33,12 @@ class DryRunPane(Vertical, Titled):
         Binding("enter", "read", show=False),
     ]
 
+    @dataclass
     class Selected(Message):
         """A failed document has the cursor, and is not known whole yet."""
 
-        def __init__(self, table: str, who: str) -> None:
-            super().__init__()
-            self.table = table
-            self.who = who
+        table: str
+        who: str
 
     def __init__(self) -> None:
         super().__init__(id="dry-run", classes="pane")

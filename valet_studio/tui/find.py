@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, Protocol
 
 from textual.app import ComposeResult
@@ -81,20 +82,18 @@ class FindInput(Input):
 class FindLine(Horizontal):
     """Hidden until it is asked for."""
 
+    @dataclass
     class Asked(Message):
         """Find this."""
 
-        def __init__(self, text: str, step: int = 0) -> None:
-            super().__init__()
-            self.text = text
-            self.step = step
+        text: str
+        step: int = 0
 
+    @dataclass
     class Left(Message):
         """The user is done with it, and goes `back` to the pane."""
 
-        def __init__(self, back: bool) -> None:
-            super().__init__()
-            self.back = back
+        back: bool
 
     def __init__(self) -> None:
         super().__init__(id="find")

@@ -59,12 +59,11 @@ class LogPane(ScrollView, Titled, can_focus=True):
         Binding("enter", "open", show=False),
     ]
 
+    @dataclass
     class Opened(Message):
         """A line is to be read whole."""
 
-        def __init__(self, entry: Entry) -> None:
-            super().__init__()
-            self.entry = entry
+        entry: Entry
 
     def __init__(self) -> None:
         super().__init__(id="log", classes="pane")

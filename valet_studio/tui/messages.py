@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +26,11 @@ class WorkerMessage(Message):
     """What a worker tells the app. It is dropped once the app takes its panes down."""
 
 
+@dataclass
 class Answered(WorkerMessage):
     """A worker has what it was asked for; `call` takes it in where widgets may be touched."""
 
-    def __init__(self, call: Callable[[], object]) -> None:
-        super().__init__()
-        self.call = call
+    call: Callable[[], object]
 
 
 class Saved(WorkerMessage):
@@ -40,146 +40,118 @@ class Saved(WorkerMessage):
         return isinstance(message, Saved)
 
 
+@dataclass
 class ServerSeen(WorkerMessage):
     """What a server was migrated to last, or why it does not say."""
 
-    def __init__(self, database: str, seen: str, hash_after: str | None = None) -> None:
-        super().__init__()
-        self.database = database
-        """Which server was asked."""
-        self.seen = seen
-        self.hash_after = hash_after
-        """Of the schema that it was migrated to; None where that is not complete, or not known."""
+    database: str
+    """Which server was asked."""
+    seen: str
+    hash_after: str | None = None
+    """Of the schema that it was migrated to; None where that is not complete, or not known."""
 
 
+@dataclass
 class WatchFailed(WorkerMessage):
     """The directory can no longer be watched."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__()
-        self.reason = reason
+    reason: str
 
 
+@dataclass
 class Looked(WorkerMessage):
     """A look ended. Only the newest generation counts."""
 
-    def __init__(self, generation: int, state: StudioState, missing: bool) -> None:
-        super().__init__()
-        self.generation = generation
-        self.state = state
-        self.missing = missing
+    generation: int
+    state: StudioState
+    missing: bool
 
 
+@dataclass
 class TypesRead(WorkerMessage):
     """What follows from a look's schema: generated files, and how the structure changes once that
     is known."""
 
-    def __init__(self, generation: int, types: TypesView, files: tuple[GeneratedFile, ...]) -> None:
-        super().__init__()
-        self.generation = generation
-        self.types = types
-        self.files = files
+    generation: int
+    types: TypesView
+    files: tuple[GeneratedFile, ...]
 
 
+@dataclass
 class Measured(WorkerMessage):
     """The counts of a look's plan were read, which took `seconds`."""
 
-    def __init__(self, generation: int, state: StudioState, seconds: float) -> None:
-        super().__init__()
-        self.generation = generation
-        self.state = state
-        self.seconds = seconds
+    generation: int
+    state: StudioState
+    seconds: float
 
 
+@dataclass
 class LookFailed(WorkerMessage):
     """A look, or its measuring, ended with an error."""
 
-    def __init__(
-        self, generation: int, problems: tuple[Problem, ...], measuring: bool = False
-    ) -> None:
-        super().__init__()
-        self.generation = generation
-        self.problems = problems
-        self.measuring = measuring
+    generation: int
+    problems: tuple[Problem, ...]
+    measuring: bool = False
 
 
 class ReplicaBegun(WorkerMessage):
     """The dry run is done, and goes on with a copy of a client's file."""
 
 
+@dataclass
 class RunEnded(WorkerMessage):
     """The dry run or the apply is over; without problems its `Report` came before."""
 
-    def __init__(
-        self,
-        work: RunKind,
-        problems: tuple[Problem, ...] = (),
-        cancelled: bool = False,
-        replica: ReplicaReport | None = None,
-        stale: bool = False,
-    ) -> None:
-        super().__init__()
-        self.work = work
-        self.problems = problems
-        self.cancelled = cancelled
-        self.stale = stale
-        """Whether schema, database or documents are no longer what was planned or rehearsed."""
-        self.replica = replica
-        """What will happen on a client; None where none was named."""
+    work: RunKind
+    problems: tuple[Problem, ...] = ()
+    cancelled: bool = False
+    replica: ReplicaReport | None = None
+    """What will happen on a client; None where none was named."""
+    stale: bool = False
+    """Whether schema, database or documents are no longer what was planned or rehearsed."""
 
 
+@dataclass
 class TypesChecked(WorkerMessage):
     """The type checker has spoken, or could not be run (`failed`)."""
 
-    def __init__(self, number: int, found: tuple[Problem, ...], failed: bool = False) -> None:
-        super().__init__()
-        self.number = number
-        self.found = found
-        self.failed = failed
+    number: int
+    found: tuple[Problem, ...]
+    failed: bool = False
 
 
+@dataclass
 class TouchedRead(WorkerMessage):
     """What the database holds where a change is; None where that is not known."""
 
-    def __init__(self, change: AnyChange, found: Touched | None) -> None:
-        super().__init__()
-        self.change = change
-        self.found = found
+    change: AnyChange
+    found: Touched | None
 
 
+@dataclass
 class DocumentRead(WorkerMessage):
     """A whole document of a table; None where it is gone or cannot be read."""
 
-    def __init__(self, table: str, who: str, found: dict[str, Json] | None) -> None:
-        super().__init__()
-        self.table = table
-        self.who = who
-        self.found = found
+    table: str
+    who: str
+    found: dict[str, Json] | None
 
 
+@dataclass
 class Retried(WorkerMessage):
     """The failed documents were tried again; without a report `problems` says why not."""
 
-    def __init__(
-        self,
-        report: Report | None = None,
-        problems: tuple[Problem, ...] = (),
-        cancelled: bool = False,
-    ) -> None:
-        super().__init__()
-        self.report = report
-        self.problems = problems
-        self.cancelled = cancelled
+    report: Report | None = None
+    problems: tuple[Problem, ...] = ()
+    cancelled: bool = False
 
 
+@dataclass
 class FilesWritten(WorkerMessage):
     """The generated files were written, or could not be."""
 
-    def __init__(
-        self, paths: tuple[Path, ...] = (), problems: tuple[Problem, ...] = (), after: str = ""
-    ) -> None:
-        super().__init__()
-        self.paths = paths
-        self.problems = problems
-        self.after = after
-        """A sentence about what led to it, to be said first."""
+    paths: tuple[Path, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    after: str = ""
+    """A sentence about what led to it, to be said first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
@@ -42,12 +43,11 @@ class FilterLine(Input):
         Binding("enter,down", "leave(False)", show=False),
     ]
 
+    @dataclass
     class Left(Message):
         """The user is done with it."""
 
-        def __init__(self, cleared: bool) -> None:
-            super().__init__()
-            self.cleared = cleared
+        cleared: bool
 
     def __init__(self) -> None:
         super().__init__(
@@ -65,16 +65,12 @@ class PlanPane(Vertical, Titled):
     heading = "1 Plan"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "clear_filter", show=False)]
 
+    @dataclass
     class Selected(Message):
-        """Another change has the cursor.
+        """Another change has the cursor."""
 
-        Args:
-            moved: whether the user put it there.
-        """
-
-        def __init__(self, *, moved: bool = False) -> None:
-            super().__init__()
-            self.moved = moved
+        moved: bool = False
+        """Whether the user put it there."""
 
     def __init__(self) -> None:
         super().__init__(id="plan", classes="pane")
