@@ -43,6 +43,16 @@ def why_not_written(folder: Path) -> str:
     return "its file system is read-only" if fixed else "permission denied"
 
 
+def room_in(folder: Path) -> int | None:
+    """Bytes that can still be written there; None where nobody can tell."""
+    from shutil import disk_usage  # Slow to import, where only help is asked for.
+
+    try:
+        return disk_usage(folder).free
+    except OSError:
+        return None
+
+
 def expanded(typed: str) -> Path:
     """The path with `~` as the home directory; as it was typed where there is none."""
     try:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -410,3 +412,50 @@ def test_a_read_only_file_system_is_told_as_one(
     flags.f_flag = 0
     with pytest.raises(DatabaseError, match=r"can be kept in .*: permission denied"):
         make_snapshot_folder(target)
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow, and the disk says that it has no room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=4096))
+            yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("left", ["nothing", "a log and no index", "the beginning of an index"])
+def test_a_full_disk_is_read_and_gets_no_file(tmp_path: Path, mode: Mode, left: str) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)", mode=mode)
+    if left != "nothing":
+        path.with_name("a.db-wal").touch()
+    if left == "the beginning of an index":
+        path.with_name("a.db-shm").write_bytes(b"abc")
+    before = contents(tmp_path)
+    with full_disk(), open_target(str(path)).reading() as connection:
+        assert connection.execute("SELECT a FROM t").get == 1
+    assert contents(tmp_path) == before
+
+
+def test_on_a_full_disk_a_writer_is_read_beside(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)", mode="wal")
+    with open_writer(path) as writer:
+        writer.execute("INSERT INTO t VALUES (1)")
+        with full_disk(), open_target(str(path)).reading() as connection:
+            assert connection.execute("SELECT a FROM t").get == 1
+        writer.execute("INSERT INTO t VALUES (2)")
+
+
+def test_an_index_that_does_not_fit_is_told_as_a_full_disk(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.db", "CREATE TABLE t (a)", mode="wal")
+    with (
+        full_disk(),
+        pytest.raises(DatabaseError, match="The disk is full") as told,
+        open_target(str(path)).writing() as connection,
+    ):
+        connection.execute("BEGIN IMMEDIATE")
+    assert "Free some space" in (told.value.problems[0].hint or "")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import apsw
 
+from valet_studio.database.opening import is_full
 from valet_studio.errors import Cancelled, DatabaseBusy, DatabaseError, reason_of
 from valet_studio.paths import is_there, why_not_written
 
@@ -89,7 +90,7 @@ def explain(error: apsw.Error, label: str) -> DatabaseError | Cancelled:
             )
         case apsw.ReadOnlyError() | apsw.PermissionsError():
             return _read_only(label)
-        case apsw.FullError():
+        case apsw.FullError() | apsw.IOError() if _is_full(error, label):
             return DatabaseError(
                 f"The disk is full, so {label} could not be written.",
                 "Free some space and try again; nothing was changed.",
@@ -128,6 +129,12 @@ def explain(error: apsw.Error, label: str) -> DatabaseError | Cancelled:
 def _extended(error: apsw.Error) -> int:
     """SQLite's extended code; 0 for what apsw itself raises."""
     return int(getattr(error, "extendedresult", 0))
+
+
+def _is_full(error: apsw.Error, label: str) -> bool:
+    """Whether an error comes of a full disk: of the index of a log SQLite says only that it could
+    not be made."""
+    return isinstance(error, apsw.FullError) or is_full(Path(label).absolute().parent)
 
 
 def _detail(error: apsw.Error) -> str:

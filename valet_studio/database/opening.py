@@ -7,6 +7,7 @@ by the state in which the last process left the files; `Reader` holds the cases.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote as url_quote
@@ -16,7 +17,10 @@ import apsw
 from valet_studio.database.layout import VERSION
 from valet_studio.database.waiting import READ_TIMEOUT_MS, wait_for_locks
 from valet_studio.errors import IsCancelled
+from valet_studio.paths import room_in
 
+ROOM_FOR_INDEX = 64 * 1024
+"""Bytes within which SQLite can begin the index of a log (https://www.sqlite.org/walformat.html)."""
 _HEADER = 20
 _WAL_VERSION = 2
 
@@ -62,6 +66,10 @@ class Reader:
 
     def _open_wal(self) -> apsw.Connection:
         log, index = beside(self.path, "-wal"), beside(self.path, "-shm")
+        if is_full(self.path.parent):
+            # SQLite would leave the beginning of an index behind, and read nothing.
+            with suppress(apsw.BusyError, apsw.ReadOnlyError, apsw.CantOpenError):
+                return self._open_exclusive(leave=log.exists())
         if log.exists() and index.exists():
             # Another process has the database open, or was killed. A read-only connection joins
             # the files, rebuilds the index where it must, and removes neither when it closes.
@@ -85,14 +93,17 @@ class Reader:
             # itself is all there is to read.
             return self._open_immutable()
 
-    def _open_exclusive(self) -> apsw.Connection:
+    def _open_exclusive(self, leave: bool = True) -> apsw.Connection:
         """For a log without its index, which nobody has open.
 
         Exclusive mode keeps the index in memory, and without a checkpoint on close all files stay
         as they are (https://www.sqlite.org/wal.html, "Use of WAL Without Shared-Memory").
+
+        Args:
+            leave: whether there is a log, which has to stay.
         """
         connection = connect(self.path, apsw.SQLITE_OPEN_READWRITE, 0)
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(leave))
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA query_only = ON")
         return self._touched(connection)
@@ -135,6 +146,12 @@ def beside(path: Path, suffix: str) -> Path:
     """The file that SQLite keeps beside a database: its journal, log or index."""
     real = path.resolve()
     return real.with_name(real.name + suffix)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether a disk has no room even for what SQLite needs to open a database in WAL mode."""
+    room = room_in(folder)
+    return room is not None and room < ROOM_FOR_INDEX
 
 
 def size(path: Path) -> int:
