@@ -128,6 +128,27 @@ def test_a_database_that_came_from_elsewhere_leaves_the_snapshots_of_the_one_bef
     assert rows(aside) == [("n0",)]
 
 
+@pytest.mark.parametrize("documents", [0, 1])
+def test_documents_from_before_the_first_migration_are_never_deleted(
+    project: Project, tmp_path: Path, documents: int
+) -> None:
+    """A database that came from elsewhere has a history, and theirs has none yet."""
+    project.sql("CREATE TABLE t (_id TEXT PRIMARY KEY NOT NULL, _version INTEGER, a TEXT)")
+    add(project.database, *("theirs" for _ in range(documents)))
+    project.push(ONE)
+    elsewhere = replace(project.settings, database=str(tmp_path / "production.db"))
+    project.write(ONE)
+    apply(elsewhere)
+    shutil.copyfile(elsewhere.database, project.database)
+    for number in range(KEPT_SNAPSHOTS + 1):
+        project.push(with_fields(*(f"f{n}" for n in range(number + 1))))
+    folder = project.database.parent / "snapshots"
+    aside = folder / "dev.earlier-0001.db"
+    assert [rows(path) for path in folder.glob("dev.*-0001.db")] == [[("theirs",)]] * documents
+    assert aside.exists() == bool(documents)
+    assert len(list(folder.glob("dev.before-*"))) == KEPT_SNAPSHOTS
+
+
 def test_a_snapshot_that_cannot_be_read_is_set_aside_and_not_deleted(project: Project) -> None:
     project.push(ONE)
     folder = project.database.parent / "snapshots"

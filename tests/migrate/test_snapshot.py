@@ -232,6 +232,40 @@ def test_an_apply_that_is_cancelled_leaves_that_of_the_next_one(
     assert documents(Path(str(report.snapshot))) == before
 
 
+@pytest.mark.parametrize("links", [True, False])
+def test_an_apply_that_cannot_commit_leaves_that_of_the_next_one(
+    project: Project, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    if not links:
+        monkeypatch.setattr(os, "link", _refused)
+    filled(project, "delete")
+    before = documents(project.database)
+    next_one = pipeline.apply(project.look(), never)
+    finish, rolled_back = taking.Snapshot.finish, applying._next_id
+    whole: list[Path] = []
+    reports: list[Report] = []
+
+    def noting(snapshot: taking.Snapshot) -> Path:
+        whole.append(finish(snapshot))
+        return whole[-1]
+
+    def meanwhile(connection: apsw.Connection) -> int | None:
+        monkeypatch.setattr(applying, "_next_id", rolled_back)
+        found = rolled_back(connection)
+        reports.append(last(next_one))
+        return found
+
+    monkeypatch.setattr(taking.Snapshot, "finish", noting)
+    monkeypatch.setattr(applying, "_next_id", meanwhile)
+    with pytest.raises(Cancelled):
+        deque(pipeline.apply(project.look(), lambda: len(whole) == 1), 0)
+    assert len(whole) == 2
+    assert [report.status for report in reports] == ["ok"]
+    assert documents(whole[1]) == before
+    pipeline.undo(project.settings, never)
+    assert documents(project.database) == before
+
+
 def test_what_a_killed_one_left_unfinished_is_taken_away(project: Project) -> None:
     project.push(BEFORE)
     folder = snapshot_folder(open_target(str(project.database)))
@@ -309,10 +343,7 @@ def test_a_whole_one_stays_after_a_kill_where_it_is_a_way_back(project: Project,
 def test_they_are_kept_where_a_file_has_one_name_alone(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: object) -> None:
-        raise PermissionError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "link", _refused)
     filled(project, "delete")
     before = documents(project.database)
     report = project.apply()
@@ -339,6 +370,10 @@ def test_an_undo_takes_its_snapshot_away_before_another_apply_can_begin(
     monkeypatch.setattr(Path, "unlink", noting)
     pipeline.undo(project.settings, never)
     assert locked
+
+
+def _refused(*_: object) -> None:
+    raise PermissionError(errno.EPERM, "Operation not permitted")
 
 
 def _noted(events: Iterator[Event], seen: list[Event]) -> Iterator[Event]:

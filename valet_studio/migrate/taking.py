@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 
 from valet_studio.database.copy import copy_to
+from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import DatabaseError, StudioError, reason_of
 from valet_studio.migrate.early_copy import EarlyCopy
@@ -32,6 +33,7 @@ from valet_studio.migrate.snapshot import (
     snapshots,
     unfinished,
 )
+from valet_studio.plan.sql import quote
 
 
 class Snapshot:
@@ -64,7 +66,8 @@ class Snapshot:
         self._partial = unfinished(self.path)
         self._cancelled = cancelled
         self._is_abandoned = False
-        self._is_whole = False
+        self._file: tuple[int, ...] | None = None
+        """What tells the whole file from any other of its name."""
         self._error: BaseException | None = None
         self._reader: threading.Thread | None = None
         make_snapshot_folder(target)
@@ -114,7 +117,7 @@ class Snapshot:
             if self.path.exists():
                 self._set_aside(self.path)
             give_name(self._partial, self.path)
-            self._is_whole = True
+            self._file = _file_at(self.path)
         except BaseException:
             self._partial.unlink(missing_ok=True)
             raise
@@ -136,12 +139,16 @@ class Snapshot:
                     self._set_aside(old)
 
     def _is_of_this_database(self, snapshot: Path) -> bool:
-        """Whether a snapshot holds this database's history up to the migration that it precedes."""
+        """Whether a snapshot holds this database's history up to the migration that it precedes.
+
+        From before the first one there is no history: whose the documents are, nothing tells.
+        """
         number = number_of(snapshot)
         earlier = tuple(entry for entry in self._history if entry.id < number)
         try:
             with FileTarget(str(snapshot), snapshot).reading() as reader:
-                return self.migration > number and entries(reader) == earlier
+                told = bool(earlier) or not _holds_documents(reader)
+                return told and self.migration > number and entries(reader) == earlier
         except StudioError:
             return False
 
@@ -154,9 +161,11 @@ class Snapshot:
         self._is_abandoned = True
         if self._reader is not None:
             self._reader.join()
-        self._partial.unlink(missing_ok=True)
-        if self._is_whole:
+        # Nobody waits once this is rolled back: the next apply may have taken it away, and given
+        # its own snapshot the name.
+        if self._file is not None and _file_at(self.path) == self._file:
             self.path.unlink(missing_ok=True)
+        self._partial.unlink(missing_ok=True)
 
     def _is_over(self) -> bool:
         return self._is_abandoned or self._cancelled()
@@ -172,3 +181,20 @@ class Snapshot:
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
+
+
+def _file_at(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from any other; a number of the file system alone may be given again."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _holds_documents(connection: apsw.Connection) -> bool:
+    tables = (table for table in inspect(connection).tables if table.kind == "table")
+    return any(
+        connection.execute(f"SELECT 1 FROM main.{quote(table.name)} LIMIT 1").fetchall()
+        for table in tables
+    )
