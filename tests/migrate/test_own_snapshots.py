@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
@@ -126,6 +128,19 @@ def test_a_database_that_came_from_elsewhere_leaves_the_snapshots_of_the_one_bef
     project.push(with_fields("last"))
     aside = project.database.parent / "snapshots" / "dev.earlier-0002.db"
     assert rows(aside) == [("n0",)]
+
+
+@pytest.mark.parametrize("ahead", [-1, 1], ids=["clock put back", "clock put forward"])
+def test_the_newest_ones_are_kept_whatever_the_clock_says(project: Project, ahead: int) -> None:
+    folder = project.database.parent / "snapshots"
+    for at in range(KEPT_SNAPSHOTS + 3):
+        project.push(with_fields(*(f"f{n}" for n in range(at + 1))))
+        path = folder / f"dev.before-{at + 1:04d}.db"
+        then = time.time() + ahead * 86_400 * (at - KEPT_SNAPSHOTS - 3)
+        os.utime(path, (then, then))
+    kept = range(KEPT_SNAPSHOTS + 3, 3, -1)
+    assert {path.name for path in folder.iterdir()} == {f"dev.before-{n:04d}.db" for n in kept}
+    assert [pipeline.undo(project.settings, never).history_id for _ in kept] == [*kept]
 
 
 @pytest.mark.parametrize("documents", [0, 1])

@@ -132,11 +132,23 @@ class Snapshot:
         make_durable(self.path)
         with suppress(OSError):
             self._partial.unlink(missing_ok=True)
-            for old in snapshots(self._target, "before")[:-KEPT_SNAPSHOTS]:
-                if self._is_of_this_database(old):
-                    old.unlink(missing_ok=True)
-                else:
-                    self._set_aside(old)
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        # By number, and not by the time of the file: a clock may have been put back since.
+        others = [path for path in snapshots(self._target, "before") if path != self.path]
+        if len(others) < KEPT_SNAPSHOTS:
+            return
+        ours = [path for path in others if self._is_of_this_database(path)]
+        oldest_first = [
+            *(path for path in others if path not in ours),
+            *sorted(ours, key=number_of),
+        ]
+        for old in oldest_first[: 1 - KEPT_SNAPSHOTS]:
+            if old in ours:
+                old.unlink(missing_ok=True)
+            else:
+                self._set_aside(old)
 
     def _is_of_this_database(self, snapshot: Path) -> bool:
         """Whether a snapshot holds this database's history up to the migration that it precedes.
