@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from valet_studio.config_file import ConfigFile
-from valet_studio.errors import Location, StudioError
+from valet_studio.errors import Location, StudioError, reason_of
+from valet_studio.paths import is_folder, text_of
 from valet_studio.typescript.limits import Limits
 
 Language: TypeAlias = Literal["ts", "python"]
@@ -145,19 +146,26 @@ def environment_with(dotenv: Path, environment: Mapping[str, str] | None = None)
     """The environment (`os.environ` where none is given) over what a `.env` file sets.
 
     Raises:
-        StudioError: the file exists and is not text, a line of it that names a variable of ours
-            sets none, or it sets one that is the user's alone.
+        StudioError: the file exists and cannot be read or is not text, a line of it that names a
+            variable of ours sets none, or it sets one that is the user's alone.
     """
     try:
-        text = dotenv.read_text(encoding="utf-8")
+        # A directory of that name is somebody's virtual environment.
+        text = "" if is_folder(dotenv) else text_of(dotenv)
     except UnicodeDecodeError as error:
         raise StudioError(
             f"{dotenv} is not UTF-8 text.",
             "Save it as UTF-8, or run where there is no such file.",
             Location(str(dotenv), 1, 1),
         ) from error
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         text = ""
+    except OSError as error:
+        raise StudioError(
+            f"{dotenv} cannot be read: {reason_of(error)}.",
+            "A database may be called production in it: check the path and its permissions, or "
+            "run where there is no such file.",
+        ) from error
     _check_lines(dotenv, text)
     return {**parse_dotenv(text), **(os.environ if environment is None else environment)}
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from valet_studio.errors import Location, StudioError, reason_of
+from valet_studio.paths import text_of
 
 CONFIG_FILE = "valet-studio.toml"
 
@@ -86,7 +87,7 @@ def read_config(path: Path) -> ConfigFile:
         StudioError: it is not TOML, or says what this program does not know.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
     except (FileNotFoundError, NotADirectoryError):
         return ConfigFile()
     except UnicodeDecodeError as error:

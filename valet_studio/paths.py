@@ -10,9 +10,15 @@ import os
 import stat
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 from valet_studio.errors import StudioError, reason_of
+
+PIPE_SECONDS = 5.0
+"""How long somebody may take to write into a pipe that is read as a file."""
+_LONGEST = 1 << 20
+"""Bytes of what is no file."""
 
 
 def is_there(path: Path) -> bool:
@@ -30,6 +36,38 @@ def is_folder(path: Path) -> bool:
     """Whether a directory is seen there."""
     mode = _mode(path)
     return mode is not None and stat.S_ISDIR(mode)
+
+
+def text_of(path: Path) -> str:
+    """What a file says; a pipe too, into which a keeper of secrets writes it when it is asked for.
+
+    Raises:
+        OSError: it cannot be read, or nobody writes into it, or it does not end.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    mode = _mode(path)
+    if mode is None or stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        return path.read_text(encoding="utf-8")
+    found: list[bytes | OSError] = []
+
+    def read() -> None:
+        try:
+            with path.open("rb") as file:
+                found.append(file.read(_LONGEST + 1))
+        except OSError as error:
+            found.append(error)
+
+    # Who opens a pipe waits until another opens it too, and nothing else would end that.
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(PIPE_SECONDS)
+    if not found:
+        raise TimeoutError("it is no file, and nobody writes into it")
+    if isinstance(found[0], OSError):
+        raise found[0]
+    if len(found[0]) > _LONGEST:
+        raise OSError("it is no file, and does not end")
+    return found[0].decode("utf-8")
 
 
 def why_not_written(folder: Path) -> str:

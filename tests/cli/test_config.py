@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from valet_studio import paths
 from valet_studio.config import (
     Flags,
     Settings,
@@ -14,6 +18,7 @@ from valet_studio.config import (
     parse_languages,
     resolve,
 )
+from valet_studio.config_file import read_config
 from valet_studio.errors import Location, StudioError
 
 
@@ -80,6 +85,50 @@ def test_a_dotenv_that_is_no_text_is_a_sentence(tmp_path: Path) -> None:
     dotenv.write_bytes(b"\xff\xfe")
     with pytest.raises(StudioError, match="UTF-8"):
         environment_with(dotenv, {})
+
+
+def test_a_directory_that_is_called_dotenv_sets_nothing(tmp_path: Path) -> None:
+    assert environment_with(tmp_path, {"A": "1"}) == {"A": "1"}
+
+
+READERS: tuple[Callable[[Path], object], ...] = (environment_with, read_config)
+
+
+@pytest.mark.parametrize("reads", READERS)
+def test_a_pipe_into_which_nobody_writes_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: Callable[[Path], object]
+) -> None:
+    monkeypatch.setattr(paths, "PIPE_SECONDS", 0.1)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(StudioError, match="nobody writes into it") as told:
+        reads(pipe)
+    assert told.value.problems[0].hint
+    os.close(os.open(pipe, os.O_WRONLY))  # Let go of who waits.
+
+
+@pytest.mark.parametrize("reads", READERS)
+def test_what_does_not_end_is_a_sentence(reads: Callable[[Path], object]) -> None:
+    with pytest.raises(StudioError, match="does not end") as told:
+        reads(Path("/dev/zero"))
+    assert told.value.problems[0].hint
+
+
+def test_a_dotenv_may_be_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / ".env"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("VALET_STUDIO_PRODUCTION=1",))
+    writer.start()
+    assert environment_with(pipe, {}) == {"VALET_STUDIO_PRODUCTION": "1"}
+    writer.join()
+
+
+def test_a_dotenv_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.symlink_to(dotenv)
+    with pytest.raises(StudioError, match="cannot be read: too many levels") as told:
+        environment_with(dotenv, {})
+    assert told.value.problems[0].hint
 
 
 @pytest.mark.parametrize(
