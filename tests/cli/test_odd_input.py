@@ -38,6 +38,20 @@ def test_an_empty_option_is_wrong_usage(pending: Project, flag: str) -> None:
     assert not pending.database.exists()
 
 
+@pytest.mark.parametrize("command", ["plan", "dry-run", "apply --yes", "codegen", "check"])
+def test_a_working_directory_that_was_deleted_is_a_sentence(
+    project: Project, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    gone = project.root / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    done = run(*command.split())
+    assert done.exit_code == 1
+    assert "The working directory cannot be used: no such file or directory." in done.stderr
+    assert "hint: It may have been deleted" in done.stderr
+
+
 @pytest.mark.usefixtures("pending")
 @pytest.mark.parametrize(
     ("database", "told"),

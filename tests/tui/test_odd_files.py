@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from studio_drive import opened, screen_text, until
+from studio_drive import WIDE, opened, screen_text, until
 from support import Project
 from textual.widgets import Input
 
+from valet_studio.tui.app import StudioApp
 from valet_studio.tui.open_screen import OpenScreen
 from valet_studio.tui.replica import ReplicaScreen
 from valet_studio.tui.window import window_title
@@ -44,6 +47,20 @@ async def test_a_schema_that_was_deleted_was_not_saved(todos: Project) -> None:
         await until(pilot, lambda: app.facts.missing)
         assert "schema.ts is gone" in screen_text(app)
         assert not [e for e in app.main.log_pane.entries if e.text.startswith("Saved in")]
+
+
+async def test_a_project_that_is_deleted_meanwhile_is_a_problem(todos: Project) -> None:
+    typed = replace(todos.settings, schema_path=Path("valet/schema.ts"), database=".valet/dev.db")
+    app = StudioApp(typed)
+    async with app.run_test(size=WIDE) as pilot:
+        await until(pilot, lambda: app.facts.plan is not None and app.facts.plan.measured)
+        shutil.rmtree(todos.root)
+        await until(pilot, lambda: app.facts.missing or app.facts.broken)
+        await pilot.press("ctrl+r", "d", "a", "h", "escape", "g")
+        await until(pilot, lambda: not app.facts.reading and app.facts.running is None)
+        assert app.is_running
+        assert app.defect is None
+        assert "valet/schema.ts is gone" in screen_text(app)
 
 
 @pytest.mark.parametrize("typed", ["~nobody-has-this-name/x", "x" * 300])

@@ -134,7 +134,7 @@ def _extended(error: apsw.Error) -> int:
 def _is_full(error: apsw.Error, label: str) -> bool:
     """Whether an error comes of a full disk: of the index of a log SQLite says only that it could
     not be made."""
-    return isinstance(error, apsw.FullError) or is_full(Path(label).absolute().parent)
+    return isinstance(error, apsw.FullError) or is_full(Path(label).parent)
 
 
 def _detail(error: apsw.Error) -> str:

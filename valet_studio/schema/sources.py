@@ -36,9 +36,9 @@ def read_sources(schema_path: Path, cwd: Path | None = None) -> Sources:
 
     Raises:
         SchemaError: schema.ts is missing, or a module imports what it may not, or a merge left
-            conflicts in one.
+            conflicts in one, or the working directory is gone.
     """
-    base = (cwd or Path.cwd()).resolve()
+    base = (cwd or _working_directory()).resolve()
     entry_path = base / schema_path
     shown = _shown(schema_path, base)
     folder = Path(os.path.realpath(entry_path.parent))
@@ -61,6 +61,21 @@ def read_sources(schema_path: Path, cwd: Path | None = None) -> Sources:
     if problems:
         raise SchemaError(problems)
     return sources
+
+
+def _working_directory() -> Path:
+    try:
+        return Path.cwd()
+    except OSError as error:
+        raise SchemaError(
+            [
+                Problem(
+                    f"The working directory cannot be used: {reason_of(error)}.",
+                    "It may have been deleted or made anew: go into one that is there, and run "
+                    "valet-studio again.",
+                )
+            ]
+        ) from error
 
 
 def _shown(schema_path: Path, base: Path) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from valet_studio.tui.facts import Facts
@@ -61,7 +62,9 @@ def window_title(facts: Facts) -> str:
         said = "✗ rejected"
     else:
         said = f"~ {count(len(plan.pending), 'change')}"
-    folder = Path(os.path.realpath(facts.settings.schema_path)).parent.parent.name
+    folder = ""
+    with suppress(OSError):  # The working directory may have been deleted.
+        folder = Path(os.path.realpath(facts.settings.schema_path)).parent.parent.name
     return f"{said} · {folder or facts.settings.schema_path} · Valet Studio"
 
 
