@@ -294,8 +294,8 @@ def test_what_an_undo_replaced_is_kept_though_ctrl_c_stops_it(
     todos.sql("INSERT INTO todos (_id, title) VALUES ('since', 'written since')")
     restore = undoing._restore
 
-    def while_it_is_interrupted(snapshot: Path, connection: apsw.Connection) -> None:
-        restore(snapshot, connection)
+    def while_it_is_interrupted(snapshot: Path, connection: apsw.Connection, label: str) -> None:
+        restore(snapshot, connection, label)
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(undoing, "_restore", while_it_is_interrupted)

@@ -236,6 +236,18 @@ def test_an_undo_that_may_not_write_more_leaves_nothing(
     assert pipeline.undo(todos.settings, never).history_id == 2
 
 
+def test_an_undo_whose_disk_is_full_names_the_database(todos: Project) -> None:
+    """Its copy fits, and what it writes after that does not."""
+    todos.apply()
+    content, around = held(todos), files(todos)
+    told = f"The disk is full, so {todos.database} could not be written"
+    with disk(1.1 * todos.database.stat().st_size), pytest.raises(DatabaseError, match=told):
+        pipeline.undo(todos.settings, never)
+    assert files(todos) == around
+    assert held(todos) == content
+    assert pipeline.undo(todos.settings, never).history_id == 2
+
+
 def vanish(project: Project) -> None:
     """Somebody deletes the database."""
     project.database.unlink()

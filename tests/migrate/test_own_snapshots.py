@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import apsw
 import pytest
@@ -243,8 +243,8 @@ def test_an_undo_is_told_though_its_snapshot_cannot_be_deleted(
     project.push(TWO)
     restore = undoing._restore
 
-    def and_another_takes_it(snapshot: Path, connection: apsw.Connection) -> None:
-        restore(snapshot, connection)
+    def and_another_takes_it(snapshot: Path, *given: Any) -> None:
+        restore(snapshot, *given)
         snapshot.unlink()
         snapshot.mkdir()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import apsw
 
-from valet_studio.database.errors import database_errors
+from valet_studio.database.errors import database_errors, explain
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, PlanIsStale, StudioError
 from valet_studio.migrate.events import IsCancelled
@@ -122,7 +122,7 @@ def undo(
             make_durable(kept)
             if cancelled():
                 raise Cancelled
-            _restore(snapshot, connection)
+            _restore(snapshot, connection, target.label)
         except BaseException:
             # Ctrl-C is raised once SQLite returns, which may be after it committed: then all is
             # undone, and `kept` alone holds what was written since.
@@ -159,7 +159,7 @@ def _not_the_last(target: FileTarget, migration: MigrationId) -> PlanIsStale:
     )
 
 
-def _restore(snapshot: Path, connection: apsw.Connection) -> None:
+def _restore(snapshot: Path, connection: apsw.Connection, label: str) -> None:
     """Overwrite the live database with a snapshot, in one transaction of SQLite's backup."""
     if not snapshot.exists():  # An absent database reads as an empty one.
         raise NothingToUndo(
@@ -170,7 +170,10 @@ def _restore(snapshot: Path, connection: apsw.Connection) -> None:
         FileTarget(str(snapshot), snapshot).reading() as source,
         connection.backup("main", source, "main") as backup,
     ):
-        backup.step(-1)
+        try:
+            backup.step(-1)
+        except apsw.FullError as error:  # Not the snapshot, which is only read.
+            raise explain(error, label) from error
 
 
 def _keep(
