@@ -521,8 +521,11 @@ async def test_an_unexpected_error_is_a_sentence(
         assert "✗ broken" in opened.screen.split("\n")[0]
 
 
-@pytest.mark.parametrize("theme", ["valet-dark", "valet-light"])
-async def test_text_stands_out_from_its_ground_in_both_themes(tmp_path: Path, theme: str) -> None:
+@pytest.mark.parametrize(
+    "theme",
+    ["valet-dark", "valet-light", "atom-one-light", "catppuccin-latte", "textual-light", "nord"],
+)
+async def test_text_stands_out_from_its_ground_in_any_theme(tmp_path: Path, theme: str) -> None:
     async with studio(tmp_path, plan_of(*changes()), WIDE, theme) as opened:
         await opened.rehearse()
         faint = set()

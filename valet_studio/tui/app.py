@@ -18,7 +18,7 @@ from textual.command import Provider
 from textual.driver import Driver
 from textual.message import Message
 from textual.screen import Screen
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 from valet_studio import pipeline, watch
 from valet_studio.config import Settings
@@ -28,6 +28,7 @@ from valet_studio.tui.actions import action_named
 from valet_studio.tui.background import Background
 from valet_studio.tui.commands import Commands
 from valet_studio.tui.engine import Engine, Saves
+from valet_studio.tui.fitted import fitted
 from valet_studio.tui.output import lasting
 from valet_studio.tui.palette import ActionsProvider
 from valet_studio.tui.remembered import memory_path, recall, remember
@@ -35,7 +36,7 @@ from valet_studio.tui.replica import Rehearse, rehearse
 from valet_studio.tui.running import Running
 from valet_studio.tui.screen import MainScreen
 from valet_studio.tui.text import problem_plain
-from valet_studio.tui.theme import DARK, THEMES, in_sixteen, starting_theme
+from valet_studio.tui.theme import THEMES, in_sixteen, starting_theme
 from valet_studio.tui.window import Window
 from valet_studio.typescript import warm
 
@@ -111,9 +112,11 @@ class StudioApp(Running):
             remembered = None
         self.theme = starting_theme(os.environ, remembered)
 
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Textual's own themes borrow what only ours define."""
-        return DARK.variables
+    def get_theme(self, theme_name: str) -> Theme | None:
+        """A theme by its name; Textual's own are fitted to the studio."""
+        if theme_name in BUILTIN_THEMES:
+            return fitted(theme_name)
+        return super().get_theme(theme_name)
 
     def refresh_css(self, animate: bool = True) -> None:
         """Before there is a screen, note the theme's colours alone: rules are read with it."""
