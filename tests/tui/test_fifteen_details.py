@@ -222,7 +222,7 @@ async def test_6_failures_show_rows_and_reasons(todos: Project, size: tuple[int,
     todos.write(FAILING)
     async with opened(todos, size) as (app, pilot):
         await pilot.press("d")
-        await until(pilot, lambda: app.facts.failures == 2 and app.facts.running is None)
+        await until(pilot, lambda: app.facts.failing and app.facts.running is None)
         await pilot.press("3")
         await until(pilot, lambda: "t0050" in screen_text(app))
         pane = app.main.dry_run_pane

@@ -30,7 +30,7 @@ async def test_find_why_a_backfill_fails_mend_it_and_try_again(todos: Project) -
     async with opened(todos) as (app, pilot):
         before = digest(todos.database)
         await pilot.press("d")
-        await until(pilot, lambda: app.facts.failures == 2)
+        await until(pilot, lambda: app.facts.failing)
         await pilot.press("3")
         pane = app.main.dry_run_pane
         await until(pilot, lambda: '"Todo 7"' in pane.detail.text)
@@ -51,13 +51,32 @@ async def test_find_why_a_backfill_fails_mend_it_and_try_again(todos: Project) -
         await until(pilot, lambda: app.facts.rehearsal_holds)
 
 
+async def test_what_failed_is_not_tried_again_where_the_plan_no_longer_runs_it(
+    todos: Project,
+) -> None:
+    todos.write(LOUD)
+    async with opened(todos) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.failing)
+        failed = app.facts.plan
+        save(todos, SEED_TODOS.replace("userId: v", "note: v.optional(v.string()), userId: v"))
+        await until(pilot, lambda: app.facts.plan is not failed)
+        assert "retry failed" not in screen_text(app)
+        await pilot.press("D")
+        assert "The backfill that failed is not in this plan; d rehearses what is." in (
+            app.main.notice
+        )
+        assert app.progress is not None
+        assert app.progress.retried is None
+
+
 async def test_a_rare_reason_is_not_lost_behind_a_common_one(todos: Project) -> None:
     rare = "if (row.title === 'Todo 99') throw new Error('rare')"
     todos.sql("UPDATE todos SET priority = NULL WHERE title != 'Todo 99'")
     todos.write(LOUD.replace("const mapping", f"{rare}\n        const mapping"))
     async with opened(todos) as (app, pilot):
         await pilot.press("d")
-        await until(pilot, lambda: app.facts.failures == 142)
+        await until(pilot, lambda: app.facts.failing)
         named = [item.failure.id for item in app.main.dry_run_pane.failures.items]
         assert named[:4] == ["t0000", "t0099", "t0001", "t0002"]
         assert "Document t0000 · 140 others failed so too" in app.main.dry_run_pane.detail.text

@@ -206,9 +206,8 @@ class Background:
             good = app.facts.good
             sources = good.schema.sources if good is not None and good.schema else None
             app.progress = replace(app.progress, retried=message.report, sources=sources)
-            tried = len(app.progress.failures)
-            left = sum(app.progress.mended(item) is False for item in app.progress.failures)
-            app.facts = replace(app.facts, failures=tried)
+            tried = len(app.progress.tried_again)
+            left = sum(app.progress.mended(item) is False for item in app.progress.tried_again)
             if left:
                 verb = "fails" if left == 1 else "fail"
                 app.say(f"{left:,} of {count(tried, 'failed document')} still {verb}.", "bad")

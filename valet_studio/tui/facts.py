@@ -15,7 +15,7 @@ from valet_studio.config import Settings
 from valet_studio.errors import Problem
 from valet_studio.fixes.fix import Fix
 from valet_studio.pipeline import GeneratedFile, StudioState
-from valet_studio.plan.changes import Plan
+from valet_studio.plan.changes import Plan, RunBackfill
 from valet_studio.tui.key_names import key_shown
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ class Facts:
     """Fingerprint of the plan whose dry run succeeded last."""
     failed: str | None = None
     """Fingerprint of the plan whose dry run failed last."""
-    failures: int = 0
-    """Documents that the newest dry run could not fill, as far as it names them."""
+    failing: frozenset[tuple[str, str]] = frozenset()
+    """Table and column of the backfills that could not fill a document in the newest dry run."""
     live: bool = False
     """Whether each save is dry-run by itself."""
     type_errors: tuple[Problem, ...] = ()
@@ -182,9 +182,15 @@ def why_no_cancel(facts: Facts) -> str | None:
 
 def why_no_retry(facts: Facts) -> str | None:
     """Why `D` does nothing now; None where it works."""
-    if not facts.failures:
+    if not facts.failing:
         return "No document failed in a dry run."
-    return why_no_dry_run(facts)
+    reason = why_no_dry_run(facts)
+    pending = facts.plan.pending if facts.plan is not None else ()
+    runs = {(c.table, c.column) for c in pending if isinstance(c, RunBackfill)}
+    if reason is None and not facts.failing & runs:
+        key = facts.key("dry_run")
+        return f"The backfill that failed is not in this plan; {key} rehearses what is."
+    return reason
 
 
 def why_no_files(facts: Facts) -> str | None:

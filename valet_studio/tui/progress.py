@@ -158,6 +158,11 @@ class Progress:
         )
         return next((sample for sample in samples if sample.id == item.failure.id), None)
 
+    @property
+    def tried_again(self) -> tuple[FailedDocument, ...]:
+        """The failed documents that were tried again."""
+        return tuple(item for item in self.failures if self.mended(item) is not None)
+
     def mended(self, item: FailedDocument) -> bool | None:
         """Whether a document worked when it was tried again; None where it was not."""
         columns = {(r.table, r.column) for r in self.retried.backfills} if self.retried else set()

@@ -279,8 +279,8 @@ def _retried(progress: Progress, width: int, dry_run_key: str) -> list[Content]:
     """What became of the failed documents when they were tried again: newer than the headline."""
     if progress.retried is None:
         return []
-    tried = len(progress.failures)
-    left = sum(progress.mended(item) is False for item in progress.failures)
+    tried = len(progress.tried_again)
+    left = sum(progress.mended(item) is False for item in progress.tried_again)
     if left:
         verb = "fails" if left == 1 else "fail"
         told = f"✗ Tried {count(tried, 'failed document')} again: {left:,} still {verb}."

@@ -136,12 +136,12 @@ class Running(Looking):
                 return replace(facts, rehearsed=None, fixed=0)
             return replace(facts, rehearsed=None) if stale else facts
         if run_.succeeded:
-            return replace(facts, rehearsed=fingerprint, failed=None, failures=0)
+            return replace(facts, rehearsed=fingerprint, failed=None, failing=frozenset())
         if run_.cancelled:
             return facts
         rehearsed = None if facts.rehearsed == fingerprint else facts.rehearsed
-        failures = len(run_.failures)
-        return replace(facts, rehearsed=rehearsed, failed=fingerprint, failures=failures)
+        failing = frozenset((item.table, item.column) for item in run_.failures)
+        return replace(facts, rehearsed=rehearsed, failed=fingerprint, failing=failing)
 
     def _log_end(self, run_: Progress, said: str, tone: Tone) -> None:
         marks: dict[Tone, Mark] = {"good": "✓", "warning": "!", "bad": "✗", "plain": "·"}

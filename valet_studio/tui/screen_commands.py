@@ -117,7 +117,9 @@ class ScreenCommands:
     def _undone(self, report: UndoReport) -> None:
         app = self.app
         app.progress = None  # Its receipt is of what is undone.
-        app.learn(replace(app.facts, running=None, rehearsed=None, failed=None, failures=0))
+        app.learn(
+            replace(app.facts, running=None, rehearsed=None, failed=None, failing=frozenset())
+        )
         said = f"Migration {report.history_id} is undone. "
         said += f"What was there is kept in {report.kept_in}."
         app.log_line("✓", said)
