@@ -112,3 +112,13 @@ def test_the_browser_gets_a_key_and_the_right_to_read(todos: Project) -> None:
         assert re.search(r"http://127\.0\.0\.1:\d+/\?key=\S{20,}", text)
         terminal.press("\x03")
         assert terminal.wait_for_end() == 0
+
+
+@pytest.mark.parametrize("key", ["o", "/", "R"])
+def test_keys_in_one_burst_are_typed_in_their_order(todos: Project, key: str) -> None:
+    with Terminal(todos.root) as terminal:
+        terminal.wait_for("4 changes")
+        terminal.press(key)
+        terminal.wait_for({"o": "opens", "/": "esc clears", "R": "rehearses ·"}[key])
+        terminal.press("abc\x7f\x7fx\x01-\x05+")
+        terminal.wait_for("-ax+")

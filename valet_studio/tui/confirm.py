@@ -21,6 +21,7 @@ from valet_studio.pipeline import DatabaseInfo
 from valet_studio.plan.changes import Plan, Risk, RunBackfill, by_table
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.text import BLANK, SIGN_STYLES, count, filled, hanging, lines, size
+from valet_studio.tui.typed_input import TypedInput
 
 SHOWN_CHANGES = 50
 FRAME = 4
@@ -69,7 +70,7 @@ class QuestionScreen(ModalScreen[bool]):
                 yield Static(self.body, markup=False)
             if self.typed is not None:
                 yield Static(self._asked(), markup=False, id="typed-label")
-                yield Input(id="typed", compact=True)
+                yield TypedInput(id="typed", compact=True)
             with Horizontal(id="answers"):
                 key = "" if self.typed is not None else "  y"
                 yield Button(Content(f"{self.no}  esc"), id="no", compact=True)

@@ -13,6 +13,8 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from valet_studio.tui.typed_input import TypedInput
+
 
 class Found(NamedTuple):
     """Which of how many lines that hold the text is shown, from 1; 0 of 0 where none does."""
@@ -54,7 +56,7 @@ def next_match(matches: list[int], at: int, here: int, step: int) -> int:
     return next((number for number, line in enumerate(matches) if line >= start), 0)
 
 
-class FindInput(Input):
+class FindInput(TypedInput):
     """What is looked for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

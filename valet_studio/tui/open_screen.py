@@ -14,6 +14,7 @@ from textual.suggester import Suggester
 from textual.widgets import Button, Input, Static
 
 from valet_studio.paths import expanded, is_file, is_folder, is_there
+from valet_studio.tui.typed_input import TypedInput
 
 
 class PathSuggester(Suggester):
@@ -68,7 +69,7 @@ class OpenScreen(ModalScreen[tuple[str, str] | None]):
             box.border_title = Content("Open")
             box.border_subtitle = Content("→ completes a path · enter opens · esc closes")
             yield Static("Schema", classes="label", markup=False)
-            yield Input(
+            yield TypedInput(
                 self.schema,
                 id="open-schema",
                 compact=True,
@@ -79,7 +80,7 @@ class OpenScreen(ModalScreen[tuple[str, str] | None]):
                 classes="label",
                 markup=False,
             )
-            yield Input(
+            yield TypedInput(
                 self.database,
                 id="open-database",
                 compact=True,

@@ -30,12 +30,13 @@ from valet_studio.tui.pane import Titled
 from valet_studio.tui.plan_rows import PlanRow, plan_rows, signs_counted
 from valet_studio.tui.plan_tree import PlanTree
 from valet_studio.tui.text import count
+from valet_studio.tui.typed_input import TypedInput
 
 LEAST_HEIGHT = 12
 """Lines below which a plan and a problem do not both have room."""
 
 
-class FilterLine(Input):
+class FilterLine(TypedInput):
     """What the plan is filtered by: esc clears it, enter goes back to the plan."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -20,6 +20,7 @@ from valet_studio.paths import expanded, is_file
 from valet_studio.pipeline import StudioState
 from valet_studio.tui.open_screen import PathSuggester
 from valet_studio.tui.text import BLANK, count, hanging, problem, rule
+from valet_studio.tui.typed_input import TypedInput
 
 if TYPE_CHECKING:
     from valet_studio.replica.rehearse import ReplicaReport
@@ -151,7 +152,7 @@ class ReplicaScreen(ModalScreen[str | None]):
                 "A client's database file (empty: rehearse none)", classes="label", markup=False
             )
             suffixes = (".db", ".sqlite", ".sqlite3", ".db3")
-            yield Input(
+            yield TypedInput(
                 self.replica, id="replica-file", compact=True, suggester=PathSuggester(suffixes)
             )
             yield Static(id="open-told", markup=False)
