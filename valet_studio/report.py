@@ -33,7 +33,7 @@ from valet_studio.plan.changes import (
 )
 from valet_studio.plan.sentences import count
 from valet_studio.schema.model import Json
-from valet_studio.schema.telling import megabytes, one_line, told
+from valet_studio.schema.telling import megabytes, one_line, told, told_fields
 
 # A plan is told before what runs it is loaded.
 if TYPE_CHECKING:
@@ -296,6 +296,8 @@ def _of_each_kind(failures: Sequence[Failure]) -> list[Failure]:
 
 def _failure(failure: Failure, backfill: BackfillReport) -> str:
     who = f"_id {json.dumps(failure.id, ensure_ascii=False)}: " if failure.id is not None else ""
+    if who and failure.read:
+        who = f"{who[:-2]} ({told_fields(failure.read, VALUE_WIDTH)}): "
     place = f"  ({failure.location})" if failure.location else ""
     return f"✗ {who}{one_line(failure.reason(backfill.column))}{place}"
 

@@ -182,7 +182,7 @@ def test_a_failing_backfill_exits_4_and_names_the_document(
     todos.write(FAILING)
     done = run(*command)
     assert done.exit_code == 4
-    assert '✗ _id "t0003": no such priority' in done.stdout
+    assert '✗ _id "t0003" (priority "urgent"): no such priority' in done.stdout
     line = FAILING[: FAILING.index("throw")].count("\n") + 1
     assert f"(valet/schema.ts:{line}:" in done.stdout
 

@@ -118,11 +118,31 @@ def test_failures_name_the_document_and_the_line(todos: Project) -> None:
     first = backfill.errors[0]
     assert first.id == "t0003"
     assert "what is urgent?" in first.message
+    assert first.read == {"priority": "urgent"}
     assert first.location is not None
     assert (
         "throw new Error"
         in BACKFILL.replace("?? 1", "throw new Error").splitlines()[first.location.line - 1]
     )
+
+
+@EVERYWHERE
+@pytest.mark.parametrize("taken", ["row.note ?? row.tags", "(({ note, tags }) => note)(row)"])
+def test_failures_tell_what_the_function_read_and_not_all_of_a_long_text(
+    project: Project, taken: str
+) -> None:
+    fields = "note: v.string(), tags: v.array(v.string()), other: v.string()"
+    project.push(schema_of(f"t: defineTable({{ {fields} }}),"))
+    note = "n" * 100_000
+    project.sql("INSERT INTO t (_id, note, tags, other) VALUES ('x', ?, '[\"a\"]', 'o')", (note,))
+    project.write(
+        schema_of(
+            f"t: defineTable({{ {fields}, n: v.number() }}).backfill('n', (row) =>"
+            f" String({taken}) as unknown as number),"
+        )
+    )
+    (failure,) = project.dry_run().backfills[0].errors
+    assert failure.read == {"note": "n" * 200 + "…", "tags": ["a"]}
 
 
 @EVERYWHERE

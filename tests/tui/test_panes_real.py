@@ -37,15 +37,15 @@ async def test_find_why_a_backfill_fails_mend_it_and_try_again(todos: Project) -
         assert "toLowerCase" in pane.detail.text
         assert f"▶ {LINE} │" in pane.detail.text
         assert "null" in pane.detail.text
-        # The list tells the reason, and leaves out what is said above of the whole backfill.
-        assert "✗ t0007  TypeError: Cannot read" in screen_text(app)
+        # The list tells what was read, and the reason without what is said above.
+        assert "✗ t0007  priority null  TypeError: Cannot" in screen_text(app)
         await pilot.press("down")
         await until(pilot, lambda: '"Todo 50"' in pane.detail.text)
         save(todos, LOUD.replace("(row.priority as string)", "(row.priority as string ?? '')"))
         await until(pilot, lambda: any("Saved in" in e.text for e in app.main.log_pane.entries))
         await pilot.press("D")
         await until(pilot, lambda: "all work now" in screen_text(app))
-        assert "✓ t0007  works now" in screen_text(app)
+        assert "✓ t0007  priority null  works now" in screen_text(app)
         assert digest(todos.database) == before
         await pilot.press("d")
         await until(pilot, lambda: app.facts.rehearsal_holds)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeGuard
 
 import apsw
 
@@ -24,6 +25,9 @@ from valet_studio.schema.telling import shown
 BATCH_ROWS = 20_000
 BATCH_BYTES = 450 * 1024
 """Of JSON: JavaScript is slower where a batch and what becomes of it do not fit its caches."""
+MOST_READ = 200
+"""Characters of a text beyond which it is cut where it is told what a function read."""
+_WORDS = re.compile(r"[\w$]+")
 _EXACT = 1 << 53
 _FIRST_ROWID, _LAST_ROWID = -(1 << 63), (1 << 63) - 1
 
@@ -238,7 +242,7 @@ class Documents:
         """Whole documents by key, decoded for showing."""
         found: dict[Key, dict[str, Json]] = {}
         for key in keys:
-            cells = self._row(key)
+            cells = self._row(key, self.names)
             if cells is not None:
                 found[key] = {
                     name: shown(cell, self._storage(name))
@@ -246,9 +250,19 @@ class Documents:
                 }
         return found
 
-    def _row(self, key: Key) -> tuple[apsw.SQLiteValue, ...] | None:
+    def read_by(self, code: str, key: Key) -> dict[str, Json]:
+        """What a function takes of a document, decoded for showing; long values are cut."""
+        words = set(_WORDS.findall(code)) if self.only is None else self.only
+        names = [name for name in self.names if name in words and name != "_id"]
+        cells = self._row(key, names) if names else None
+        return {
+            name: _cut(cell) if _is_long(cell) else shown(cell, self._storage(name))
+            for name, cell in zip(names, cells or (), strict=bool(cells))
+        }
+
+    def _row(self, key: Key, names: Iterable[str]) -> tuple[apsw.SQLiteValue, ...] | None:
         where = f"FROM {quote(self.state.name)} WHERE {self.key} = ?"
-        columns = [self._column(column) for column in self.names.values()]
+        columns = [self._column(self.names[name]) for name in names]
         try:
             return self.connection.execute(
                 f"SELECT {', '.join(columns)} {where}", (key,)
@@ -273,6 +287,14 @@ def _keys(text: str, count: int) -> Sequence[Key]:
         return range(int(first), int(last) + 1)
     found: list[Key] = json.loads(text)
     return found
+
+
+def _is_long(cell: apsw.SQLiteValue) -> TypeGuard[str]:
+    return isinstance(cell, str) and len(cell) > MOST_READ
+
+
+def _cut(text: str) -> str:
+    return f"{text[:MOST_READ]}…"
 
 
 def _text_if_utf8(cell: apsw.SQLiteValue) -> apsw.SQLiteValue:

@@ -6,7 +6,7 @@ consume the same ones; the last event of a finished run is its `Report`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from valet_studio.errors import IsCancelled as IsCancelled
@@ -80,6 +80,8 @@ class Failure:
     id: str | None
     message: str
     location: Location | None = None
+    read: dict[str, Json] = field(default_factory=dict)
+    """What the function reads of the document, as far as its text tells; long values are cut."""
 
     def reason(self, column: str) -> str:
         """Why, where it is said already that it is the backfill of this column that failed."""

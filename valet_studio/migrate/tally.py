@@ -78,9 +78,12 @@ class Tally:
         cells = answer.cells
         self.picture.add(cells, len(answer.failures))
         room = max(0, MAX_FAILURES - self.failed)
-        ids = documents.ids(batch.keys[f.index] for f in answer.failures[:room])
-        for who, failed in zip(ids, answer.failures, strict=False):
-            self.fail(Failure(who, failed.message, failed.location or self.backfill.location))
+        keys = [batch.keys[failed.index] for failed in answer.failures[:room]]
+        ids = documents.ids(keys)
+        for key, who, failed in zip(keys, ids, answer.failures, strict=False):
+            place = failed.location or self.backfill.location
+            read = documents.read_by(self.backfill.code, key)
+            self.fail(Failure(who, failed.message, place, read))
         self.failed += len(answer.failures) - len(ids)
         self._count_reasons(failed.message for failed in answer.failures[len(ids) :])
         bad = {failed.index for failed in answer.failures}

@@ -97,11 +97,13 @@ class Work:
         """Note the document that was fatal to a process, after so many."""
         problem = stopped.reason.problems[0]
         index = stopped.reason.index
-        who = None
+        who, read = None, {}
         if index is not None:
-            (who,) = self.documents.ids([stopped.batch.keys[index]])
+            key = stopped.batch.keys[index]
+            (who,) = self.documents.ids([key])
+            read = self.documents.read_by(self.backfill.code, key)
         place = problem.location or self.backfill.location
-        self.tally.stop(Failure(who, problem.message, place), tried)
+        self.tally.stop(Failure(who, problem.message, place, read), tried)
 
     def progress(self) -> BackfillProgress:
         """How far it is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 from valet_studio.schema.model import Json, Storage
 from valet_studio.schema.values import StoredValue
@@ -58,3 +59,8 @@ def told(value: Json, most: int | None = None) -> str:
     if most is not None and len(text) > most:
         text = f"{text[: most - 1]}…"
     return _HIDDEN.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
+
+
+def told_fields(fields: Mapping[str, Json], most: int) -> str:
+    """Fields and their values in one line: `priority null, title "Tea"`; each value as `told`."""
+    return ", ".join(f"{name} {told(value, most)}" for name, value in fields.items())

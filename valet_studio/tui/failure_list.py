@@ -14,7 +14,9 @@ from textual.strip import Strip
 from textual.visual import Visual
 
 from valet_studio.migrate.events import Sample
+from valet_studio.schema.telling import told_fields
 from valet_studio.tui.progress import FailedDocument, Progress
+from valet_studio.tui.samples import MOST_CELLS, cell
 from valet_studio.tui.text import one_line, shortened, value
 
 LONGEST_NAME = 34
@@ -45,6 +47,8 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         self.cursor = 0
         self._room = 0
         """Cells for the names."""
+        self._room_read = 0
+        """Cells that what the functions read would take."""
         self._several = False
         """Whether more than one backfill failed."""
 
@@ -77,6 +81,7 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
             self._several = len({(item.table, item.column) for item in items}) > 1
             longest = max(Content(self._called(item)).cell_length for item in items)
             self._room = min(LONGEST_NAME, longest)
+            self._room_read = max(Content(_read(item)).cell_length for item in items)
             self.virtual_size = Size(0, len(self.items) + bool(self.more))
             self.refresh(layout=True)
             self.call_after_refresh(self._into_sight)
@@ -114,7 +119,7 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
             self._put_cursor(at)
 
     def render_line(self, y: int) -> Strip:
-        """Mark, `_id`, and why it failed."""
+        """Mark, `_id`, what the function read, and why it failed."""
         width = self.scrollable_content_region.width
         at = y + self.scroll_offset.y
         if at == len(self.items) and self.more:
@@ -129,18 +134,26 @@ class FailureList(ScrollView, can_focus=True, inherit_bindings=False):
         newest = self.progress.newest(item)
         mended = newest is None
         room = self._room
-        who = shortened(self._called(item), room)
         if newest is None:
             why = _works_now(self.progress.sample_now(item))
         else:
             why = newest.reason(item.column)
+        left = max(4, width - room - 4)
+        # The reason stands whole below the list: what differs between documents is told first.
+        read = min(self._room_read, left * 3 // 5)
+        held = f"{cell(_read(item), read)}  " if read else ""
         line = Content.assemble(
             ("✓ " if mended else "✗ ", "bold $success" if mended else "bold $error"),
-            (who + " " * (room - Content(who).cell_length), "bold"),
+            (cell(self._called(item), room), "bold"),
             "  ",
-            shortened(one_line(why), max(4, width - room - 4)),
+            held,
+            (shortened(one_line(why), max(4, left - Content(held).cell_length)), "$muted"),
         )
         return Visual.to_strips(self, line, width, 1, style, pad=True)[0]
+
+
+def _read(item: FailedDocument) -> str:
+    return told_fields(item.failure.read, MOST_CELLS)
 
 
 def _works_now(sample: Sample | None) -> str:
