@@ -252,3 +252,31 @@ async def test_a_foreign_trigger_is_shown_as_it_was_made(todos: Project) -> None
         assert "CREATE TRIGGER mailed AFTER INSERT ON todos" in screen_text(app)
         await pilot.press("c")
         assert app.clipboard == f"{made};"
+
+
+async def test_header_and_receipt_call_the_schema_and_the_plan_alike(todos: Project) -> None:
+    async with opened(todos) as (app, pilot):
+        plan = app.facts.plan
+        assert plan is not None
+        assert f"plan {plan.fingerprint[:8]}" in screen_text(app).split("\n")[0]
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.rehearsal_holds)
+        await pilot.press("a")
+        await until(pilot, lambda: f"Plan      {plan.fingerprint[:8]}" in screen_text(app))
+        await pilot.press("y")
+        await until(pilot, lambda: app.facts.plan and app.facts.plan.status == "in_sync")
+        named = plan.schema_hash[:12]
+        assert f"✓ in sync · schema {named}" in screen_text(app).split("\n")[0]
+        assert f"Schema     {named}" in app.main.dry_run_pane.text
+
+
+async def test_a_schema_that_changes_no_table_is_not_said_to_agree(todos: Project) -> None:
+    todos.push(SEED)
+    backfill = SEED.index(".backfill")
+    todos.write(SEED[:backfill].rstrip() + ",\n})\n")
+    async with opened(todos) as (app, _):
+        shown = screen_text(app)
+        assert "~ schema only" in shown.split("\n")[0]
+        assert "No table changes: only the schema is to be recorded." in shown
+        assert "d  rehearses that; a records it." in shown
+        assert "agree" not in shown

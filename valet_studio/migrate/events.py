@@ -85,7 +85,8 @@ class Failure:
 
     def reason(self, column: str) -> str:
         """Why, where it is said already that it is the backfill of this column that failed."""
-        return self.message.removeprefix(f'Backfill "{column}" failed: ')
+        told = self.message.removeprefix(f'Backfill "{column}" ')
+        return told.removeprefix("failed: ") if told != self.message else told
 
 
 @dataclass(frozen=True, slots=True)

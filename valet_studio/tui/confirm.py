@@ -256,7 +256,7 @@ def apply_question(
         rest = len(pending) - SHOWN_CHANGES
         parts.append(Content.styled(f"  and {rest:,} more; pane 1 lists all", "$muted"))
     if not pending:
-        parts.append(Content("Only the schema's hash is recorded."))
+        parts.append(Content("No table changes: only the schema is recorded."))
     parts += [
         hanging(Content.styled("! ", "bold $warning"), text, width, "$warning")
         for text in dict.fromkeys(item.message for item in plan.warnings[:SHOWN_CHANGES])

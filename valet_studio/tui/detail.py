@@ -213,10 +213,15 @@ def empty_detail(facts: Facts) -> Content:
         return Content.styled(f"Reading {path}…", "$muted")
     paused = f"Watching is paused; {facts.key('watch')} resumes it."
     watching = f"Watching {path}." if facts.watching else paused
-    parts = [
-        Content.assemble(("✓ ", "bold $success"), ("Schema and database agree.", "bold")),
-        Content.styled(watching, "$muted"),
-    ]
+    head = Content.assemble(("✓ ", "bold $success"), ("Schema and database agree.", "bold"))
+    parts = [head, Content.styled(watching, "$muted")]
+    if facts.plan is not None and facts.plan.status == "pending":
+        said = "No table changes: only the schema is to be recorded."
+        then = f"  rehearses that; {facts.key('apply')} records it."
+        parts = [
+            Content.assemble(("~ ", "bold $primary"), (said, "bold")),
+            Content.assemble((facts.key("dry_run"), "bold $primary"), then),
+        ]
     if facts.stale_files:
         parts += [
             BLANK,

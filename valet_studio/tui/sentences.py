@@ -18,7 +18,8 @@ def plan_sentence(plan: Plan) -> str:
         case "blocked":
             return "the plan is rejected"
         case "pending":
-            return f"{count(len(plan.pending), 'change')} pending"
+            pending = f"{count(len(plan.pending), 'change')} pending"
+            return pending if plan.pending else "only the schema is to be recorded"
 
 
 def look_notice(before: Facts, now: Facts, *, asked: bool) -> tuple[str, Tone] | None:

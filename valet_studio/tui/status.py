@@ -11,7 +11,7 @@ from textual.widget import Widget
 
 from valet_studio.tui.actions import ACTIONS, Action, action_named
 from valet_studio.tui.facts import Facts
-from valet_studio.tui.text import count, path_shortened, shortened, size
+from valet_studio.tui.text import count, path_shortened, pending, shortened, size
 
 Tone: TypeAlias = Literal["plain", "good", "warning", "bad"]
 TONES: dict[Tone, tuple[str, str]] = {
@@ -129,7 +129,8 @@ def _narrow(facts: Facts, database: str, read_only: bool, width: int) -> Content
 
 
 def _plan_part(facts: Facts, whole: bool) -> Content:
-    """The plan's state; its fingerprint, too, where the `whole` of it fits."""
+    """The plan's state; what it is called, too, where the `whole` of it fits: where nothing is
+    pending, the schema by its hash, as receipts and history call it."""
     plan = facts.plan
     if facts.state is None or (facts.reading and not whole):
         return Content.styled("reading…", "$muted")
@@ -140,17 +141,18 @@ def _plan_part(facts: Facts, whole: bool) -> Content:
         return Content.styled(what, "bold $error")
     if plan is None:
         return Content("")
-    pending = count(len(plan.pending), "change")
     said = {
         "in_sync": ("✓ in sync", "bold $success"),
-        "pending": (f"~ {pending}" if plan.pending else "~ new hash", "bold $primary"),
+        "pending": (pending(plan), "bold $primary"),
         "blocked": ("✗ rejected", "bold $error"),
     }[plan.status]
     parts = [Content.styled(*said)]
     if facts.reading:
         parts.insert(0, Content.styled("reading a save…", "bold $warning"))
     if whole:
-        parts.append(Content.styled(plan.fingerprint[:8], "$muted"))
+        synced = plan.status == "in_sync"
+        named = f"schema {plan.schema_hash[:12]}" if synced else f"plan {plan.fingerprint[:8]}"
+        parts.append(Content.styled(named, "$muted"))
     if facts.type_errors:
         errors = count(len(facts.type_errors), "type error")
         parts.insert(1, Content.styled(f"✗ {errors}", "bold $error"))
@@ -244,7 +246,7 @@ def keys_text(facts: Facts, width: int) -> tuple[Content, tuple[str, ...]]:
         if action.id in shown:
             label = _label(action, facts, off)
             key = Content.styled(facts.key(action.id), "$muted" if off else "bold $primary")
-            parts.append(Content.assemble(key, " ", (label, "$muted dim" if off else ""), "  "))
+            parts.append(Content.assemble(key, " ", (label, "$muted" if off else ""), "  "))
     return Content.assemble(*parts), tuple(a.id for a, _ in able if a.id in shown)
 
 

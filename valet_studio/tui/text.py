@@ -13,6 +13,7 @@ from textual.highlight import highlight
 
 from valet_studio.errors import Location, Problem
 from valet_studio.migrate.events import BackfillReport
+from valet_studio.plan.changes import Plan
 from valet_studio.plan.sentences import count as count
 from valet_studio.schema.model import Json, Sources
 from valet_studio.schema.telling import BytesLiteral, told
@@ -27,6 +28,11 @@ SIGN_STYLES = {
     "!": "$warning",
     "✗": "$error",
 }
+
+
+def pending(plan: Plan) -> str:
+    """ "~ 3 changes"; "~ schema only" where the database itself stays as it is."""
+    return f"~ {count(len(plan.pending), 'change')}" if plan.pending else "~ schema only"
 
 
 def filled(backfills: Sequence[BackfillReport]) -> str:

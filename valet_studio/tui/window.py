@@ -15,7 +15,7 @@ from pathlib import Path
 
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.progress import Progress
-from valet_studio.tui.text import count
+from valet_studio.tui.text import pending
 
 KEEP_TITLE = "\x1b[22;2t"
 GIVE_TITLE_BACK = "\x1b[23;2t"
@@ -61,7 +61,7 @@ def window_title(facts: Facts) -> str:
     elif plan.status == "blocked":
         said = "✗ rejected"
     else:
-        said = f"~ {count(len(plan.pending), 'change')}"
+        said = pending(plan)
     folder = ""
     with suppress(OSError):  # The working directory may have been deleted.
         folder = Path(os.path.realpath(facts.settings.schema_path)).parent.parent.name
