@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from valet_studio.database.structure import Structures
     from valet_studio.fixes.fix import Fix
     from valet_studio.migrate.events import Event, IsCancelled, Report
-    from valet_studio.migrate.history import HistoryEntry, MigrationId
+    from valet_studio.migrate.history import Earlier, HistoryEntry, MigrationId
     from valet_studio.migrate.order import Order
     from valet_studio.migrate.touched import Touched
     from valet_studio.migrate.undo import UndoReport
@@ -69,6 +69,8 @@ class StudioState:
     problems: tuple[Problem, ...] = ()
     seconds: float = 0.0
     """Wall time of the pass."""
+    earlier: Earlier | None = None
+    """Where the history has this schema, if the database has gone on from it; known with counts."""
 
 
 def look(settings: Settings, cancelled: IsCancelled = lambda: False) -> StudioState:
@@ -128,7 +130,11 @@ def measure(state: StudioState, cancelled: IsCancelled) -> StudioState:
         return state
     target = target_of(state.settings)
     plan = target.measure(state.schema, cancelled, strict=state.settings.strict)
-    return replace(state, plan=plan)
+    if plan.applied_hash in (None, plan.schema_hash):
+        return replace(state, plan=plan)
+    from valet_studio.migrate.history import earlier
+
+    return replace(state, plan=plan, earlier=earlier(target.history(), plan))
 
 
 def structures(state: StudioState) -> Structures | None:

@@ -373,7 +373,7 @@ def _backfill_block(backfill: BackfillReport, may_lack_return: bool) -> str:
         lines.append(
             f"  ! A second run, backwards and in another time zone, computed other values.{why}"
         )
-    elif backfill.deterministic:
+    elif backfill.deterministic and backfill.rows:
         lines.append("  A second process, which went backwards, computed the same values.")
     return "\n".join(lines)
 

@@ -157,3 +157,28 @@ def test_what_strict_rejects_is_no_warning_too(todos: Project) -> None:
     todos.write(CARRIED.replace("row.priority", "row.priority + Math.random()"))
     assert run("plan").stdout.count("Math.random") == 1
     assert run("--strict", "plan").stdout.count("Math.random") == 1
+
+
+def test_the_schema_of_an_earlier_migration_is_told_as_one(todos: Project) -> None:
+    todos.push(CARRIED)
+    todos.push(UNLIKE)
+    todos.write(BEFORE)
+    (applied_at,) = todos.sql("SELECT applied_at FROM _valet_history WHERE id = 1")[0]
+    when = applied_at[:16].replace("T", " ")
+    told = f"Note: This is the schema of migration 1, of {when} UTC; 2 migrations came after it.\n"
+    assert told in run("plan").stdout
+    assert "`valet-studio undo` takes the newest of them back." in run("plan").stdout
+    assert f"schema of migration 1, of {when} UTC" in run("plan", "--markdown").stdout
+    todos.write(UNLIKE)
+    assert "migration" not in run("plan").stdout
+
+
+def test_a_dry_run_of_no_documents_speaks_of_no_comparison(project: Project) -> None:
+    project.push(BEFORE)
+    project.write(CARRIED)
+    done = run("dry-run")
+    assert done.exit_code == 0
+    assert "0 of 0 rows updated" in done.stdout
+    assert "second process" not in done.stdout
+    fill_todos(project)
+    assert "second process" in run("dry-run").stdout

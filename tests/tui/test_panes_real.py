@@ -280,3 +280,16 @@ async def test_a_schema_that_changes_no_table_is_not_said_to_agree(todos: Projec
         assert "No table changes: only the schema is to be recorded." in shown
         assert "d  rehearses that; a records it." in shown
         assert "agree" not in shown
+
+
+async def test_an_older_schema_is_told_by_the_migration_that_applied_it(todos: Project) -> None:
+    todos.push(SEED)
+    todos.push(SEED.replace("userId: v", "note: v.optional(v.string()), userId: v", 1))
+    todos.write(SEED)
+    async with opened(todos) as (app, pilot):
+        await until(pilot, lambda: "as in migration 2, 2" in screen_text(app))
+        assert "This is migration 2's schema; 1 migration came after it. h shows them." in (
+            app.main.notice
+        )
+        save(todos, SEED.replace("userId: v", "other: v.optional(v.string()), userId: v", 1))
+        await until(pilot, lambda: "as in migration" not in screen_text(app))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from valet_studio.fixes.offer import Rename
     from valet_studio.fixes.tables import TableRename
     from valet_studio.migrate.events import Report
+    from valet_studio.migrate.history import Earlier
 
 REJECTED = 4
 EXIT_CODES = {"ok": 0, "noop": 0, "failed": REJECTED, "rejected": REJECTED}
@@ -53,7 +54,8 @@ def planned(settings: Settings) -> tuple[StudioState, Plan]:
 def plan(settings: Settings, form: str) -> int:
     """Print the plan as `text`, `json`, `sql` or `markdown`; a likely rename is noted."""
     state, found = planned(settings)
-    notes = [_renamed(rename) for rename in _renames(state)]
+    notes = [_of_the_past(state.earlier)] if state.earlier is not None else []
+    notes += [_renamed(rename) for rename in _renames(state)]
     notes += [_table_renamed(rename) for rename in _table_renames(state)]
     match form:
         case "json":
@@ -112,6 +114,14 @@ def plan_with_renames(found: Plan, state: StudioState) -> dict[str, Json]:
 def report_with_renames(done: Report, state: StudioState) -> dict[str, Json]:
     """A report whose plan tells of likely renames too."""
     return {**report_json(done), "plan": plan_with_renames(done.plan, state)}
+
+
+def _of_the_past(earlier: Earlier) -> Problem:
+    return Problem(
+        earlier.sentence,
+        "Applying the plan keeps the columns that these added and what they hold; "
+        "`valet-studio undo` takes the newest of them back.",
+    )
 
 
 def _renamed(rename: Rename) -> Problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ import apsw
 
 from valet_studio.errors import StudioError
 from valet_studio.plan.changes import Change, Plan
+from valet_studio.plan.sentences import count
 from valet_studio.schema.document import from_document, to_document
 from valet_studio.schema.model import Schema
 
@@ -43,9 +45,43 @@ class HistoryEntry:
         """Which migration it is."""
         return MigrationId(self.id, self.applied_at)
 
+    @property
+    def when(self) -> str:
+        """When it was applied, as a person would write it, in UTC."""
+        return self.applied_at[:16].replace("T", " ") + " UTC"
+
     def is_it(self, migration: MigrationId) -> bool:
         """Whether it is that migration."""
         return self.id == migration.id and migration.applied_at in (None, self.applied_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """That a schema is one that the database held before, and has gone on from."""
+
+    entry: HistoryEntry
+    """The last migration that applied it."""
+    since: int
+    """Migrations that were completed after that one."""
+
+    @property
+    def sentence(self) -> str:
+        """Of which migration the schema is, and how far the database has gone on."""
+        return (
+            f"This is the schema of migration {self.entry.id}, of {self.entry.when}; "
+            f"{count(self.since, 'migration')} came after it."
+        )
+
+
+def earlier(applied: Sequence[HistoryEntry], plan: Plan) -> Earlier | None:
+    """Where the plan's schema stands in the history, newest first; None where it does not, or where
+    it is what the database holds now."""
+    completed = [entry for entry in applied if entry.hash_after]
+    if plan.schema_hash == plan.applied_hash:
+        return None
+    places = (at for at, entry in enumerate(completed) if entry.hash_after == plan.schema_hash)
+    at = next(places, None)
+    return Earlier(completed[at], at) if at is not None else None
 
 
 def record(

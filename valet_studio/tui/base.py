@@ -15,6 +15,7 @@ from textual.app import App
 from valet_studio import pipeline, watch
 from valet_studio.config import Settings
 from valet_studio.fixes.fix import Fix
+from valet_studio.migrate.history import Earlier
 from valet_studio.tour import STEPS, Tour
 from valet_studio.tui import messages
 from valet_studio.tui.actions import USUAL_KEYS
@@ -89,6 +90,8 @@ class StudioBase(App[None]):
         """What was said of counts that could not be read, until they can."""
         self.rejected: str | None = None
         """Fingerprint of the plan of which the log says last that the data rejects it."""
+        self.earlier: Earlier | None = None
+        """What was said last of a schema that the database has gone on from."""
         self.settled: Callable[[], object] | None = None
         """Called once, when the first plan is there with its counts."""
         self.defect: Exception | None = None

@@ -30,7 +30,6 @@ from valet_studio.tui.text import (
     problem,
     shortened,
 )
-from valet_studio.tui.undo_screen import when
 
 LEAST_WIDTH = 100
 """Cells below which the list stands above the difference."""
@@ -149,7 +148,7 @@ class HistoryScreen(Screen[None]):
     def _line(self, entry: HistoryEntry, width: int) -> Content:
         mark = "◆" if entry.id == self.marked else " "
         incomplete = entry.hash_after is None
-        head = f"{mark} {entry.id:>3}  {when(entry)}"
+        head = f"{mark} {entry.id:>3}  {entry.when}"
         parts = [duration(entry.seconds)]
         parts[:0] = [count(entry.rows, "value")] if entry.rows else []
         parts += ["incomplete"] if incomplete else []
@@ -260,7 +259,7 @@ class HistoryScreen(Screen[None]):
 def _facts(entry: HistoryEntry) -> list[Content]:
     after = entry.hash_after[:12] if entry.hash_after else "incomplete: a backfill failed"
     told = (
-        ("Applied", when(entry)),
+        ("Applied", entry.when),
         ("Values", f"{entry.rows:,} filled in {duration(entry.seconds)}"),
         ("Before", entry.hash_before[:12] if entry.hash_before else "no schema"),
         ("After", after),

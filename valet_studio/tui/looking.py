@@ -31,7 +31,7 @@ from valet_studio.tui.offered import offered
 from valet_studio.tui.plan_pane import PlanPane
 from valet_studio.tui.runs import look, read_more
 from valet_studio.tui.sentences import look_notice, plan_sentence
-from valet_studio.tui.text import code, duration, problem_plain
+from valet_studio.tui.text import code, count, duration, problem_plain
 
 DATABASE_SECONDS = 2.0
 """How often it is asked whether another program wrote the database."""
@@ -251,6 +251,19 @@ class Looking(StudioBase):
             self.learn(replace(self.facts, state=message.state, good=message.state))
             self._tell_rejection(before)
             self._tell_count(before)
+            self._tell_earlier(message.state)
+
+    def _tell_earlier(self, state: StudioState) -> None:
+        """Say that the schema is of a migration that the database has gone on from."""
+        if state.earlier is not None and state.earlier != self.earlier:
+            self.log_line("·", state.earlier.sentence)
+            if state.plan is not None and state.plan.status != "blocked":
+                came = count(state.earlier.since, "migration")
+                self.say(
+                    f"This is migration {state.earlier.entry.id}'s schema; {came} came after it. "
+                    f"{self.facts.key('history')} shows them."
+                )
+        self.earlier = state.earlier
 
     def _tell_count(self, before: Plan | None) -> None:
         """Correct what was said before it was known which adopted columns hold what they should:

@@ -141,6 +141,9 @@ class PlanPane(Vertical, Titled):
                 "pending": signs_counted(plan),
                 "blocked": f"{signs_counted(plan)}  nothing is applied",
             }[plan.status]
+        earlier = facts.good.earlier if facts.good is not None and not facts.broken else None
+        if earlier is not None:
+            subtitle = f"as in migration {earlier.entry.id}, {earlier.entry.when} · {subtitle}"
         self._subtitle = subtitle
         self._draw_subtitle()
         self.show_detail()

@@ -23,7 +23,7 @@ def undo_question(
     parts = [
         Content.assemble(("Database   ", "$muted"), (settings.database, "bold"), mark),
         Content.assemble(
-            ("Migration  ", "$muted"), (f"{last.id}", "bold"), (f"  {when(last)}", "$muted")
+            ("Migration  ", "$muted"), (f"{last.id}", "bold"), (f"  {last.when}", "$muted")
         ),
         hanging(Content(" " * 11), one_line(last.summary), width),
         BLANK,
@@ -72,8 +72,3 @@ def undone_text(report: UndoReport, width: int) -> Content:
             Content.styled(report.kept_in, "bold"),
         )
     )
-
-
-def when(entry: HistoryEntry) -> str:
-    """When it was applied, as a person would write it, in UTC."""
-    return entry.applied_at[:16].replace("T", " ") + " UTC"
