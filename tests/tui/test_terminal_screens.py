@@ -122,3 +122,17 @@ def test_keys_in_one_burst_are_typed_in_their_order(todos: Project, key: str) ->
         terminal.wait_for({"o": "opens", "/": "esc clears", "R": "rehearses ·"}[key])
         terminal.press("abc\x7f\x7fx\x01-\x05+")
         terminal.wait_for("-ax+")
+
+
+def test_a_plan_that_came_while_its_pane_was_hidden_has_the_whole_width(todos: Project) -> None:
+    saved = seed_blocks()[4]
+    todos.push(saved)
+    with Terminal(todos.root, columns=80, rows=24) as terminal:
+        terminal.wait_for("✓ in sync", "h history")
+        terminal.press("3")
+        terminal.wait_for("[3 Dry run]")
+        todos.write(saved.replace("userId: v", "extra: v.optional(v.string()),\n        userId: v"))
+        terminal.wait_for("~ 1 change", "d dry run")
+        terminal.drain()  # What the change touches was read, too: nothing else draws it anew.
+        terminal.press("1")
+        terminal.wait_for("extra: v.optional(v.string()),")

@@ -47,6 +47,7 @@ class DryRunPane(Vertical, Titled):
         self.documents: dict[tuple[str, str], dict[str, Json] | None] = {}
         """Failed documents that were read, by table and `_id`; None for one that is gone."""
         self._drawn: tuple[object, ...] = ()
+        self._drawn_width = 0
 
     def compose(self) -> ComposeResult:
         yield Lines(id="dry-run-text", steady=True)
@@ -145,6 +146,18 @@ class DryRunPane(Vertical, Titled):
         self._drawn = ()
         self._draw()
 
+    def fit(self) -> None:
+        """Draw anew what was drawn for another width."""
+        if self._width not in (self._drawn_width, 0):
+            self._drawn = ()
+            self._draw()
+
+    @property
+    def _width(self) -> int:
+        """Cells that the report has; 0 while the pane is hidden. A failure's details have as many,
+        and are hidden before there are some."""
+        return self.report.scrollable_content_region.width
+
     def on_failure_list_moved(self, event: FailureList.Moved) -> None:
         """Another document: show it from its top."""
         event.stop()
@@ -164,7 +177,8 @@ class DryRunPane(Vertical, Titled):
         self._draw_run(progress, earlier, reason)
 
     def _draw_run(self, progress: Progress | None, earlier: str | None, reason: str | None) -> None:
-        width = max(20, self.report.scrollable_content_region.width - 1)
+        self._drawn_width = self._width
+        width = max(20, self._drawn_width - 1)
         assert self.facts is not None
         if progress is not None:
             self.entitle(f"3 {progress.work.capitalize()}")
@@ -203,8 +217,7 @@ class DryRunPane(Vertical, Titled):
         else:
             document = "Reading it…"
             self.post_message(self.Selected(item.table, who))
-        # The report's width: what is hidden has none of its own yet.
-        width = max(20, self.report.scrollable_content_region.width - 1)
+        width = max(20, self._width - 1)
         around = max(0, (self.size.height - 20) // 3)
         told = failure_lines(progress, item, progress.sources, document, width, around)
         self.detail.show(told)

@@ -77,6 +77,7 @@ class PlanPane(Vertical, Titled):
         super().__init__(id="plan", classes="pane")
         self.facts: Facts | None = None
         self._subtitle = ""
+        self._drawn_width = 0
         self.touched: tuple[AnyChange, Touched | None] | None = None
         """What the database holds where a change is, once it was read."""
 
@@ -162,12 +163,23 @@ class PlanPane(Vertical, Titled):
         self.set_class(event.size.height < LEAST_HEIGHT, "-low")
         self.show_detail()
 
+    def fit(self) -> None:
+        """Draw the details anew where they were drawn for another width."""
+        if self._width not in (self._drawn_width, 0):
+            self.show_detail()
+
+    @property
+    def _width(self) -> int:
+        """Cells that details have; 0 while the pane is hidden."""
+        return self.query_one("#detail").scrollable_content_region.width
+
     def show_detail(self) -> None:
         """Draw the area below the tree."""
         if self.facts is None:
             return
         row = self.selected
-        width = max(20, self.query_one("#detail").scrollable_content_region.width)
+        self._drawn_width = self._width
+        width = max(20, self._drawn_width)
         schema = self.facts.good.schema if self.facts.good is not None else None
         sources = schema.sources if schema is not None else None
         if self.facts.missing:

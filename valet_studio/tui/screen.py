@@ -153,6 +153,14 @@ class MainScreen(Screen[None]):
             target = target.entry
         # At once: the next key may be there already, and is meant for this pane.
         self.set_focus(target)
+        if self.single:
+            self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        """Have text drawn anew that was drawn while its pane was hidden, and had no width: Textual
+        does not always tell a pane that it is shown again."""
+        for pane in (self.plan_pane, self.types_pane, self.dry_run_pane):
+            pane.fit()
 
     def watch_focused(self, before: Widget | None, now: Widget | None) -> None:
         """Frame the pane that has the focus.

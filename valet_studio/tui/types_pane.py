@@ -35,6 +35,7 @@ class TypesPane(Vertical, Titled):
         self.current = 0
         self.sides = False
         """Whether differences stand side by side where the pane is wide enough."""
+        self._drawn_width = 0
         self.begins: list[int] = []
         """At which line each hunk begins."""
         self.stale = 0
@@ -75,11 +76,16 @@ class TypesPane(Vertical, Titled):
         """Two sides fit, or no longer do."""
         self.draw()
 
+    def fit(self) -> None:
+        """Draw anew what was drawn for another width."""
+        if self.entry.scrollable_content_region.width not in (self._drawn_width, 0):
+            self.draw()
+
     def draw(self) -> None:
         """Draw the tab that is chosen."""
         self.query_one("#types-tabs", Static).update(self._titles())
         tab = self.tab
-        width = self.entry.scrollable_content_region.width
+        self._drawn_width = width = self.entry.scrollable_content_region.width
         if tab is None:
             lines, self.begins = [Content.styled("No types yet.", "$muted")], []
         elif self.sides and tab.hunks and fits_side_by_side(width):
