@@ -16,6 +16,15 @@ from valet_studio import pipeline
         ("t: defineTable({ a: v.object({ b: v.any(), 'b': v.any() }) }),", "3:44", '"b"', "Remove"),
         ("t: defineTable({ a: v.strng() }),", "3:23", "v.strng", "Did you mean v.string?"),
         ("t: defineTable({ a: v.string().optional() }),", "3:32", "optional", "v.optional("),
+        ("t: defineTable({ a: v.string().default('x') }),", "3:39", ".default()", ".backfill()"),
+        ("t: defineTable({ a: v.string().depricated() }),", "3:32", "validator", ".deprecated()?"),
+        (
+            "t: defineTable({}).sync({ mode: 'none' }).unique(['a']),",
+            "3:43",
+            ".unique()",
+            ".index()",
+        ),
+        ("t: defineTable({}).serchIndex('s', {}),", "3:20", "table", ".searchIndex()?"),
         ("t: defineTable({ a: v.string }),", "3:18", "not a validator", "v.string()"),
         (
             "t: defineTable({ _id: v.string() }),",

@@ -28,6 +28,7 @@ _NAMES = [
     *("literal", "array", "object", "record", "union", "optional"),
 ]
 _VALIDATORS = f"v has {', '.join(_NAMES[:-1])} and {_NAMES[-1]}."
+_OF_TABLES = ("sync", "index", "searchIndex", "backfill")
 
 
 def _nothing() -> None:
@@ -148,18 +149,16 @@ def _thrown(thrown: dict[str, Any], sources: Sources, location: Location | None)
         return Problem(f"Syntax error: {_sentence(what)}", "Mend the line and save.", location)
     unknown = re.search(r"\bv\.(\w+) is not a function", first)
     if unknown:
-        from difflib import get_close_matches
-
-        near = get_close_matches(unknown[1], _NAMES, n=1)
-        hint = f"Did you mean v.{near[0]}?" if near else _VALIDATORS
+        near = _near(unknown[1], _NAMES)
+        hint = f"Did you mean v.{near}?" if near else _VALIDATORS
         return Problem(f"There is no validator v.{unknown[1]}.", hint, location)
+    chained = re.search(r"\b(v\.\w+|defineTable)\(\.\.\.\).*\.(\w+) is not a function", first)
+    if chained:
+        return _no_method(chained[1], chained[2], location)
     hint = "schema.ts is run as a program: mend the line that throws."
     undefined = re.search(r"\b(defineSchema|defineTable|v) is not defined", first)
     if undefined:
         hint = f"Import it: import {{ {undefined[1]} }} from 'valet-dev/server'."
-    chained = re.search(r"\.(optional|nullable|array|default)\b.* is not a function", first)
-    if chained:
-        hint = "Validators wrap each other: v.optional(v.string()), v.array(v.string())."
     first = re.sub(r"^((Type)?Error: )+(?=\w+(\.\w+)? is not available:)", "", first)
     if "is not available:" in first:
         hint = "Declare the schema from constants and the modules of the valet directory alone."
@@ -168,3 +167,25 @@ def _thrown(thrown: dict[str, Any], sources: Sources, location: Location | None)
 
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _no_method(of: str, method: str, location: Location | None) -> Problem:
+    """The sentence for a method that a table or a validator does not have."""
+    table = of == "defineTable"
+    near = _near(method, _OF_TABLES if table else ("deprecated",))
+    if near:
+        hint = f"Did you mean .{near}()?"
+    elif table:
+        hint = f"A table has .{'(), .'.join(_OF_TABLES[:-1])}() and .{_OF_TABLES[-1]}()."
+    elif method == "default":
+        hint = "Fill documents that exist with .backfill(); v.optional() lets a field be missing."
+    else:
+        hint = "Validators wrap each other: v.optional(v.string()), v.array(v.string())."
+    what = "table" if table else "validator"
+    return Problem(f"There is no .{method}() of a {what}.", hint, location)
+
+
+def _near(name: str, known: Sequence[str]) -> str | None:
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, known, n=1)), None)
