@@ -474,6 +474,24 @@ def test_many_numbers_are_drawn_as_a_histogram() -> None:
     assert second.count("▇") == 3 * first.count("▇")
 
 
+@pytest.mark.parametrize(
+    ("low", "step", "first"),
+    [
+        (1_764_247_412_000.0, 60_000.0, "1,764,247,412,000 – 1,764,247,472,000"),
+        (1_000_000_000.0, 0.25, "1,000,000,000.00 – 1,000,000,000.25"),
+        (0.0, 10.0, "0 – 10"),
+    ],
+)
+def test_spans_of_numbers_that_lie_close_together_are_told_apart(
+    low: float, step: float, first: str
+) -> None:
+    bins = tuple(Bin(low + step * at, low + step * (at + 1), 0.25) for at in range(4))
+    told = report_lines(BackfillReport("t", "c", 900, 900, 0, 0.1, histogram=bins))
+    spans = [line.split("  ")[0] for line in told.split("\n") if "%" in line]
+    assert spans[0] == first
+    assert len(set(spans)) == 4
+
+
 def test_samples_mark_what_changes() -> None:
     plan = plan_of(*changes())
     backfill = report_of(plan).backfills[0]

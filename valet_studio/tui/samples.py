@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
+from math import ceil, log10
 
 from textual.content import Content
 
@@ -12,6 +14,8 @@ from valet_studio.tui.text import count, number, rule, shortened, value
 
 SHOWN_VALUES = 8
 """Different values that a bar chart has room for; of more numbers a histogram is drawn."""
+MOST_NAMED = 40
+"""Cells of a span of numbers."""
 MOST_CELLS = 32
 """Cells of a sample's column; longer values are cut."""
 
@@ -76,18 +80,33 @@ def distribution(report: BackfillReport, width: int) -> list[Content]:
 
 def histogram(bins: Sequence[Bin], width: int) -> list[Content]:
     """Spans of numbers with the part of all that lie in each."""
-    texts = [f"{number(item.low)} – {number(item.high)}" for item in bins]
+    ends = _told_apart([bins[0].low, *(item.high for item in bins)])
+    texts = [f"{low} – {high}" for low, high in pairwise(ends)]
     told = [f"{item.part:.0%}" if item.part >= 0.005 or not item.part else "<1%" for item in bins]
     most = max(item.part for item in bins)
-    drawn = _bars(texts, told, [item.part / most for item in bins], width)
+    drawn = _bars(texts, told, [item.part / most for item in bins], width, MOST_NAMED)
     return [rule("New values (from – to below)"), *drawn]
 
 
+def _told_apart(ends: Sequence[float]) -> list[str]:
+    """Numbers in rising order for people, with as many digits as it takes to tell them apart."""
+    told = [number(end) for end in ends]
+    if len(set(told)) == len(told):
+        return told
+    step = ends[1] - ends[0]
+    decimals = 1 + ceil(-log10(step)) if step < 1 else 0
+    return [f"{end:,.{decimals}f}" for end in ends]
+
+
 def _bars(
-    texts: Sequence[str], counts: Sequence[str], parts: Sequence[float], width: int
+    texts: Sequence[str],
+    counts: Sequence[str],
+    parts: Sequence[float],
+    width: int,
+    most_named: int = 26,
 ) -> list[Content]:
     """A line each: name, number, and a bar for its part of the longest, between 0 and 1."""
-    names = min(26, max(Content(text).cell_length for text in texts))
+    names = min(most_named, max(Content(text).cell_length for text in texts))
     numbers = max(len(told) for told in counts)
     room = max(4, min(30, width - names - numbers - 6))
     drawn = []
