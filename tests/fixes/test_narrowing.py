@@ -85,6 +85,8 @@ def test_what_breaks_a_promise_is_backfilled_in_its_place(
     _, fixes = narrowing(project)
     [fix] = [f for f in fixes if f.title == "Backfill x in its place"]
     assert f".backfill('x', {function})," in fix.after
+    kind = "rounded" if "round" in function else "nearest" if "mapping" in function else "without"
+    assert kind in fix.why
     pipeline.apply_fix(project.settings, fix)
     assert pipeline.check_types(project.look(), never) == ()
     change, left = narrowing(project)

@@ -14,9 +14,17 @@ from valet_studio.schema.questions import MAX_VALUES
 _LONG = 80
 """Characters of a value beyond which nobody means it for a word."""
 
+MAPPED = (
+    "Each value that breaks the promise becomes the nearest that keeps it: read which. One that is "
+    "near to none stays, and fails in the dry run until you say what it becomes."
+)
+ROUNDED = "Every number is rounded: read whether that is what you mean."
+FILLED = "Documents without a value get the one that stands there: put the right one in its place."
 
-def mending(change: NarrowField, style: Style) -> Function | None:
-    """A function that leaves what keeps the promise as it is, and guesses at the rest.
+
+def mending(change: NarrowField, style: Style) -> tuple[Function, str] | None:
+    """A function that leaves what keeps the promise as it is, and guesses at the rest; and what its
+    reader is to look at.
 
     None where a guess would be none: what is not known here stays, and fails in the dry run.
     """
@@ -24,15 +32,17 @@ def mending(change: NarrowField, style: Style) -> Function | None:
     source = style.member(after.name)
     words = literals(after.validator)
     if words and after.validator.storage in (Storage.TEXT, Storage.NUMBER):
-        return _mapping(change, words, source, style)
+        mapped = _mapping(change, words, source, style)
+        return (mapped, MAPPED) if mapped is not None else None
     if before is None:
         return None
     if (before.validator.kind, after.validator.kind) == ("number", "int"):
         rounded = f"Math.round({source})"
-        return Function(f"{source} === null ? null : {rounded}" if after.nullable else rounded)
+        kept = f"{source} === null ? null : {rounded}" if after.nullable else rounded
+        return Function(kept), ROUNDED
     only_null = before.validator == after.validator and not after.nullable
     if only_null and can_be_constant(after.validator):
-        return Function(f"{source} ?? {fallback(after.validator, style)}")
+        return Function(f"{source} ?? {fallback(after.validator, style)}"), FILLED
     return None
 
 

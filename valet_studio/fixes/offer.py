@@ -305,15 +305,15 @@ def _mended(change: NarrowField, table: Table, schema: Schema) -> Fix | None:
     if any(fold(backfill.column) == fold(field.name) for backfill in table.backfills):
         return None
     place = table_place(schema, table)
-    function = mending(change, place.page.style)
-    if function is None:
+    mended = mending(change, place.page.style)
+    if mended is None:
         return None
+    function, why = mended
     place.field(field.name)
     _add_backfill(place, field.name, function)
     return place.page.fix(
         f"Backfill {field.name} in its place",
-        "Read what the other values become. One that is like no word stays, and fails until you "
-        "say what it is to be.",
+        why,
     )
 
 
