@@ -169,6 +169,14 @@ async def test_an_apply_gives_a_receipt(tmp_path: Path) -> None:
 # ---- history
 
 
+async def test_history_tells_its_way_out_in_a_narrow_terminal_too(tmp_path: Path) -> None:
+    async with studio(tmp_path, plan_of(), (60, 15)) as opened:
+        opened.engine.entries = ENTRIES
+        await opened.press("h")
+        await shown(opened, "From migration 2 to migration 3")
+        assert "esc closes" in opened.screen
+
+
 @SIZES
 async def test_history_shows_each_migration_and_compares_any_two(
     tmp_path: Path, size: tuple[int, int]

@@ -55,7 +55,7 @@ class HistoryScreen(Screen[None]):
         Binding("shift+down,J,pagedown", "scroll(3)", show=False),
         Binding("shift+up,K,pageup", "scroll(-3)", show=False),
     ]
-    KEYS = "space marks one to compare with · c copies · shift+↓ scrolls · esc closes"
+    KEYS = "esc closes · space marks one to compare with · c copies · shift+↓ scrolls"
 
     def __init__(self, label: str, read: Callable[[], Sequence[HistoryEntry]], diff: Diff) -> None:
         super().__init__()
