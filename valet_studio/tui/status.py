@@ -57,9 +57,6 @@ def status_text(facts: Facts, width: int) -> Content:
     state = facts.good or facts.state
     paused = "" if facts.watching else " paused"
     live = "  live" if facts.live else ""
-    right = _plan_part(facts, whole=True)
-    if right.cell_length > width - LEAST_PATHS:
-        right = _plan_part(facts, whole=False)
     database = facts.settings.database
     about = ""
     if facts.unreadable:
@@ -73,6 +70,11 @@ def status_text(facts: Facts, width: int) -> Content:
         if state.database.read_only:
             about += " read-only"
     production = " PRODUCTION" if facts.settings.production else ""
+    right = _plan_part(facts, whole=True, named=True)
+    if right.cell_length > width - LEAST_PATHS - len(about):
+        right = _plan_part(facts, whole=True, named=False)
+    if right.cell_length > width - LEAST_PATHS:
+        right = _plan_part(facts, whole=False, named=False)
     room = width - right.cell_length - len(paused) - len(live) - len(about) - len(production) - 9
     if room < LEAST_NAMES:
         left = _narrow(facts, database, about.endswith(" read-only"), width - right.cell_length)
@@ -128,9 +130,9 @@ def _narrow(facts: Facts, database: str, read_only: bool, width: int) -> Content
     )
 
 
-def _plan_part(facts: Facts, whole: bool) -> Content:
+def _plan_part(facts: Facts, *, whole: bool, named: bool) -> Content:
     """The plan's state; what it is called, too, where the `whole` of it fits: where nothing is
-    pending, the schema by its hash, as receipts and history call it."""
+    pending, the schema by its hash, as receipts and history call it. `named`: in a word, which."""
     plan = facts.plan
     if facts.state is None or (facts.reading and not whole):
         return Content.styled("reading…", "$muted")
@@ -151,8 +153,9 @@ def _plan_part(facts: Facts, whole: bool) -> Content:
         parts.insert(0, Content.styled("reading a save…", "bold $warning"))
     if whole:
         synced = plan.status == "in_sync"
-        named = f"schema {plan.schema_hash[:12]}" if synced else f"plan {plan.fingerprint[:8]}"
-        parts.append(Content.styled(named, "$muted"))
+        word = ("schema " if synced else "plan ") if named else ""
+        called = plan.schema_hash[:12] if synced else plan.fingerprint[:8]
+        parts.append(Content.styled(f"{word}{called}", "$muted"))
     if facts.type_errors:
         errors = count(len(facts.type_errors), "type error")
         parts.insert(1, Content.styled(f"✗ {errors}", "bold $error"))
