@@ -104,10 +104,9 @@ class Before:
                     yield found
 
     def dropped(self) -> Iterator[TableBefore]:
-        """Tables of the last schema that are not there."""
+        """Tables of the last schema that are not there, nor anything else of that name."""
         for name, past in self._past.items():
-            held = self._found.get(name)
-            if past.declared and (held is None or held.kind != "table"):
+            if past.declared and name not in self._found:
                 yield self._table_before(past)
 
     def backfill_digest(self, key: str) -> str | None:

@@ -20,7 +20,7 @@ from valet_studio.plan.indexes import index_changes, search_changes
 from valet_studio.plan.running import backfills, sync_changes
 from valet_studio.plan.view import TableView
 from valet_studio.schema.document import schema_hash
-from valet_studio.schema.model import Schema, Sync, Table
+from valet_studio.schema.model import Schema, Table
 from valet_studio.schema.names import fold
 from valet_studio.schema.state import DatabaseState, backfill_key
 
@@ -105,7 +105,7 @@ def kept_after(schema: Schema, state: DatabaseState) -> tuple[Table, ...]:
         here = declared.get(fold(past.name))
         fields = tuple(f for f in past.fields if here is None or fold(f.name) not in here)
         if here is None or fields:
-            kept.append(Table(past.name, fields, sync=past.sync or Sync()))
+            kept.append(Table(past.name, fields))
     return tuple(kept)
 
 

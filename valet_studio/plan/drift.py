@@ -29,14 +29,13 @@ def drift(
     """
     declared = {fold(t.name): t for t in schema.tables}
     for past in before.dropped():
-        if before.state_of(past.name) is None:
-            table = declared.get(fold(past.name))
-            outcome = "it is created again" if table is not None else "nothing is done about it"
-            yield _drift(
-                past.name,
-                f"Table {past.name} was applied before but is not in the database; {outcome}.",
-                table.location if table is not None else None,
-            )
+        table = declared.get(fold(past.name))
+        outcome = "it is created again" if table is not None else "nothing is done about it"
+        yield _drift(
+            past.name,
+            f"Table {past.name} was applied before but is not in the database; {outcome}.",
+            table.location if table is not None else None,
+        )
     for found in before.state.tables:
         table = declared.get(fold(found.name))
         if table is not None and table.name in settled:

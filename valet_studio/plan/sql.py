@@ -52,7 +52,7 @@ def create_table(table: Table) -> str:
     return f"CREATE TABLE IF NOT EXISTS {quote(table.name)} ({', '.join(columns)})"
 
 
-def add_column(table: str, field: Field, *, strict: bool = False) -> str:
+def add_column(table: str, field: Field, *, strict: bool) -> str:
     """ALTER TABLE ADD COLUMN; in a STRICT table a number is REAL, the only type that holds all."""
     sql_type = field.validator.storage.sql_type
     if strict and field.validator.storage is Storage.NUMBER and field.validator.kind != "int":
