@@ -245,6 +245,10 @@ def test_each_kind_of_change(case: Case) -> None:
         assert change.sql == case.sql
         assert change.location == case.location
         assert change.rule
+        told = case.kind == "add_column" or str(DOCUMENTS) in case.summary
+        assert (change.rows or 0) == (DOCUMENTS if told else 0)
+        if isinstance(change, RunBackfill):
+            assert change.overwrites == DOCUMENTS
         pushed = push(connection, case.after)
         if case.risk is Risk.BREAKING:
             assert pushed.status == "blocked"
@@ -348,6 +352,33 @@ def test_a_removed_field_cannot_come_back_as_something_else() -> None:
         push(connection, todos(priority(NUMBER)))
         push(connection, todos())
         assert only(look(connection, todos(priority(BOOLEAN)))).kind == "change_type"
+
+
+@pytest.mark.parametrize("deprecated", [False, True])
+@pytest.mark.parametrize(
+    ("before", "after", "value", "expected"),
+    [
+        (priority(), priority(literal("a")), "z", [("restore_field", "safe"), ("narrow_field", "breaking")]),
+        (priority(), priority(literal("a")), "a", [("restore_field", "safe"), ("narrow_field", "safe")]),
+        (priority(literal("a")), priority(), "a", [("restore_field", "safe")]),
+        # Of null alone the restored field tells itself, and it is no reason to refuse.
+        (priority(optional=True), priority(), None, [("restore_field", "warning")]),
+        (priority(optional=True), priority(literal("a")), None, [("restore_field", "warning"), ("narrow_field", "breaking")]),
+    ],
+)  # fmt: skip
+def test_a_field_that_comes_back_promising_more_is_held_against_its_values(
+    deprecated: bool,
+    before: Field,
+    after: Field,
+    value: str | None,
+    expected: list[tuple[str, str]],
+) -> None:
+    with database() as connection:
+        push(connection, todos(before))
+        connection.execute("INSERT INTO todos (_id, priority) VALUES ('t', ?)", (value,))
+        push(connection, todos(replace(before, deprecated=True)) if deprecated else todos())
+        plan = look(connection, todos(after))
+        assert [(c.kind, c.risk) for c in plan.changes] == expected
 
 
 def test_a_removed_table_comes_back() -> None:
@@ -503,6 +534,15 @@ def test_a_database_made_by_valet_is_compared_by_sql_type() -> None:
         assert only(look(connection, back)).kind == "restore_field"
 
 
+@pytest.mark.parametrize(("made_by", "told"), [(MADE_BY_VALET, False), (MADE_BY_VALET[2:], True)])
+def test_a_column_with_a_name_of_valets_is_told_of_where_valet_did_not_make_it(
+    made_by: tuple[str, ...], told: bool
+) -> None:
+    with database(*made_by, "ALTER TABLE todos ADD COLUMN _seq INTEGER") as connection:
+        plan = look(connection, todos(Field("legacy", STRING)))
+        assert [c.column for c in plan.changes if c.column == "_seq"] == ["_seq"] * told
+
+
 def test_a_foreign_database_is_adopted() -> None:
     with database(
         "CREATE TABLE todos (_id TEXT PRIMARY KEY, title VARCHAR(20), done INT, hand TEXT)",
@@ -599,6 +639,7 @@ def test_what_no_schema_explains_is_drift() -> None:
         text = " ".join(c.summary for c in plan.changes)
         for name in ("snoop", "odd", "surprise", "v is a view", "words is", "stray"):
             assert name in text
+        assert [c.index for c in plan.changes if c.index is not None] == ["odd"]
         assert len(plan.changes) == 6
         assert plan.status == "in_sync"
 
@@ -679,6 +720,14 @@ def test_lost_change_tracking_is_repaired(damage: tuple[str, ...]) -> None:
         assert "todos_valet_update must be made anew" in change.summary
         assert change.rule.startswith("What was written while it was missing was not logged")
         assert look(connection, wanted).changes == ()
+
+
+def test_a_search_index_that_is_made_names_its_field() -> None:
+    with database() as connection:
+        push(connection, todos())
+        change = only(push(connection, todos(search_indexes=(SEARCH,))))
+        assert change.summary == "Create search index by_words over todos.title."
+        assert (change.index, change.column, change.location) == ("by_words", "title", HERE)
 
 
 def test_an_index_of_another_hand_that_serves_is_left_alone() -> None:

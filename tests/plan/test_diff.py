@@ -36,6 +36,7 @@ def said(before: Table | None, after: Table | None) -> list[str]:
         (None, BASE, "+ Table t with 1 field."),
         (BASE, None, "- Table t is no longer declared."),
         (BASE, Table("t", (TITLE, Field("n", NUMBER, optional=True))), "+ Field t.n (v.optional(v.number()))."),
+        (BASE, Table("t", (TITLE, Field("n", NUMBER, deprecated=True))), "+ Field t.n (v.number(), deprecated)."),
         (Table("t", (TITLE, Field("n", NUMBER))), BASE, "- Field t.n is no longer declared."),
         (BASE, Table("t", (Field("title", TEXT, deprecated=True),)), "- Field t.title is deprecated."),
         (Table("t", (Field("title", TEXT, deprecated=True),)), BASE, "+ Field t.title is no longer deprecated."),

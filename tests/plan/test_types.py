@@ -88,6 +88,14 @@ def test_a_literal_number_is_no_literal_boolean(number: float, boolean: bool) ->
     assert relation(Field("f", literal(1)), Field("f", literal(1.0))) == "same"
 
 
+@pytest.mark.parametrize(
+    ("after", "expected"), [(STRING, "narrow"), (array(STRING), "narrow"), (NUMBER, "change"), (BYTES, "change")]
+)  # fmt: skip
+def test_a_column_of_nulls_becomes_any_other_text(after: Validator, expected: str) -> None:
+    assert relation(Field("f", NULL), Field("f", after)) == expected
+    assert relation(Field("f", NUMBER), Field("f", STRING)) == "change"
+
+
 def test_optional_widens_and_required_narrows() -> None:
     required, optional = Field("f", STRING), Field("f", STRING, optional=True)
     assert relation(required, optional) == "widen"

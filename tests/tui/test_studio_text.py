@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pushing import database, look, push, schema, table
 from rich.color import Color, ColorSystem
 from studio_fakes import changes, plan_of, report_of, settings_in, state_of
 from textual.content import Content
@@ -28,6 +29,7 @@ from valet_studio.schema.model import Field, Json, Schema, Table, Validator
 from valet_studio.schema.telling import shown
 from valet_studio.tui.actions import ACTIONS, USUAL_KEYS
 from valet_studio.tui.commands import Commands
+from valet_studio.tui.detail import statements_of
 from valet_studio.tui.diff import TypesView, side_by_side, types_view, unified
 from valet_studio.tui.editor import editor_call
 from valet_studio.tui.facts import Facts
@@ -194,6 +196,20 @@ def test_the_statements_of_each_change_can_be_jumped_to() -> None:
     drawn, begins = unified(view.tabs[2])
     assert [drawn[at].plain.split(" ")[0] for at in begins] == ["--"] * len(begins)
     assert len(begins) == len(plan_of(*changes()).pending) + 1
+
+
+def test_what_no_schema_explains_shows_the_statement_that_made_it() -> None:
+    made = (
+        "CREATE UNIQUE INDEX odd ON todos (title)",
+        "CREATE TRIGGER snoop AFTER INSERT ON todos BEGIN SELECT 1; END",
+    )
+    with database() as connection:
+        push(connection, schema(table(title=Validator("string"))))
+        for statement in made:
+            connection.execute(statement)
+        plan = look(connection, schema(table(title=Validator("string"))))
+    shown_of = [statement for change in plan.changes for statement in statements_of(change)]
+    assert set(shown_of) == {f"{statement};" for statement in made}
 
 
 def test_hunks_far_from_each_other_are_separate() -> None:
