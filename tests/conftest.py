@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 import textual._wait
 from libsql_servers import sqld
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 # A shell that runs the tests in the background has Ctrl-C ignored, by them and by all they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A law holds on a slow machine too.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 # Pilot looks this often whether the app is idle after a key; at its own 20 ms, half of the time of
 # the studio's tests is waiting.

@@ -284,7 +284,6 @@ def twins() -> Schema:
 
 @settings(
     max_examples=4,
-    deadline=None,
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

@@ -58,7 +58,6 @@ def held(project: Project) -> str:
 
 @settings(
     max_examples=15,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(schemas=st.lists(SCHEMAS, min_size=1, max_size=3))

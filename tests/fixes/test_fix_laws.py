@@ -43,7 +43,7 @@ def changed(schema: Schema, table: Table, field: Field) -> Schema:
     return Schema(tuple(edited if t.name == table.name else t for t in schema.tables))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(schemas(max_tables=2), st.randoms(use_true_random=False), st.data())
 def test_only_the_changed_field_is_touched(
     schema: Schema, shuffle: random.Random, data: st.DataObject

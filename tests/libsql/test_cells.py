@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from libsql_servers import Sqld, sqld
 
@@ -35,7 +35,7 @@ def exactly(value: object) -> object:
     return struct.pack("<d", value) if isinstance(value, float) else (type(value), value)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(rows=st.lists(st.tuples(CELLS, CELLS), max_size=30))
 def test_what_is_sent_is_what_comes_back(
     libsql: Sqld, rows: list[tuple[str | bytes | float | int | None, ...]]

@@ -79,7 +79,6 @@ def told_of(project: Project, state: pipeline.StudioState, work: Any) -> Report 
 
 @settings(
     max_examples=8,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

@@ -148,9 +148,7 @@ def through(events: Iterator[Event], look: Callable[[Event], None]) -> Event:
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("work", WORKS)
-@settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(part=st.floats(0, 0.9))  # Batches follow the clock, so the same work may take less room.
 def test_wherever_the_disk_is_full_nothing_is_changed(
     tmp_path_factory: pytest.TempPathFactory, work: str, mode: str, part: float

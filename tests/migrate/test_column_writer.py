@@ -73,7 +73,7 @@ DISTINCT: dict[str, list[Value]] = {
 """More values than one byte each tells apart: they are packed by their width, or not at all."""
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     case=st.one_of(
         st.tuples(st.just("string"), st.lists(TEXTS | st.none(), min_size=1, max_size=40)),

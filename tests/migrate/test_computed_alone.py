@@ -110,7 +110,7 @@ ROWIDS = st.integers(-(2**63), 2**63 - 1) | st.integers(1, 60)
 
 
 @pytest.mark.parametrize("layout", ["rowids", "without rowids", "column named rowid"])
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rowids=st.sets(ROWIDS, max_size=50))
 @example(rowids={-(2**63), 2**63 - 1})
 @example(rowids=set(range(-(2**63), -(2**63) + 40)))

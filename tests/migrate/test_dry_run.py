@@ -253,7 +253,6 @@ def test_progress_covers_copy_and_documents(todos: Project) -> None:
 
 @settings(
     max_examples=12,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

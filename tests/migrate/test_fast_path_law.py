@@ -62,7 +62,6 @@ SCHEMAS = {function: schema_of(function) for function in FUNCTIONS}
 @pytest.mark.parametrize("layout", ["rowids", "without rowids", "column named rowid"])
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
@@ -94,7 +93,7 @@ def test_batches_agree_with_a_plain_loop(
         assert contents(fast) == contents(plain)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(column=st.sampled_from(COLUMNS[1:]), bad=BAD, function=st.sampled_from(sorted(FUNCTIONS)))
 @example(column="s", bad=Bad(b"\xff"), function="(row) => row.s")
 @example(column="raw", bad=Bad(b"\xff"), function="(row) => row.s")

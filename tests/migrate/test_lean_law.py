@@ -182,7 +182,6 @@ def value_for(field: Field) -> st.SearchStrategy[apsw.SQLiteValue]:
 
 @settings(
     max_examples=20,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(schema=schemas(), data=st.data())

@@ -55,7 +55,6 @@ def check_applied(before: Held, after: Held, report: Report) -> None:
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @settings(
     max_examples=5,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(pushed=st.lists(schemas(max_tables=2), min_size=2, max_size=4), data=st.data())

@@ -25,7 +25,7 @@ def forgetful(schema: Schema, connection: apsw.Connection) -> Plan:
         return compare(schema, inspect(connection))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(schemas(), min_size=2, max_size=4), st.data())
 def test_a_series_of_saves_plans_as_each_of_them_alone(
     saves: list[Schema], data: st.DataObject

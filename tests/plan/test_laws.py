@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import apsw
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pushing import (
     ANY,
@@ -120,7 +120,7 @@ def cells(connection: apsw.Connection) -> Counter[Any]:
     return found
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(schemas, schemas)
 def test_after_a_push_nothing_is_left_to_plan_and_no_cell_was_touched(
     first: Schema, second: Schema

@@ -405,7 +405,7 @@ EXPRESSIONS = (
 )
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(
     cells=st.lists(
         st.tuples(
@@ -451,7 +451,7 @@ def test_server_and_client_end_with_equal_values(
     assert client.rows("t") == Client(project.database).rows("t")
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(first=schemas(), second=schemas())
 def test_any_schema_reaches_the_client(
     tmp_path_factory: pytest.TempPathFactory, first: Any, second: Any

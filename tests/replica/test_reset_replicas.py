@@ -230,7 +230,7 @@ Step = Literal["edit", "reset a", "reset b", "push", "other code", "connect"]
 STEPS: tuple[Step, ...] = ("edit", "reset a", "reset b", "push", "other code", "connect")
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(steps=st.lists(st.sampled_from(STEPS), min_size=4, max_size=10))
 def test_whatever_is_reset_and_pushed_server_and_client_end_equal(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Step]

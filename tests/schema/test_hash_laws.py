@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from schema_strategies import schemas, to_typescript, without_behaviour
 
@@ -14,9 +14,7 @@ from valet_studio.schema.document import from_document, schema_hash, to_document
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Field, Index, Schema, Sources, Sync, Table, Validator
 
-PROCESS_EACH = settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+PROCESS_EACH = settings(max_examples=20)
 
 
 def run(text: str) -> Schema:
@@ -47,14 +45,14 @@ def test_what_matters_changes_the_hash(schema: Schema, choice: random.Random) ->
     assert schema_hash(run(to_typescript(schema))) != schema_hash(run(to_typescript(changed)))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(schemas())
 def test_every_mutation_has_a_hash_of_its_own(schema: Schema) -> None:
     own = schema_hash(schema)
     assert all(schema_hash(changed) != own for changed in _mutations(schema))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100)
 @given(schemas())
 def test_a_document_reads_back_as_its_schema(schema: Schema) -> None:
     again = from_document(to_document(schema))

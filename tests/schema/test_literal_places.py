@@ -52,7 +52,7 @@ def agree(text: str) -> bool:
     return bool(literal_tables(given))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(schema=schemas(), seed=st.integers())
 def test_random_schemas(schema: Schema, seed: int) -> None:
     assert agree(to_typescript(schema, random.Random(seed))) or not schema.tables
@@ -130,7 +130,7 @@ def test_a_name_that_means_something_else_is_not_taken_at_its_word() -> None:
     assert field.location == Location("valet/schema.ts", 2, 32)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(schema=schemas(), seed=st.integers())
 def test_the_file_is_the_document_indented(schema: Schema, seed: int) -> None:
     assert to_text(schema) == json.dumps(to_document(schema), indent=2, ensure_ascii=False)

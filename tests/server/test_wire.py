@@ -82,19 +82,19 @@ def same(one: object, other: object) -> bool:
     return one == other
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.one_of([strategy(kind) for kind in get_args(Event)]))
 def test_every_event_survives(event: Event) -> None:
     assert same(decode_event(over_the_wire(event)), event)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(strategy(Plan))
 def test_every_plan_survives(plan: Plan) -> None:
     assert same(decode(Plan, over_the_wire(plan)), plan)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(strategy(HistoryEntry))
 def test_every_history_entry_survives(entry: HistoryEntry) -> None:
     assert same(decode(HistoryEntry, over_the_wire(entry)), entry)
@@ -126,7 +126,7 @@ def test_an_error_of_another_version_is_still_an_error() -> None:
     assert type(decode_error(document)) is StudioError
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_json)
 def test_what_is_no_event_is_a_value_error(document: Any) -> None:
     with pytest.raises(ValueError, match=r"."):
@@ -135,7 +135,7 @@ def test_what_is_no_event_is_a_value_error(document: Any) -> None:
         decode_error(document)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(strategy(Plan), st.data())
 def test_a_plan_that_was_tampered_with_is_a_plan_or_a_value_error(
     plan: Plan, data: st.DataObject
