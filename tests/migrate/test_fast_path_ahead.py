@@ -68,6 +68,10 @@ def test_what_was_written_meanwhile_is_computed_again(documents: Project, write:
     assert documents.sql("SELECT count(*) FROM t WHERE out IS NOT n || '/' || s") == [(0,)]
     ((count,),) = documents.sql("SELECT count(*) FROM t")
     assert (report.backfills[0].rows, report.backfills[0].updated) == (count, count)
+    stored = {out for (out,) in documents.sql("SELECT out FROM t")}
+    told = {sample.after for sample in report.backfills[0].samples}
+    assert told <= stored
+    assert bool(told) == bool(stored)
 
 
 def test_a_document_that_now_fails_fails_the_backfill(project: Project) -> None:

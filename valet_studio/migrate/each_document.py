@@ -34,7 +34,7 @@ class EachDocument:
     def batches(self, kept: Computed | None) -> Iterator[BatchValues]:
         """Every document with its value; `kept` learns which value each input gave."""
         work = self._work
-        if not work.total or (work.known is None and work.tally.failed):
+        if work.known is None and (not work.total or work.tally.failed):
             return
         try:
             if work.known is None:
