@@ -169,6 +169,8 @@ def test_where_a_document_may_go_elsewhere_all_is_read(code: str) -> None:
         ("({ s: { deep }, 'n': m = 2 }) => deep", {"s", "n"}),
         ("async function named(row) { return row.s }", {"s"}),
         ("/* why */ (row /* what */) => row.s", {"s"}),
+        ("(/* what */ row) => row.s", {"s"}),
+        ("({ s = 'none', /* and */ n }) => s + n", {"s", "n"}),
         ("() => 1", set()),
     ],
 )

@@ -117,6 +117,9 @@ def digest(fn: str, before: str = "") -> str:
 @pytest.mark.parametrize(
     ("one", "other"),
     [
+        ("(row) => String(row.a)", "(row) => Number(row.a)"),
+        ("(row) => [/* a hole */,]", "(row) => []"),
+        ("(row) => { const a = 1, b = 2; return a }", "(row) => { const a = 1, b = 2; return b }"),
         ("(row) => (row.a?.b).c", "(row) => row.a?.b.c"),
         ("(row) => (row.a?.b)!.c", "(row) => row.a?.b!.c"),
         ("(row) => ((row.a?.b.d) as any).c", "(row) => row.a?.b.d.c"),
@@ -137,9 +140,11 @@ def test_functions_that_compute_other_values_have_other_digests(one: str, other:
         ("(row) => (row.a.b).c", "(row) => row.a.b.c"),
         ("(row) => f((row.a?.b))", "(row) => f(row.a?.b as string)"),
         ("(row) => ((row.a?.b)).c", "(row) => (row.a?.b as any)!.c"),
+        ("(row) => [row.a /* last */,]", "(row) => [row.a]"),
+        ("(row) => f(row.a, // last\n)", "(row) => f(row.a)"),
     ],
 )
-def test_parentheses_that_end_no_chain_do_not_count(one: str, other: str) -> None:
+def test_parentheses_that_end_no_chain_and_last_commas_do_not_count(one: str, other: str) -> None:
     assert digest(one) == digest(other)
 
 
@@ -211,6 +216,48 @@ _ADD = "function add(value: any) { list.push(value) }\n"
 )
 def test_changes_made_while_modules_load_count(before: str, after: str) -> None:
     assert digest("() => list", before) != digest("() => list", after)
+
+
+def test_each_of_the_changes_that_one_call_makes_counts() -> None:
+    before = (
+        "const list: any[] = [], other: any[] = []\n"
+        "function both(value: any) { list.push(0); other.push(value) }\n"
+    )
+    one, two = (digest("() => other", f"{before}both({value})") for value in (1, 2))
+    assert one != two
+
+
+def test_a_name_that_stands_for_another_piece_counts() -> None:
+    one, two = (
+        digest(
+            "() => [one(), two(), it()]",
+            f"import {{ one, two, {what} as it }} from './tools/index'",
+        )
+        for what in ("one", "two")
+    )
+    assert one != two
+
+
+@pytest.mark.parametrize("call", ["make", "tools.make"])
+def test_what_another_module_passes_to_the_function_around_it_counts(call: str) -> None:
+    tools = "export const make = (n: number) => table().backfill('x', () => n)\n"
+    place = Location("valet/tools/index.ts", 1, tools.index("backfill(") + 1)
+    one, two = (
+        Behaviours(
+            Sources(
+                "schema.ts",
+                {
+                    "schema.ts": "import { make } from './tools/index'\n"
+                    f"import * as tools from './tools/index'\n{call}({value})\n",
+                    "tools/index.ts": tools,
+                },
+            )
+        )
+        .of(place, "")
+        .digest
+        for value in (1, 2)
+    )
+    assert one != two
 
 
 def test_changes_that_another_module_makes_while_it_loads_count() -> None:

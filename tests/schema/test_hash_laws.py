@@ -6,9 +6,11 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schema_strategies import schemas, to_typescript, without_behaviour
+from support import schema_of
 
 from valet_studio.schema.document import from_document, schema_hash, to_document
 from valet_studio.schema.evaluate import evaluate
@@ -35,6 +37,27 @@ def test_a_schema_evaluates_to_what_its_text_declares(schema: Schema) -> None:
 def test_order_layout_and_comments_leave_the_hash(schema: Schema, seed: int) -> None:
     plain, scrambled = run(to_typescript(schema)), run(to_typescript(schema, random.Random(seed)))
     assert schema_hash(plain) == schema_hash(scrambled)
+
+
+@pytest.mark.parametrize(
+    "within",
+    [
+        "UNION",
+        "v.array(UNION)",
+        "v.optional(v.record(v.string(), UNION))",
+        "v.object({ a: UNION })",
+        "v.object({ a: v.optional(v.array(v.object({ b: UNION }))) })",
+    ],
+)
+def test_the_order_of_a_union_leaves_the_hash_wherever_it_stands(within: str) -> None:
+    one, two = (
+        run(schema_of(f"t: defineTable({{ f: {within.replace('UNION', union)} }})"))
+        for union in (
+            "v.union(v.literal('a'), v.literal(1.0), v.null())",
+            "v.union(v.null(), v.literal(1), v.literal('a'))",
+        )
+    )
+    assert schema_hash(one) == schema_hash(two)
 
 
 @PROCESS_EACH

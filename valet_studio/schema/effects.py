@@ -106,11 +106,9 @@ def _is_called(name: Node) -> bool:
     holder = name.parent
     if holder is not None and holder.type == "member_expression":  # of a namespace import
         name, holder = holder, holder.parent
-    return (
-        holder is not None
-        and holder.type in ("call_expression", "new_expression")
-        and name
-        in (holder.child_by_field_name("function"), holder.child_by_field_name("constructor"))
+    return holder is not None and name in (
+        holder.child_by_field_name("function"),
+        holder.child_by_field_name("constructor"),
     )
 
 

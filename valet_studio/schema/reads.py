@@ -96,8 +96,7 @@ def _property_taken(use: Node) -> str | None:
     if taken.type == "member_expression":
         return _key(taken.child_by_field_name("property"))
     if taken.type == "subscript_expression":
-        index = taken.child_by_field_name("index")
-        return _key(index) if index is not None and index.type == "string" else None
+        return _key(taken.child_by_field_name("index"))
     return None
 
 
