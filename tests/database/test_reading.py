@@ -24,7 +24,7 @@ from valet_studio.database.errors import database_errors, explain
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, DatabaseBusy, DatabaseError, Unsupported
-from valet_studio.migrate.snapshot import make_snapshot_folder
+from valet_studio.migrate.snapshot_files import make_snapshot_folder
 
 MODES: tuple[Mode, ...] = ("delete", "wal")
 

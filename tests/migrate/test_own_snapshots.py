@@ -20,7 +20,7 @@ from valet_studio.config import Settings
 from valet_studio.errors import StudioError
 from valet_studio.migrate import undo as undoing
 from valet_studio.migrate.events import Event, PhaseStarted
-from valet_studio.migrate.snapshot import KEPT_SNAPSHOTS
+from valet_studio.migrate.snapshot_files import KEPT_SNAPSHOTS
 
 pytestmark = ON_FILES
 

@@ -23,7 +23,7 @@ from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget, open_target
 from valet_studio.errors import Cancelled, DatabaseError, PlanIsStale, StudioError
 from valet_studio.migrate import apply as applying
-from valet_studio.migrate import early_copy, taking
+from valet_studio.migrate import early_copy, snapshot
 from valet_studio.migrate.events import (
     BackfillProgress,
     CopyProgress,
@@ -32,7 +32,7 @@ from valet_studio.migrate.events import (
     PhaseStarted,
     Report,
 )
-from valet_studio.migrate.snapshot import KEPT_SNAPSHOTS, LARGE, snapshot_folder
+from valet_studio.migrate.snapshot_files import KEPT_SNAPSHOTS, LARGE, snapshot_folder
 
 BEFORE = schema_of("items: defineTable({ n: v.number() }),")
 AFTER = schema_of(
@@ -64,7 +64,7 @@ def documents(path: Path) -> list[Any]:
 
 def take_for_large(monkeypatch: pytest.MonkeyPatch, from_bytes: int = 0) -> None:
     """Databases of more bytes are large; their copies are not as fast as a file system may be."""
-    for module in (early_copy, taking):
+    for module in (early_copy, snapshot):
         monkeypatch.setattr(module, "LARGE", from_bytes)
         monkeypatch.setattr(module, "reflink", lambda *_: False)
     monkeypatch.setattr("valet_studio.database.copy._STEP_PAGES", 20)
@@ -129,7 +129,7 @@ def test_a_large_database_is_copied_before_others_wait(
         if event == PhaseStarted("lock"):
             (folder,) = snapshot_folder(open_target(str(project.database))).glob("*-*/")
             assert documents(folder / "copy.db") == before
-            monkeypatch.setattr(taking, "copy_to", None)  # Under the lock there is none.
+            monkeypatch.setattr(snapshot, "copy_to", None)  # Under the lock there is none.
         if isinstance(event, Report):
             assert event.snapshot is not None
             assert documents(Path(event.snapshot)) == before
@@ -184,7 +184,7 @@ def test_without_it_nothing_is_applied(
             if number == steps:
                 raise DatabaseError("The disk is full.")
 
-    monkeypatch.setattr(taking, "copy_to", full_disk)
+    monkeypatch.setattr(snapshot, "copy_to", full_disk)
     monkeypatch.setattr("valet_studio.database.copy._STEP_PAGES", 20)
     with pytest.raises(DatabaseError, match="disk is full"):
         project.apply()
@@ -241,12 +241,12 @@ def test_an_apply_that_cannot_commit_leaves_that_of_the_next_one(
     filled(project, "delete")
     before = documents(project.database)
     next_one = pipeline.apply(project.look(), never)
-    finish, rolled_back = taking.Snapshot.finish, applying._next_id
+    finish, rolled_back = snapshot.Snapshot.finish, applying._next_id
     whole: list[Path] = []
     reports: list[Report] = []
 
-    def noting(snapshot: taking.Snapshot) -> Path:
-        whole.append(finish(snapshot))
+    def noting(taken: snapshot.Snapshot) -> Path:
+        whole.append(finish(taken))
         return whole[-1]
 
     def meanwhile(connection: apsw.Connection) -> int | None:
@@ -255,7 +255,7 @@ def test_an_apply_that_cannot_commit_leaves_that_of_the_next_one(
         reports.append(last(next_one))
         return found
 
-    monkeypatch.setattr(taking.Snapshot, "finish", noting)
+    monkeypatch.setattr(snapshot.Snapshot, "finish", noting)
     monkeypatch.setattr(applying, "_next_id", meanwhile)
     with pytest.raises(Cancelled):
         deque(pipeline.apply(project.look(), lambda: len(whole) == 1), 0)
@@ -283,16 +283,16 @@ import os, signal, sys
 from pathlib import Path
 from support import Project, never
 from valet_studio import pipeline
-from valet_studio.migrate import taking, undo
+from valet_studio.migrate import snapshot, undo
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
-finish, restore = taking.Snapshot.finish, undo._restore
+finish, restore = snapshot.Snapshot.finish, undo._restore
 if sys.argv[2] == "apply, not committed":
-    taking.Snapshot.finish = lambda snapshot: die(finish(snapshot))
+    snapshot.Snapshot.finish = lambda snapshot: die(finish(snapshot))
 elif sys.argv[2] == "apply, committed":
-    taking.Snapshot.settle = die
+    snapshot.Snapshot.settle = die
 elif sys.argv[2] == "undo, not committed":
     undo._restore = die
 else:
@@ -463,10 +463,10 @@ def test_a_snapshot_that_is_deleted_meanwhile_is_not_taken_for_an_empty_database
     project.sql("INSERT INTO items (_id, n) VALUES ('i1', 1)")
     report = project.push(with_fields("a"))
     assert report.snapshot is not None
-    snapshot = Path(report.snapshot)
+    kept = Path(report.snapshot)
 
     def while_it_is_polled() -> bool:
-        snapshot.unlink(missing_ok=True)
+        kept.unlink(missing_ok=True)
         return False
 
     before = documents(project.database)

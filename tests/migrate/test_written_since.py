@@ -13,7 +13,7 @@ from support import ON_FILES, Project, fill_todos, never, schema_of, seed_blocks
 from valet_studio import pipeline
 from valet_studio.database.target import open_target
 from valet_studio.errors import Cancelled, StudioError
-from valet_studio.migrate.snapshot import snapshot_folder
+from valet_studio.migrate.snapshot_files import snapshot_folder
 from valet_studio.migrate.written import TableWrites
 
 BEFORE = seed_blocks()[0].replace(

@@ -27,7 +27,7 @@ from valet_studio import pipeline
 from valet_studio.cli import cli
 from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError, StudioError
 from valet_studio.migrate.history import MigrationId
-from valet_studio.migrate.snapshot import snapshot_folder
+from valet_studio.migrate.snapshot_files import snapshot_folder
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.remote import target as remote

@@ -20,7 +20,7 @@ from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted, Report
 from valet_studio.migrate.history import next_id
 from valet_studio.migrate.migration import migrate
 from valet_studio.migrate.order import Order
-from valet_studio.migrate.taking import Snapshot
+from valet_studio.migrate.snapshot import Snapshot
 
 
 def apply(

@@ -18,7 +18,7 @@ from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, StudioError
 from valet_studio.migrate.ahead import data_version
 from valet_studio.migrate.events import CopyProgress, Event, IsCancelled, PhaseStarted
-from valet_studio.migrate.snapshot import (
+from valet_studio.migrate.snapshot_files import (
     LARGE,
     create_like,
     journal_mode,

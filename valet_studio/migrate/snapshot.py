@@ -1,181 +1,212 @@
-"""Snapshots of a local database, kept before each apply: where they stand, and their files.
-
-They stand in `.valet/snapshots` beside the database, named for the migration that they precede
-(`dev.before-0003.db`). What an undo replaces is kept there too (`dev.undone-0003.db`), and so are
-the snapshots of another database that had the same name before (`dev.earlier-0003.db`).
-"""
+"""How the snapshot before an apply is taken."""
 
 from __future__ import annotations
 
-import glob
-import os
-import re
-import shutil
-import stat
-import subprocess
-import sys
-from contextlib import suppress
+import threading
+from collections.abc import Generator
+from contextlib import closing, suppress
 from pathlib import Path
-from uuid import uuid4
 
 import apsw
 
+from valet_studio.database.copy import copy_to
+from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import DatabaseError, reason_of
-from valet_studio.paths import why_not_written
-from valet_studio.scratch import sweep
+from valet_studio.errors import DatabaseError, StudioError, reason_of
+from valet_studio.migrate.early_copy import EarlyCopy
+from valet_studio.migrate.events import IsCancelled
+from valet_studio.migrate.history import entries, next_id
+from valet_studio.migrate.snapshot_files import (
+    KEPT_SNAPSHOTS,
+    LARGE,
+    create_like,
+    file_is_all,
+    free,
+    give_name,
+    journal_mode,
+    make_durable,
+    make_snapshot_folder,
+    number_of,
+    reflink,
+    remove_unfinished,
+    snapshot_path,
+    snapshots,
+    unfinished,
+)
+from valet_studio.plan.sql import quote
 
-KEPT_SNAPSHOTS = 5
-LARGE = 256 * 1024 * 1024
-"""Bytes of a database in rollback mode whose copy takes long enough for readers to notice."""
-_NAMED = re.compile(r"-([0-9]{4,})(?:-[0-9]+)?\.db$")
 
+class Snapshot:
+    """The database as it is before a migration, in a file of its own.
 
-def snapshot_folder(target: FileTarget) -> Path:
-    """Where the snapshots of a database stand: beside the file itself, not beside a link to it."""
-    beside = _own_path(target).parent
-    return (beside if beside.name == ".valet" else beside / ".valet") / "snapshots"
-
-
-def make_snapshot_folder(target: FileTarget) -> None:
-    """Make the directory of a database's snapshots, where it is missing.
-
-    Raises:
-        DatabaseError: it cannot be made, or nothing can be written into it.
+    Taken while the caller's connection holds the write lock, and read beside the migration, so
+    that other writers wait no longer for it: a reader goes on to see the state before
+    (https://www.sqlite.org/isolation.html). In rollback mode a reader keeps the writer from
+    spilling its cache, and a writer that waits to do so keeps out new readers
+    (https://www.sqlite.org/lockingv3.html): there a large database is copied first, unless its
+    early copy still holds what it does.
     """
-    folder = snapshot_folder(target)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        reason = why_not_written(folder)
-    except OSError as error:
-        reason = reason_of(error)
-    if reason:
-        raise DatabaseError(
-            f"No snapshot of {target.label} can be kept in {folder}: {reason}.",
-            "Let it be a directory that you may write in, since an undo needs the snapshot.",
-        )
 
+    def __init__(
+        self,
+        target: FileTarget,
+        connection: apsw.Connection,
+        early: EarlyCopy,
+        cancelled: IsCancelled,
+    ) -> None:
+        """Begin it.
 
-def snapshot_path(target: FileTarget, kind: str, migration: int) -> Path:
-    """The file of a snapshot; `kind` is `before`, `undone` or `earlier`."""
-    return snapshot_folder(target) / f"{_called(target)}.{kind}-{migration:04d}.db"
+        Raises:
+            Cancelled, DatabaseError: it could not be taken; nothing of it is left.
+        """
+        self.migration = next_id(connection)
+        self._history = entries(connection)
+        self.path = snapshot_path(target, "before", self.migration)
+        self._target = target
+        self._partial = unfinished(self.path)
+        self._cancelled = cancelled
+        self._is_abandoned = False
+        self._file: tuple[int, ...] | None = None
+        """What tells the whole file from any other of its name."""
+        self._error: BaseException | None = None
+        self._reader: threading.Thread | None = None
+        make_snapshot_folder(target)
+        remove_unfinished(target, self.migration - 1)
+        try:
+            self._begin(connection, early)
+        except BaseException:
+            self._partial.unlink(missing_ok=True)
+            raise
 
+    def _begin(self, connection: apsw.Connection, early: EarlyCopy) -> None:
+        if early.take(connection, self._partial):
+            return
+        self._create()
+        if file_is_all(connection) and reflink(self._target.path, self._partial):
+            return
+        self._create()
+        copying = copy_to(self._target, self._partial, self._is_over)
+        # The first step takes the reader's lock, and with it the state that it sees.
+        next(copying, None)
+        if journal_mode(connection) != "wal" and (self._target.size() or 0) > LARGE:
+            self._copy(copying)
+            self._raise()
+            return
+        self._reader = threading.Thread(target=self._copy, args=(copying,))
+        self._reader.start()
 
-def _own_path(target: FileTarget) -> Path:
-    return target.path.resolve() if target.path.is_symlink() else target.path
+    def _create(self) -> None:
+        try:
+            create_like(self._partial, self._target.path)
+        except OSError as error:
+            raise DatabaseError(
+                f"No snapshot of {self._target.label} can be made: {reason_of(error)}.",
+                "Look at the directory of the snapshots and at the disk's free space.",
+            ) from error
 
+    def finish(self) -> Path:
+        """Wait until it is whole; the file.
 
-def _called(target: FileTarget) -> str:
-    """What a database's snapshots begin with: another name for each one that shares a folder."""
-    path = _own_path(target)
-    name = path.stem if path.suffix == ".db" else f"{path.name}{'' if path.suffix else '.'}"
-    return name if path.parent.name == ".valet" else f"beside-{name}"
+        Raises:
+            Cancelled, DatabaseError: it could not be taken; nothing of it is left.
+        """
+        if self._reader is not None:
+            self._reader.join()
+        try:
+            self._raise()
+            if self.path.exists():
+                self._set_aside(self.path)
+            give_name(self._partial, self.path)
+            self._file = _file_at(self.path)
+        except BaseException:
+            self._partial.unlink(missing_ok=True)
+            raise
+        return self.path
 
+    def settle(self) -> None:
+        """After COMMIT, when others no longer wait: make it durable, and tidy up older ones.
 
-def snapshots(target: FileTarget, kind: str, of: str = "*") -> list[Path]:
-    """The snapshots of a kind, oldest first."""
-    found = snapshot_folder(target).glob(f"{glob.escape(_called(target))}.{kind}-{of}.db")
-    found = (path for path in found if _NAMED.search(path.name))
-    return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
-
-
-def free(path: Path) -> Path:
-    """The path, or one with a number where something stands there."""
-    tried, number = path, 2
-    while tried.exists():
-        tried, number = path.with_stem(f"{path.stem}-{number}"), number + 1
-    return tried
-
-
-def remove_unfinished(target: FileTarget, newest: int) -> None:
-    """Delete what a killed apply or undo has left. The caller holds the write lock, so that no
-    other is at work.
-
-    Args:
-        newest: the last migration in the database; 0 where there is none.
-    """
-    for kind in ("before", "undone"):
-        named = f"{glob.escape(_called(target))}.{kind}-[0-9]*.partial*"
-        for left in snapshot_folder(target).glob(named):
-            whole = left.with_name(f"{left.name.rsplit('.', 2)[0]}.db")
-            applied = number_of(whole) <= newest
-            with suppress(OSError):
-                if whole.samefile(left) and applied != (kind == "before"):
-                    whole.unlink()
-            with suppress(OSError):
-                left.unlink(missing_ok=True)
-    sweep(snapshot_folder(target))
-
-
-def unfinished(path: Path) -> Path:
-    """A name of its own for a file that is not whole yet: who has rolled back tidies up without
-    the lock, and must not delete the file of the next one."""
-    return path.with_suffix(f".{uuid4().hex[:8]}.partial")
-
-
-def give_name(partial: Path, path: Path) -> None:
-    """Give a file its name, once it is whole.
-
-    Where the file system has hard links, the partial name stays until the work is committed: by
-    it `remove_unfinished` finds, after a kill, what never was.
-
-    Raises:
-        OSError: it cannot be.
-    """
-    try:
-        os.link(partial, path)
-    except OSError:
-        partial.replace(path)
-
-
-def create_like(path: Path, database: Path) -> None:
-    """Make an empty file that nobody may read who may not read the database.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-    path.unlink(missing_ok=True)
-    mode = stat.S_IMODE(database.stat().st_mode)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-
-
-def make_durable(path: Path) -> None:
-    """Let a file survive a power cut, under its name; where the system cannot, so be it."""
-    for place in (path, path.parent) if os.name == "posix" else ():
+        Only what this database can do without is deleted: any other may be all that is left of
+        somebody's documents.
+        """
+        make_durable(self.path)
         with suppress(OSError):
-            opened = os.open(place, os.O_RDONLY)
-            try:
-                os.fsync(opened)
-            finally:
-                os.close(opened)
+            self._partial.unlink(missing_ok=True)
+            self._tidy_up()
+
+    def _tidy_up(self) -> None:
+        # By number, and not by the time of the file: a clock may have been put back since.
+        others = [path for path in snapshots(self._target, "before") if path != self.path]
+        if len(others) < KEPT_SNAPSHOTS:
+            return
+        ours = [path for path in others if self._is_of_this_database(path)]
+        oldest_first = [
+            *(path for path in others if path not in ours),
+            *sorted(ours, key=number_of),
+        ]
+        for old in oldest_first[: 1 - KEPT_SNAPSHOTS]:
+            if old in ours:
+                old.unlink(missing_ok=True)
+            else:
+                self._set_aside(old)
+
+    def _is_of_this_database(self, snapshot: Path) -> bool:
+        """Whether a snapshot holds this database's history up to the migration that it precedes.
+
+        From before the first one there is no history: whose the documents are, nothing tells.
+        """
+        number = number_of(snapshot)
+        earlier = tuple(entry for entry in self._history if entry.id < number)
+        try:
+            with FileTarget(str(snapshot), snapshot).reading() as reader:
+                told = bool(earlier) or not _holds_documents(reader)
+                return told and self.migration > number and entries(reader) == earlier
+        except StudioError:
+            return False
+
+    def _set_aside(self, snapshot: Path) -> None:
+        """Keep a snapshot of another database, which had this one's name before."""
+        snapshot.rename(free(snapshot_path(self._target, "earlier", number_of(snapshot))))
+
+    def abandon(self) -> None:
+        """Leave nothing of it, whether it is whole or not."""
+        self._is_abandoned = True
+        if self._reader is not None:
+            self._reader.join()
+        # Nobody waits once this is rolled back: the next apply may have taken it away, and given
+        # its own snapshot the name.
+        if self._file is not None and _file_at(self.path) == self._file:
+            self.path.unlink(missing_ok=True)
+        self._partial.unlink(missing_ok=True)
+
+    def _is_over(self) -> bool:
+        return self._is_abandoned or self._cancelled()
+
+    def _copy(self, copying: Generator[object, None, None]) -> None:
+        try:
+            with closing(copying):
+                for _step in copying:
+                    pass
+        except BaseException as error:  # Raised again by whoever waits for it.
+            self._error = error
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error
 
 
-def number_of(snapshot: Path) -> int:
-    """The migration that it precedes."""
-    found = _NAMED.search(snapshot.name)
-    return int(found[1]) if found else 0
+def _file_at(path: Path) -> tuple[int, ...] | None:
+    """What tells a file from any other; a number of the file system alone may be given again."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
-def journal_mode(connection: apsw.Connection) -> str:
-    """Of the database itself, in lower case."""
-    return str(connection.execute("PRAGMA main.journal_mode").get)
-
-
-def file_is_all(connection: apsw.Connection) -> bool:
-    """Whether the database's file alone holds its last committed state, and will while
-    `connection` holds the write lock: in rollback mode, before anything is written."""
-    locked = connection.txn_state("main") == apsw.mapping_txn_state["SQLITE_TXN_WRITE"]
-    return locked and journal_mode(connection) in ("delete", "truncate", "persist")
-
-
-def reflink(source: Path, destination: Path) -> bool:
-    """Share the file's blocks with a new one (FICLONE), where the file system can.
-
-    In a process of its own: closing the file in this one would drop SQLite's locks on it
-    (https://www.sqlite.org/howtocorrupt.html, 2.2).
-    """
-    program = shutil.which("cp") if sys.platform == "linux" else None
-    if program is None:
-        return False
-    command = [program, "--reflink=always", "--", str(source), str(destination)]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+def _holds_documents(connection: apsw.Connection) -> bool:
+    tables = (table for table in inspect(connection).tables if table.kind == "table")
+    return any(
+        connection.execute(f"SELECT 1 FROM main.{quote(table.name)} LIMIT 1").fetchall()
+        for table in tables
+    )

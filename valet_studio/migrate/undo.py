@@ -13,7 +13,7 @@ from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, PlanIsStale, StudioError
 from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.history import HistoryEntry, MigrationId, entries
-from valet_studio.migrate.snapshot import (
+from valet_studio.migrate.snapshot_files import (
     KEPT_SNAPSHOTS,
     create_like,
     free,

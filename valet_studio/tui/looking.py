@@ -16,7 +16,7 @@ from valet_studio.config import Settings
 from valet_studio.database.target import open_target
 from valet_studio.errors import StudioError
 from valet_studio.fixes.fix import Fix
-from valet_studio.migrate.snapshot import snapshots
+from valet_studio.migrate.snapshot_files import snapshots
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan, Risk
 from valet_studio.schema.model import Schema
