@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Generator
-from contextlib import closing
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import apsw
 import pytest
@@ -18,8 +17,8 @@ from support import ON_FILES, Project, last, never, schema_of
 from valet_studio import pipeline
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
+from valet_studio.migrate import apply as applying
 from valet_studio.migrate import undo as undoing
-from valet_studio.migrate.events import Event, PhaseStarted
 from valet_studio.migrate.snapshot_files import KEPT_SNAPSHOTS
 
 pytestmark = ON_FILES
@@ -175,15 +174,21 @@ def test_a_snapshot_that_cannot_be_read_is_set_aside_and_not_deleted(project: Pr
     assert len(list(folder.glob("dev.before-*"))) == KEPT_SNAPSHOTS
 
 
-def test_a_push_that_fails_leaves_the_snapshots_of_another_database(project: Project) -> None:
+def test_a_push_that_fails_leaves_the_snapshots_of_another_database(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     project.push(ONE)
-    kept = project.database.parent / "snapshots" / "dev.before-0001.db"
+    folder = project.database.parent / "snapshots"
+    kept = folder / "dev.before-0001.db"
     before = kept.read_bytes()
     project.database.unlink()
     project.write(ONE)
-    with closing(cast("Generator[Event]", pipeline.apply(project.look(), never))) as events:
-        while next(events) != PhaseStarted("verify"):
-            pass
+    places = count()
+    monkeypatch.setattr(applying, "_place", lambda _target: next(places))
+    with pytest.raises(StudioError, match="while it was being migrated"):
+        project.apply()
+    assert next(places) == 2
+    assert [path.name for path in folder.iterdir()] == [kept.name]
     assert kept.read_bytes() == before
 
 

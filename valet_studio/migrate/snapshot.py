@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Generator
 from contextlib import closing, suppress
@@ -68,6 +69,8 @@ class Snapshot:
         self._is_abandoned = False
         self._file: tuple[int, ...] | None = None
         """What tells the whole file from any other of its name."""
+        self._aside: Path | None = None
+        """Where another database's snapshot of its name is kept now."""
         self._error: BaseException | None = None
         self._reader: threading.Thread | None = None
         make_snapshot_folder(target)
@@ -115,7 +118,7 @@ class Snapshot:
         try:
             self._raise()
             if self.path.exists():
-                self._set_aside(self.path)
+                self._aside = self._set_aside(self.path)
             give_name(self._partial, self.path)
             self._file = _file_at(self.path)
         except BaseException:
@@ -164,12 +167,12 @@ class Snapshot:
         except StudioError:
             return False
 
-    def _set_aside(self, snapshot: Path) -> None:
-        """Keep a snapshot of another database, which had this one's name before."""
-        snapshot.rename(free(snapshot_path(self._target, "earlier", number_of(snapshot))))
+    def _set_aside(self, snapshot: Path) -> Path:
+        """Keep a snapshot of another database, which had this one's name before; where it is."""
+        return snapshot.rename(free(snapshot_path(self._target, "earlier", number_of(snapshot))))
 
     def abandon(self) -> None:
-        """Leave nothing of it, whether it is whole or not."""
+        """Leave nothing of it, whether it is whole or not, and others as they were."""
         self._is_abandoned = True
         if self._reader is not None:
             self._reader.join()
@@ -177,6 +180,10 @@ class Snapshot:
         # its own snapshot the name.
         if self._file is not None and _file_at(self.path) == self._file:
             self.path.unlink(missing_ok=True)
+            if self._aside is not None:
+                with suppress(OSError):  # It stays aside where another has the name already.
+                    os.link(self._aside, self.path)
+                    self._aside.unlink()
         self._partial.unlink(missing_ok=True)
 
     def _is_over(self) -> bool:
