@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -243,6 +244,24 @@ def test_pushed_code_is_as_confined_as_local_code(todos: Project, served: Served
     assert answer.json["status"] == "failed"
     assert "root" not in answer.body.decode()
     assert todos.plan().applied_hash == document(BEFORE)["hash"]
+
+
+@pytest.mark.parametrize(
+    ("key", "headers"), [(None, {"Host": "evil.test"}), ("secret", {"Authorization": "Bearer no"})]
+)
+def test_the_openapi_document_lists_how_strangers_are_refused(
+    todos: Project, key: str | None, headers: dict[str, str]
+) -> None:
+    with serving(todos.database, deploy_key=key) as served:
+        paths = served.get("/openapi.json").json["paths"]
+        refused = 0
+        for path in paths.keys() - {"/api/sync"}:
+            for method in paths[path]:
+                ask: Any = served.get if method == "get" else partial(served.post, document={})
+                status = ask(path, **headers).status
+                refused += status in (401, 403)
+                assert str(status) in paths[path][method]["responses"], (method, path)
+        assert refused >= 8
 
 
 def test_the_openapi_document_lists_what_is_answered(served: Served) -> None:

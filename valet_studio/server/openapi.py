@@ -41,9 +41,13 @@ _FINGERPRINT = _query("fingerprint", "The plan that was reviewed; any other is r
 _CLIENT = _query("client", "The client's own id for itself: what it rehearsed, its push writes.")
 _BODY = _body(ref("Schema"))
 _DOCUMENTS = array_of({"type": "object"})
+_STRANGER = {
+    "403": _answer("The server has no deploy key, and answers to localhost only.", ref("Errors"))
+}
+_NO_KEY = {**_STRANGER, "401": _answer("The deploy key is missing or wrong.", ref("Errors"))}
 _ERRORS = {
+    **_NO_KEY,
     "400": _answer("Malformed: each error has a place.", ref("Errors")),
-    "401": _answer("The deploy key is missing or wrong.", ref("Errors")),
     "413": _answer("The body is too large.", ref("Errors")),
     "415": _answer("The body is not application/json.", ref("Errors")),
 }
@@ -67,7 +71,7 @@ DOCUMENT: dict[str, Any] = {
                         "should it yet arrive.",
                     ),
                 ],
-                "responses": {"200": _answer("The schema.", ref("Current"))},
+                "responses": {"200": _answer("The schema.", ref("Current")), **_NO_KEY},
             },
             "post": {
                 "summary": "Push a schema: migrate the database.",
@@ -180,7 +184,7 @@ DOCUMENT: dict[str, Any] = {
                 "responses": {
                     "200": _answer("The counts.", ref("Undoable"), lines=True),
                     "409": _answer("There is nothing to undo.", ref("Errors")),
-                    "401": _ERRORS["401"],
+                    **_NO_KEY,
                 },
             },
             "post": {
@@ -235,7 +239,8 @@ DOCUMENT: dict[str, Any] = {
                     "200": _answer(
                         "The history.",
                         object_of(migrations=array_of(ref("Migration")), schema=ref("Schema")),
-                    )
+                    ),
+                    **_NO_KEY,
                 },
             }
         },
@@ -243,20 +248,21 @@ DOCUMENT: dict[str, Any] = {
             "get": {
                 "summary": "Whether the server runs.",
                 "responses": {
-                    "200": _answer("It runs.", object_of(status=TEXT, server=TEXT, version=TEXT))
+                    "200": _answer("It runs.", object_of(status=TEXT, server=TEXT, version=TEXT)),
+                    **_STRANGER,
                 },
             }
         },
         "/openapi.json": {
             "get": {
                 "summary": "This document.",
-                "responses": {"200": _answer("This document.", {"type": "object"})},
+                "responses": {"200": _answer("This document.", {"type": "object"}), **_STRANGER},
             }
         },
         "/api/sync": {
             "get": {
                 "summary": "WebSocket: a Hello on connecting and at each change of the schema.",
-                "responses": {"101": {"description": "Messages as Hello."}},
+                "responses": {"101": {"description": "Messages as Hello."}, **_STRANGER},
             }
         },
     },
