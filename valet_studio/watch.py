@@ -16,6 +16,10 @@ DEBOUNCE_MS = 50
 QUIET_MS = 5
 """Without a change, after which a save is taken to be complete. What follows even later is another
 save, whose look supersedes the first one's."""
+EMPTY_MS = 300
+"""How long a module that was emptied or taken away is waited for: some editors do that first, and
+write then."""
+_EMPTY_STEP_MS = 10
 CHECK_MS = 500
 """How often files are looked at where the system reports nothing: network and container mounts,
 or a directory that was deleted and made anew."""
@@ -71,8 +75,21 @@ async def _changes(folder: Path, seen: Mapping[Path, Stamp]) -> AsyncGenerator[N
             async for _ in wake_ups:
                 found = modules(folder)
                 if found != seen:
-                    seen = found
+                    seen = await _written(folder, seen, found)
                     yield
+
+
+async def _written(
+    folder: Path, before: Mapping[Path, Stamp], found: Mapping[Path, Stamp]
+) -> Mapping[Path, Stamp]:
+    """The modules once none is in the middle of being written, as far as that can be told."""
+    for _ in range(EMPTY_MS // _EMPTY_STEP_MS):
+        held = (path for path, (_, _, size) in before.items() if size)
+        if all(path in found and found[path][2] for path in held):
+            break
+        await asyncio.sleep(_EMPTY_STEP_MS / 1000)
+        found = modules(folder)
+    return found
 
 
 async def _wake_ups(folder: Path) -> AsyncGenerator[None, None]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
+from valet_studio import watch
 from valet_studio.typescript.modules import EXTENSIONS
 from valet_studio.watch import saves
 
@@ -89,12 +90,58 @@ async def test_other_files_are_no_saves(schema: Path) -> None:
         await first
 
 
+def empty(path: Path) -> None:
+    path.write_text("", encoding="utf-8")
+
+
+@pytest.mark.parametrize("begin", [empty, Path.unlink])
+async def test_a_save_that_begins_with_nothing_is_seen_once_it_is_written(
+    schema: Path, monkeypatch: pytest.MonkeyPatch, begin: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr(watch, "EMPTY_MS", 10_000)
+    looked = asyncio.Event()
+    modules = watch.modules
+
+    def looking(folder: Path) -> Mapping[Path, watch.Stamp]:
+        looked.set()
+        return modules(folder)
+
+    write(schema)
+    stream = saves(schema.parent)
+    first = asyncio.ensure_future(anext(stream))
+    begin(schema)
+    monkeypatch.setattr(watch, "modules", looking)
+    async with asyncio.timeout(10):
+        for _ in range(3):
+            looked.clear()
+            await looked.wait()
+        assert not first.done()
+        schema.write_text("all of it", encoding="utf-8")
+        await first
+    second = asyncio.ensure_future(anext(stream))
+    await asyncio.wait([second], timeout=0.2)
+    assert not second.done()
+    second.cancel()
+
+
+@pytest.mark.parametrize("begin", [empty, Path.unlink])
+async def test_a_module_that_stays_empty_or_away_is_a_save(
+    schema: Path, monkeypatch: pytest.MonkeyPatch, begin: Callable[[Path], None]
+) -> None:
+    monkeypatch.setattr(watch, "EMPTY_MS", 20)
+    write(schema)
+    stream = saves(schema.parent)
+    begin(schema)
+    async with asyncio.timeout(10):
+        await anext(stream)
+
+
 async def test_a_watch_ends_with_its_task(schema: Path) -> None:
-    async def watch() -> None:
+    async def watching() -> None:
         async for _ in saves(schema.parent):
             pass
 
-    task = asyncio.ensure_future(watch())
+    task = asyncio.ensure_future(watching())
     await asyncio.wait([task], timeout=0.2)
     task.cancel()
     async with asyncio.timeout(5):
