@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from contextlib import closing
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -190,6 +191,46 @@ def test_a_push_that_fails_leaves_the_snapshots_of_another_database(
     assert next(places) == 2
     assert [path.name for path in folder.iterdir()] == [kept.name]
     assert kept.read_bytes() == before
+
+
+@pytest.mark.parametrize("history", ["of its own", "shared"])
+def test_the_snapshot_of_a_database_with_the_same_history_is_not_put_back(
+    project: Project, tmp_path: Path, history: str
+) -> None:
+    """A copy of another one, brought by hand, where a snapshot of that name stands already."""
+    other = tmp_path / "elsewhere" / "dev.db"
+    elsewhere = replace(project.settings, database=str(other))
+    for where, database in ((project.settings, project.database), (elsewhere, other)):
+        database.parent.mkdir(exist_ok=True)
+        copied = history == "shared" and database is other
+        if copied:
+            shutil.copyfile(project.database, other)
+        else:
+            with closing(apsw.Connection(str(database))) as made:
+                made.execute("CREATE TABLE t (_id TEXT PRIMARY KEY, a TEXT)")
+        add(database, f"of {database.parent.name}")
+        project.write(TWO if copied else ONE)
+        apply(where)
+    if history == "shared":
+        apply(project.settings)
+    shutil.copyfile(other, project.database)
+    before = project.database.read_bytes()
+    with pytest.raises(StudioError, match="it is not what was kept before that migration"):
+        pipeline.undo(project.settings, never)
+    assert project.database.read_bytes() == before
+    assert list((project.database.parent / "snapshots").glob("*undone*")) == []
+    kept = rows(other)
+    pipeline.undo(elsewhere, never)
+    assert rows(other) == kept
+
+
+def test_a_database_that_does_not_know_its_snapshot_is_undone_by_its_history(
+    project: Project,
+) -> None:
+    project.push(ONE)
+    project.push(TWO)
+    project.sql("DELETE FROM _valet_meta WHERE key = 'snapshot'")
+    assert pipeline.undo(project.settings, never).history_id == 2
 
 
 def test_what_undos_keep_is_kept_for_good(project: Project) -> None:

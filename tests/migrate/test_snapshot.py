@@ -245,8 +245,8 @@ def test_an_apply_that_cannot_commit_leaves_that_of_the_next_one(
     whole: list[Path] = []
     reports: list[Report] = []
 
-    def noting(taken: snapshot.Snapshot) -> Path:
-        whole.append(finish(taken))
+    def noting(taken: snapshot.Snapshot, connection: apsw.Connection) -> Path:
+        whole.append(finish(taken, connection))
         return whole[-1]
 
     def meanwhile(connection: apsw.Connection) -> int | None:
@@ -290,7 +290,7 @@ def die(*_):
 
 finish, restore = snapshot.Snapshot.finish, undo._restore
 if sys.argv[2] == "apply, not committed":
-    snapshot.Snapshot.finish = lambda snapshot: die(finish(snapshot))
+    snapshot.Snapshot.finish = lambda *given: die(finish(*given))
 elif sys.argv[2] == "apply, committed":
     snapshot.Snapshot.settle = die
 elif sys.argv[2] == "undo, not committed":

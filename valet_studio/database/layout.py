@@ -29,6 +29,8 @@ KEPT_JSON = "kept_json"
 BACKFILL_PREFIX = "backfill:"
 UNSETTLED = "unsettled_backfills"
 """The key that holds, as a list, the keys of backfills that ran in no completed push yet."""
+SNAPSHOT = "snapshot"
+"""The key that holds the digest of the snapshot from before the last migration."""
 
 CREATE_BOOKKEEPING: tuple[str, ...] = (
     f'CREATE TABLE IF NOT EXISTS "{META}" ("key" TEXT PRIMARY KEY NOT NULL, "value" TEXT)',

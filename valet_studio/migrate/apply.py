@@ -95,7 +95,7 @@ def apply(
                     yield event
                     if event == PhaseStarted("commit"):
                         if kept is not None:
-                            kept.finish()
+                            kept.finish(connection)
                         if _place(target) != place:
                             raise _gone(target, "while it was being migrated")
         finally:

@@ -12,6 +12,7 @@ import apsw
 
 from valet_studio.database.copy import copy_to
 from valet_studio.database.inspect import inspect
+from valet_studio.database.layout import SNAPSHOT, write_meta
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import DatabaseError, StudioError, reason_of
 from valet_studio.migrate.early_copy import EarlyCopy
@@ -21,6 +22,7 @@ from valet_studio.migrate.snapshot_files import (
     KEPT_SNAPSHOTS,
     LARGE,
     create_like,
+    digest_of,
     file_is_all,
     free,
     give_name,
@@ -107,8 +109,8 @@ class Snapshot:
                 "Look at the directory of the snapshots and at the disk's free space.",
             ) from error
 
-    def finish(self) -> Path:
-        """Wait until it is whole; the file.
+    def finish(self, connection: apsw.Connection) -> Path:
+        """Wait until it is whole; the file. The database then knows it from those of others.
 
         Raises:
             Cancelled, DatabaseError: it could not be taken; nothing of it is left.
@@ -121,6 +123,7 @@ class Snapshot:
                 self._aside = self._set_aside(self.path)
             give_name(self._partial, self.path)
             self._file = _file_at(self.path)
+            write_meta(connection, SNAPSHOT, digest_of(self.path))
         except BaseException:
             self._partial.unlink(missing_ok=True)
             raise

@@ -15,6 +15,7 @@ import stat
 import subprocess
 import sys
 from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from uuid import uuid4
 
@@ -28,6 +29,8 @@ from valet_studio.scratch import sweep
 KEPT_SNAPSHOTS = 5
 LARGE = 256 * 1024 * 1024
 """Bytes of a database in rollback mode whose copy takes long enough for readers to notice."""
+_PAGE, _PAGES = 4096, 1024
+"""Bytes of a page, and how many of them at least tell a large snapshot from others."""
 _NAMED = re.compile(r"-([0-9]{4,})(?:-[0-9]+)?\.db$")
 
 
@@ -154,6 +157,23 @@ def number_of(snapshot: Path) -> int:
     """The migration that it precedes."""
     found = _NAMED.search(snapshot.name)
     return int(found[1]) if found else 0
+
+
+def digest_of(snapshot: Path) -> str:
+    """What tells a snapshot from those of other databases: all of a small file, and of a large one
+    its size and pages from all over it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    size = snapshot.stat().st_size
+    digest = blake2b(str(size).encode(), digest_size=16)
+    step = max(_PAGE, size // _PAGES // _PAGE * _PAGE)
+    with snapshot.open("rb") as file:
+        for place in range(0, size, step):
+            file.seek(place)
+            digest.update(file.read(_PAGE))
+    return digest.hexdigest()
 
 
 def journal_mode(connection: apsw.Connection) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import apsw
 
 from valet_studio.database.errors import database_errors, explain
+from valet_studio.database.layout import SNAPSHOT, read_meta
 from valet_studio.database.target import FileTarget
 from valet_studio.errors import Cancelled, PlanIsStale, StudioError
 from valet_studio.migrate.events import IsCancelled
@@ -16,6 +18,7 @@ from valet_studio.migrate.history import HistoryEntry, MigrationId, entries
 from valet_studio.migrate.snapshot_files import (
     KEPT_SNAPSHOTS,
     create_like,
+    digest_of,
     free,
     give_name,
     make_durable,
@@ -61,7 +64,7 @@ def last_snapshot(target: FileTarget) -> tuple[HistoryEntry, Path]:
         NothingToUndo: nothing was applied, or its snapshot is gone or is another database's.
     """
     with target.reading() as reader:
-        history = entries(reader)
+        history, known = entries(reader), read_meta(reader)
     if not history:
         raise NothingToUndo(
             f"Nothing was applied to {target.label} yet, so there is nothing to undo.",
@@ -77,11 +80,8 @@ def last_snapshot(target: FileTarget) -> tuple[HistoryEntry, Path]:
     with FileTarget(str(snapshot), snapshot).reading() as reader:
         before = entries(reader)
     if before != history[1:]:
-        raise NothingToUndo(
-            f"{snapshot} is no snapshot of this {target.label}: it holds another history. "
-            "Nothing was undone.",
-            f"{target.label} was replaced or moved since; put a backup of it back by hand.",
-        )
+        raise _not_its_own(target, snapshot, "it holds another history")
+    _check_content(target, snapshot, known)
     return last, snapshot
 
 
@@ -113,6 +113,7 @@ def undo(
         connection.execute("COMMIT")
         if entries(connection)[:1] != (last,):
             raise _not_the_last(target, last.identity)
+        _check_content(target, snapshot, read_meta(connection))
         remove_unfinished(target, last.id)
         kept = free(snapshot_path(target, "undone", last.id))
         partial = unfinished(kept)
@@ -156,6 +157,27 @@ def _not_the_last(target: FileTarget, migration: MigrationId) -> PlanIsStale:
         f"Migration {migration.id} is no longer the last one of {target.label}. "
         "Nothing was undone.",
         "Look at `valet-studio history`, then undo what you mean to.",
+    )
+
+
+def _check_content(target: FileTarget, snapshot: Path, known: Mapping[str, str]) -> None:
+    """See that a snapshot holds what the database says of it, where it says anything.
+
+    Two databases may share their history: copies of one that went apart since, or two to which
+    nothing but the first schema was applied.
+
+    Raises:
+        NothingToUndo: it is another's.
+    """
+    with database_errors(str(snapshot)), suppress(FileNotFoundError):
+        if known.get(SNAPSHOT, "") not in ("", digest_of(snapshot)):
+            raise _not_its_own(target, snapshot, "it is not what was kept before that migration")
+
+
+def _not_its_own(target: FileTarget, snapshot: Path, why: str) -> NothingToUndo:
+    return NothingToUndo(
+        f"{snapshot} is no snapshot of this {target.label}: {why}. Nothing was undone.",
+        f"{target.label} was replaced or moved since; put a backup of it back by hand.",
     )
 
 
