@@ -77,6 +77,20 @@ async def test_undo_tells_what_was_written_since_and_asks(
         assert opened.app.facts.running is None
 
 
+@SIZES
+async def test_a_sign_stands_on_the_line_of_its_name(tmp_path: Path, size: tuple[int, int]) -> None:
+    async with studio(tmp_path, plan_of(), size) as opened:
+        for length in range(20):
+            named = ", ".join(f"{sign} {'t' * length}.{sign * 9}" for sign in "abcdef")
+            summary = "6 changes: " + named.translate(str.maketrans("abcdef", "+-~!✗+"))
+            opened.engine.entries = (replace(ENTRIES[0], summary=summary),)
+            await opened.press("u")
+            await shown(opened, "Undo the last migration?", "6 changes:")
+            ends = {line.rstrip(" ┃│║").rpartition(" ")[2] for line in opened.screen.splitlines()}
+            assert not ends & set("+-~!✗")
+            await opened.press("escape")
+
+
 async def test_a_new_plan_withdraws_an_undo_and_says_why(tmp_path: Path) -> None:
     async with studio(tmp_path, plan_of()) as opened:
         opened.engine.entries = ENTRIES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from textual.content import Content
@@ -12,6 +13,9 @@ from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.tui.confirm import QuestionScreen, box_width
 from valet_studio.tui.text import BLANK, count, hanging, lines, one_line
+
+_SIGN = re.compile(r"([-+~!✗]) ")
+"""A change's sign, which stands on the line of its name."""
 
 
 def undo_question(
@@ -25,7 +29,9 @@ def undo_question(
         Content.assemble(
             ("Migration  ", "$muted"), (f"{last.id}", "bold"), (f"  {last.when}", "$muted")
         ),
-        hanging(Content(" " * 11), one_line(last.summary), width),
+        hanging(
+            Content(" " * 11), _SIGN.sub("\\1\N{NO-BREAK SPACE}", one_line(last.summary)), width
+        ),
         BLANK,
     ]
     counted = [item for item in written if item.total]
