@@ -42,10 +42,10 @@ HELD = (
     ),
     "SELECT count(*) FROM _valet_changes",
     "SELECT name, sql FROM sqlite_master ORDER BY name",
-    "SELECT key, value FROM _valet_meta WHERE key <> 'pushes' ORDER BY key",
+    "SELECT key, value FROM _valet_meta WHERE key NOT IN ('pushes', 'snapshot') ORDER BY key",
     "SELECT id, hash_before, hash_after, schema_json, summary, rows FROM _valet_history ORDER BY id",
 )
-"""What both must hold in the end; only a libSQL server notes its pushes."""
+"""What both must hold in the end; only a libSQL server notes its pushes, and only a file its snapshot."""
 
 
 @pytest.fixture(scope="module")
