@@ -14,6 +14,7 @@ from unittest.mock import patch
 
 from valet_studio import pipeline
 from valet_studio.database.inspect import inspect
+from valet_studio.database.written_early import written_early
 from valet_studio.migrate import work
 from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.documents import Documents
@@ -64,7 +65,7 @@ def ours(database: Path, place: Place) -> float:
     with Evaluators(schema.sources, Limits(), twice=False) as evaluators:
         evaluators.choose("todos", "out")
         began = time.perf_counter()
-        with opened(database) as connection:
+        with opened(database) as connection, written_early(database):
             connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             triggers = connection.execute(
                 "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"

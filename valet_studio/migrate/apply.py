@@ -12,6 +12,7 @@ import apsw
 from valet_studio.database.errors import database_errors
 from valet_studio.database.layout import CREATE_BOOKKEEPING
 from valet_studio.database.target import FileTarget
+from valet_studio.database.written_early import written_early
 from valet_studio.errors import PlanIsStale
 from valet_studio.migrate.ahead import Ahead, ByColumn, look_ahead
 from valet_studio.migrate.early_copy import EarlyCopy
@@ -87,7 +88,7 @@ def apply(
             began=began,
         )
         try:
-            with closing(migrating):
+            with written_early(target.path), closing(migrating):
                 for event in migrating:
                     if isinstance(event, Report) and kept is not None:
                         kept.settle()
