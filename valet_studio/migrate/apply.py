@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -55,11 +56,14 @@ def apply(
 
     began = time.perf_counter()
     kept: Snapshot | None = None
+    quiet = threading.Event()
 
     def before_changes(connection: apsw.Connection) -> None:
         nonlocal kept
         if snapshot:
-            kept = Snapshot(target, connection, early, cancelled)
+            kept = Snapshot(target, connection, early, cancelled, quiet)
+        else:
+            quiet.set()
         for sql in CREATE_BOOKKEEPING:
             connection.execute(sql)
         note(connection)
@@ -86,6 +90,7 @@ def apply(
             completed=completed,
             ahead=ahead,
             began=began,
+            quiet=quiet,
         )
         try:
             with written_early(target.path), closing(migrating):

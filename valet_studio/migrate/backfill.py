@@ -116,7 +116,8 @@ class BackfillRun:
         how many documents were set. None, and none is set, where there are other inputs."""
         work = self._work
         way_back = way_to_take_back(work.writer())
-        with Counting(by_input, work.documents.connection, work.cancelled) as counting:
+        writer = work.documents.connection
+        with Counting(by_input, writer, work.cancelled, work.quiet) as counting:
             for progress in self._filled(by_input):
                 yield progress
                 if counting.sees_others():

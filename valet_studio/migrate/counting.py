@@ -10,11 +10,14 @@ import apsw
 
 from valet_studio.migrate.by_input import ByInput
 from valet_studio.migrate.events import IsCancelled
+from valet_studio.migrate.snapshot_files import journal_mode
 from valet_studio.typescript.cells import Value
 
 ROOM_KIB = 128 * 1024
 """Memory for the writer's pages meanwhile: in rollback mode what no longer finds room waits until
 nobody reads the file (https://www.sqlite.org/lockingv3.html)."""
+_BETWEEN_LOOKS = 0.01
+"""Seconds between two looks at whether it is still wanted, while it waits for its turn."""
 
 
 class Counting:
@@ -29,13 +32,23 @@ class Counting:
         by_input: what is counted.
         writer: the connection of the transaction.
         cancelled: polled.
+        quiet: set once nothing else reads beside the transaction; it counts from then on. With two
+            readers beside it the transaction, for which others wait, has no processor of its own
+            where there are two.
     """
 
-    def __init__(self, by_input: ByInput, writer: apsw.Connection, cancelled: IsCancelled) -> None:
+    def __init__(
+        self,
+        by_input: ByInput,
+        writer: apsw.Connection,
+        cancelled: IsCancelled,
+        quiet: threading.Event | None = None,
+    ) -> None:
         self._by_input = by_input
         self._writer = writer
         self._room: int | None = None
         self._cancelled = cancelled
+        self._quiet = quiet
         self._is_over = False
         self._found: Counter[Value] | None = None
         self._failed = False
@@ -45,8 +58,9 @@ class Counting:
     def __enter__(self) -> Counting:
         self._thread.start()
         self._reads.wait()
-        self._room = int(self._writer.execute("PRAGMA cache_size").get)
-        self._writer.execute(f"PRAGMA cache_size = -{ROOM_KIB}")
+        if journal_mode(self._writer) != "wal":
+            self._room = int(self._writer.execute("PRAGMA cache_size").get)
+            self._writer.execute(f"PRAGMA cache_size = -{ROOM_KIB}")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,6 +94,10 @@ class Counting:
                 connection.execute("BEGIN")
                 connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
                 self._reads.set()  # From here on nobody can keep it from reading on.
+                while self._quiet is not None and not self._quiet.wait(_BETWEEN_LOOKS):
+                    if self._unwanted():
+                        self._failed = True
+                        return
                 self._found = self._by_input.count_on(connection)
         except apsw.Error:
             self._failed = True

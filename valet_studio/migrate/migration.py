@@ -8,6 +8,7 @@ included, leaves the state before.
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -98,6 +99,7 @@ def migrate(
     ahead: Ahead | None = None,
     kept: ByColumn | None = None,
     began: float | None = None,
+    quiet: threading.Event | None = None,
 ) -> Generator[Event, None, None]:
     """Carry out a plan; the last event is its `Report`.
 
@@ -108,6 +110,7 @@ def migrate(
         ahead: what was known before the lock was taken.
         kept: gets the values of every backfill that succeeds.
         began: when the work of which this is a part began, by `time.perf_counter`.
+        quiet: set once `before_changes` has nothing more read beside the migration.
 
     Raises:
         PlanIsStale: the database is not in the state for which the plan was made, or a document
@@ -133,7 +136,9 @@ def migrate(
 
         yield PhaseStarted("structure")
         yield from _structure(run, state, measured.pending)
-        filled = _Filling(run, schema, evaluators, cancelled, ahead, settled, kept, before.rows)
+        filled = _Filling(
+            run, schema, evaluators, cancelled, ahead, settled, kept, before.rows, quiet
+        )
         yield from filled.all(measured.pending)
         refuse_unreviewed(run.backfills, ahead.rehearsed)
         if order.strict:
@@ -244,6 +249,7 @@ class _Filling:
     kept: ByColumn | None
     rows: Mapping[str, int]
     """Table → how many documents it holds, where it is not new."""
+    quiet: threading.Event | None
 
     def all(self, changes: tuple[AnyChange, ...]) -> Iterator[Event]:
         """Run every pending backfill, one after the other."""
@@ -278,6 +284,7 @@ class _Filling:
             settled=self.settled and not stale,
             untouched=not stale,
             total=self.rows.get(held.name),
+            quiet=self.quiet,
         )
         kept = Computed(change.declared) if self.kept is not None else None
         for event in BackfillRun(work).write(kept):

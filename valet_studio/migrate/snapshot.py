@@ -56,8 +56,9 @@ class Snapshot:
         connection: apsw.Connection,
         early: EarlyCopy,
         cancelled: IsCancelled,
+        quiet: threading.Event,
     ) -> None:
-        """Begin it.
+        """Begin it; `quiet` is set once it no longer reads the database.
 
         Raises:
             Cancelled, DatabaseError: it could not be taken; nothing of it is left.
@@ -68,6 +69,7 @@ class Snapshot:
         self._target = target
         self._partial = unfinished(self.path)
         self._cancelled = cancelled
+        self._quiet = quiet
         self._is_abandoned = False
         self._file: tuple[int, ...] | None = None
         """What tells the whole file from any other of its name."""
@@ -82,6 +84,8 @@ class Snapshot:
         except BaseException:
             self._partial.unlink(missing_ok=True)
             raise
+        if self._reader is None:
+            quiet.set()
 
     def _begin(self, connection: apsw.Connection, early: EarlyCopy) -> None:
         if early.take(connection, self._partial):
@@ -199,6 +203,8 @@ class Snapshot:
                     pass
         except BaseException as error:  # Raised again by whoever waits for it.
             self._error = error
+        finally:
+            self._quiet.set()
 
     def _raise(self) -> None:
         if self._error is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from functools import cached_property
 
@@ -31,6 +32,7 @@ class Work:
         settled: whether it is certain that nothing was written since `known` was computed.
         untouched: whether this transaction has written no cell that the function reads.
         total: how many documents there are, where that was counted already.
+        quiet: set once nothing else reads the database beside the transaction.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Work:
         settled: bool = False,
         untouched: bool = False,
         total: int | None = None,
+        quiet: threading.Event | None = None,
     ):
         if known is not None and not settled and known.tally.failed:
             known = None
@@ -54,6 +57,7 @@ class Work:
         self.known = known
         self.settled = settled
         self.untouched = untouched
+        self.quiet = quiet
         self.tally = known.tally.copy() if known else self.fresh_tally()
         self.changing = self.fresh_changing()
         self.total = documents.count() if total is None else total
