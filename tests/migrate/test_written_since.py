@@ -125,6 +125,28 @@ def test_what_a_backfill_filled_cannot_be_told_of_an_untracked_table(todos: Proj
     assert "Whether todos.priorityNum was written since cannot be told" in found.not_told
 
 
+def test_a_table_that_the_migration_adopts_was_not_written(project: Project) -> None:
+    project.sql("CREATE TABLE a (_id TEXT PRIMARY KEY, x INTEGER)")
+    project.sql("INSERT INTO a VALUES ('1', 1), ('2', 2)")
+    project.push(schema_of("    a: defineTable({ x: v.number() }),"))
+    assert project.sql("SELECT DISTINCT _version FROM a") == [(0,)]
+    assert counts(project) == ()
+    project.sql("UPDATE a SET _version = 1 WHERE _id = '2'")
+    assert counts(project) == (TableWrites("a", updated=1),)
+
+
+def test_what_sqlite_computes_of_a_backfilled_column_was_not_written(project: Project) -> None:
+    project.sql(
+        "CREATE TABLE a (_id TEXT PRIMARY KEY, x INTEGER, s AS (x + 1) STORED, w AS (x + 2))"
+    )
+    project.sql("INSERT INTO a (_id, x) VALUES ('1', 1), ('2', 2)")
+    project.push(schema_of("    a: defineTable({ x: v.number() }).backfill('x', () => 9),"))
+    assert project.sql("SELECT DISTINCT s, w FROM a") == [(10, 11)]
+    assert counts(project) == ()
+    project.sql("DELETE FROM a WHERE _id = '2'")
+    assert counts(project) == (TableWrites("a", deleted=1),)
+
+
 def test_some_documents_are_named_and_the_others_hinted_at(todos: Project) -> None:
     todos.sql("DELETE FROM todos WHERE _id > 't0015'")
     (found,) = written(todos)

@@ -2,8 +2,8 @@
 
 A tracked table tells by its log, `_valet_changes`: neither adding columns nor a backfill is
 logged there. Any other table is compared with the snapshot from before the migration, by `_id`:
-a column that the migration added was null then. What its backfills filled cannot be compared:
-these columns are reported as unknown.
+a column that the migration added was empty then. What its backfills filled cannot be compared:
+these columns are reported as unknown. Generated columns tell nothing that others do not.
 """
 
 from __future__ import annotations
@@ -188,9 +188,10 @@ def _compared(
     columns = [
         column.name
         for column in new.columns
-        if column.name not in filled_here and fold(column.name) != "_id"
+        # What SQLite computes follows from other columns, also from those that were filled.
+        if not column.generated and column.name not in filled_here and fold(column.name) != "_id"
     ]
-    held = [quote(name) if old.column_named(name) is not None else "NULL" for name in columns]
+    held = [quote(name) if old.column_named(name) else _added(name) for name in columns]
     found = _WriteCounts(new.name, tuple(filled_here))
     for was, now in _side_by_side(
         _rows(before, old.name, held),
@@ -204,6 +205,11 @@ def _compared(
                 either[0], "inserted" if was is None else "deleted" if now is None else "updated"
             )
     return found.writes()
+
+
+def _added(column: str) -> str:
+    """What every document holds in a column that a migration has just added."""
+    return "0" if fold(column) == "_version" else "NULL"
 
 
 @dataclass(slots=True)
