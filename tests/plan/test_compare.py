@@ -618,6 +618,22 @@ def test_a_column_that_was_foreign_joins_the_types_when_it_is_declared() -> None
         assert look(connection, todos(priority())).changes == ()
 
 
+def test_a_generated_column_is_not_to_be_backfilled() -> None:
+    with database() as connection:
+        push(connection, todos())
+        connection.execute(
+            "ALTER TABLE todos ADD COLUMN priority TEXT AS (iif(title > 'b', 'high', NULL))"
+        )
+        connection.execute("INSERT INTO todos (_id, title) VALUES ('1', 'a'), ('2', 'c')")
+        advised = only(look(connection, todos(priority())))
+        assert advised.summary.endswith("joins the types. 1 document holds null: use v.optional().")
+        wanted = todos(priority(), backfills=(FILL,))
+        assert look(connection, wanted).changes[-1].summary == (
+            "Cannot backfill todos.priority: "
+            "it is a generated column, which SQLite computes itself."
+        )
+
+
 def test_what_no_schema_explains_is_drift() -> None:
     with database() as connection:
         push(connection, todos(sync=Sync("full")))

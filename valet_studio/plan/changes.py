@@ -126,8 +126,9 @@ class RestoreField(Change):
     kind = "restore_field"
     sign = "+"
     field: Field
-    backfill: Literal["none", "pending", "ran"] = "none"
-    """Whether a backfill will fill it, or did before and will not run again."""
+    backfill: Literal["none", "pending", "ran", "refused"] = "none"
+    """Whether a backfill will fill it, or did before and will not run again, or never can, since
+    SQLite computes the column."""
 
 
 class RestoreTable(Change):

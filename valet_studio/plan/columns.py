@@ -233,8 +233,10 @@ def _restore(at: TableView, field: Field, summary: str) -> RestoreField:
     )
 
 
-def _backfill_of(at: TableView, field: Field) -> Literal["none", "pending", "ran"]:
+def _backfill_of(at: TableView, field: Field) -> Literal["none", "pending", "ran", "refused"]:
     name = fold(field.name)
+    if at.columns[name].generated:
+        return "refused"
     if name in at.filled:
         return "pending"
     return "ran" if any(fold(b.column) == name for b in at.table.backfills) else "none"

@@ -161,7 +161,7 @@ def _added(change: AddColumn, rows: int) -> AddColumn:
 def _backfilled(change: RunBackfill, rows: int, held: int) -> RunBackfill:
     summary = change.summary.replace("for every document", f"for {say.count(rows)}")
     risk = change.risk
-    if held:
+    if held and risk is not Risk.BREAKING:
         summary = f"{summary[:-1]}, overwriting {say.count(held, 'value')}."
         risk = _raised(risk)
     return replace(change, rows=rows, risk=risk, summary=summary, overwrites=held)
@@ -214,7 +214,9 @@ def _restored(change: RestoreField, empty: int) -> RestoreField:
         return replace(change, rows=empty)
     verb = "holds" if empty == 1 else "hold"
     way_out = "use v.optional() or .backfill()."
-    if change.backfill == "ran":
+    if change.backfill == "refused":
+        way_out = "use v.optional()."
+    elif change.backfill == "ran":
         way_out = (
             "its backfill ran before; "
             f"`valet-studio backfill reset {change.table}.{change.column}` runs it again."
