@@ -16,6 +16,7 @@ from valet_studio.schema.duplicates import duplicate_keys
 from valet_studio.schema.literal import LiteralTable, literal_tables
 from valet_studio.schema.model import Schema, Sources
 from valet_studio.schema.read_context import ReadContext
+from valet_studio.schema.syntax import location_of, node_at, parse, text_of
 from valet_studio.typescript.endings import ChildStopped
 from valet_studio.typescript.limits import Limits
 from valet_studio.typescript.modules import shown_path
@@ -29,6 +30,18 @@ _NAMES = [
 ]
 _VALIDATORS = f"v has {', '.join(_NAMES[:-1])} and {_NAMES[-1]}."
 _OF_TABLES = ("sync", "index", "searchIndex", "backfill")
+_ELSEWHERE = {
+    **dict.fromkeys(("date", "datetime", "timestamp"), "v.string() or v.number()"),
+    **dict.fromkeys(("decimal", "double", "real"), "v.number()"),
+    **dict.fromkeys(("list", "set", "tuple"), "v.array()"),
+    **dict.fromkeys(("dict", "map"), "v.record()"),
+    **dict.fromkeys(("nullable", "nullish"), "v.optional(), or v.union() with v.null()"),
+    **dict.fromkeys(("json", "unknown"), "v.any()"),
+    **dict.fromkeys(("text", "varchar"), "v.string()"),
+    "blob": "v.bytes()",
+    "enum": "v.union() of v.literal()",
+}
+"""What other libraries have, and how it is said here."""
 
 
 def _nothing() -> None:
@@ -146,19 +159,29 @@ def _thrown(thrown: dict[str, Any], sources: Sources, location: Location | None)
         )
     if "SyntaxError" in first or "parse error" in first.lower():
         what = re.sub(r"^.*?SyntaxError: |^(TypeError: )?The module's source code .*?: ", "", first)
-        return Problem(f"Syntax error: {_sentence(what)}", "Mend the line and save.", location)
+        return _wrong_syntax(what, location)
     unknown = re.search(r"\bv\.(\w+) is not a function", first)
     if unknown:
+        said_here = _ELSEWHERE.get(unknown[1].lower())
         near = _near(unknown[1], _NAMES)
-        hint = f"Did you mean v.{near}?" if near else _VALIDATORS
+        hint = (
+            f"Use {said_here}." if said_here else f"Did you mean v.{near}?" if near else _VALIDATORS
+        )
         return Problem(f"There is no validator v.{unknown[1]}.", hint, location)
     chained = re.search(r"\b(v\.\w+|defineTable)\(\.\.\.\).*\.(\w+) is not a function", first)
     if chained:
         return _no_method(chained[1], chained[2], location)
     hint = "schema.ts is run as a program: mend the line that throws."
-    undefined = re.search(r"\b(defineSchema|defineTable|v) is not defined", first)
+    undefined = re.search(r"ReferenceError: (\S+) is not defined", first)
     if undefined:
-        hint = f"Import it: import {{ {undefined[1]} }} from 'valet-dev/server'."
+        location = _place_of_name(undefined[1], location, sources)
+        near = _near(undefined[1], ("defineSchema", "defineTable", "v"))
+        if near == undefined[1]:
+            hint = f"Import it: import {{ {near} }} from 'valet-dev/server'."
+        elif near:
+            hint = f"Did you mean {near}?"
+        elif undefined[1] == "require":
+            hint = "Write import { … } from '…'."
     first = re.sub(r"^((Type)?Error: )+(?=\w+(\.\w+)? is not available:)", "", first)
     if "is not available:" in first:
         hint = "Declare the schema from constants and the modules of the valet directory alone."
@@ -167,6 +190,36 @@ def _thrown(thrown: dict[str, Any], sources: Sources, location: Location | None)
 
 def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _wrong_syntax(what: str, location: Location | None) -> Problem:
+    """The sentence for a syntax error, without what its finder tells of itself."""
+    hint = "Mend the line and save."
+    character = re.search(r"<lexing error: .*UnexpectedChar \{ c: '(.+?)' \}", what)
+    if character:
+        what = f"Unexpected character '{character[1]}'"
+    elif "<eof>" in what:
+        what = "The file ends too early"
+        hint = "Close the bracket or the comment that is still open."
+    what = re.sub(r" at file:///\S+$", "", what)
+    return Problem(f"Syntax error: {_sentence(what)}", hint, location)
+
+
+def _place_of_name(name: str, location: Location | None, sources: Sources) -> Location | None:
+    """Where a name stands: JavaScript tells the last call of a chain that begins with it."""
+    shown = {shown_path(sources.folder, file): text for file, text in sources.files.items()}
+    if location is None or location.file not in shown:
+        return location
+    node = node_at(parse(shown[location.file]), location)
+    if node is None or text_of(node) == name:
+        return location
+    while node is not None and node.type not in ("member_expression", "call_expression"):
+        node = node.parent
+    while node is not None and node.type in ("member_expression", "call_expression"):
+        node = node.child_by_field_name("function") or node.child_by_field_name("object")
+    if node is None or text_of(node) != name:
+        return location
+    return location_of(node, location.file)
 
 
 def _no_method(of: str, method: str, location: Location | None) -> Problem:
@@ -188,4 +241,5 @@ def _no_method(of: str, method: str, location: Location | None) -> Problem:
 def _near(name: str, known: Sequence[str]) -> str | None:
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(name, known, n=1)), None)
+    same = [each for each in known if each.lower() == name.lower()]
+    return next(iter(same), None) or next(iter(get_close_matches(name, known, n=1)), None)

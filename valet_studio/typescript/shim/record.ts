@@ -192,7 +192,12 @@ export class Recorder {
         append(list, this.validator(item));
       } else {
         const at = item instanceof ValidatorRecord ? item.site : site;
-        this.problem(at, `v.${kind} takes validators, not ${what(item)}.`, VALIDATORS);
+        const ofUnion = kind === "union";
+        const literal = ofUnion && isScalar(item);
+        const hint = literal ? `Write v.literal(${what(item)}).` : VALIDATORS;
+        this.problem(at, `v.${kind} takes validators, not ${what(item)}.`, hint);
+        // A union of none is another slip.
+        if (ofUnion) append(list, { kind: "any", site: this.site(at) });
       }
     }
     return list;
