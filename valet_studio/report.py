@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING
+from unicodedata import category, east_asian_width
 
 from valet_studio.errors import Location, Problem
 from valet_studio.plan.changes import (
@@ -151,12 +152,12 @@ def report_text(
         breaking = [c for c in report.plan.changes if c.risk is Risk.BREAKING]
         blocks += ["\n".join(_change_lines(change)) for change in breaking]
     if report.tables:
-        width = max(len(rows.table) for rows in report.tables)
+        width = max(cells(rows.table) for rows in report.tables)
         blocks.append(
             "\n".join(
                 ["Rows:"]
                 + [
-                    f"  {rows.table:<{width}}  {rows.rows_before:,} → {rows.rows_after:,}"
+                    f"  {padded(rows.table, width)}  {rows.rows_before:,} → {rows.rows_after:,}"
                     for rows in report.tables
                 ]
             )
@@ -360,11 +361,10 @@ def _backfill_block(backfill: BackfillReport, may_lack_return: bool) -> str:
     if backfill.samples:
         lines.append("  Samples, before → after:")
         samples = backfill.samples[:SHOWN_SAMPLES]
-        width = max(len(written(sample.id)) for sample in samples)
-        lines += [
-            f"    {written(sample.id):<{width}}  {written(sample.before)} → {written(sample.after)}"
-            for sample in samples
-        ]
+        width = max(cells(written(sample.id)) for sample in samples)
+        for sample in samples:
+            values = f"{written(sample.before)} → {written(sample.after)}"
+            lines.append(f"    {padded(written(sample.id), width)}  {values}")
     if backfill.nulls:
         asked = ": is a return missing?" if may_lack_return else "."
         lines.append(f"  ! {count(backfill.nulls, 'document')} got null{asked}")
@@ -404,8 +404,21 @@ def _source_lines(source: str, location: Location) -> list[str]:
     end = start + LINE_WIDTH
     shown = source[start:end].rstrip()
     before, after = "…" if start else "", "…" if len(source) > end else ""
-    pad = "".join("\t" if c == "\t" else " " for c in before + source[start:at])
+    pad = "".join("\t" if c == "\t" else " " * cells(c) for c in before + source[start:at])
     return [f"    {before}{shown}{after}", f"    {pad}^"]
+
+
+def cells(text: str) -> int:
+    """How wide a terminal shows a text: Chinese and its like take two cells, accents none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(east_asian_width(each) in "WF" for each in text)
+    return len(text) + wide - sum(category(each) in ("Mn", "Me", "Cf") for each in text)
+
+
+def padded(text: str, width: int) -> str:
+    """The text, filled up to a width in cells."""
+    return text + " " * (width - cells(text))
 
 
 def written(value: Json) -> str:

@@ -286,6 +286,20 @@ def test_problems_show_the_source_line_with_a_caret_below_the_column() -> None:
     )
 
 
+def test_what_takes_two_cells_or_none_is_lined_up_as_a_terminal_shows_it() -> None:
+    line = "    日本e\u0301: v.strng(),"
+    problem = Problem("No such validator.", None, Location("valet/schema.ts", 9, 13), line)
+    assert report.problems_text([problem]).endswith(f"    {line}\n{' ' * 17}^\n")
+    samples = (Sample("日本", None, 1, {}), Sample("t01234", None, 2, {}))
+    filled = BackfillReport("日本", "n", 2, 2, 0, 0.5, samples=samples)
+    tables = (TableRows("日本", 2, 2), TableRows("todos", 3, 3))
+    told = report.report_text(
+        Report("ok", plan(FILL), tables, (filled,)), rehearsal=True, database="app.db"
+    )
+    assert "\n  日本   2 → 2\n  todos  3 → 3\n" in told
+    assert '\n    "日本"    null → 1\n    "t01234"  null → 2\n' in told
+
+
 def test_a_dry_run_is_told_with_rows_samples_and_determinism() -> None:
     filled = BackfillReport(
         "todos",
