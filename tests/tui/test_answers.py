@@ -32,6 +32,7 @@ from valet_studio.tui.app import StudioApp
 from valet_studio.tui.confirm import QuitQuestion
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.log_pane import LogPane
+from valet_studio.tui.tour_bar import TourBar
 
 OWN_KEYS = (
     ("dry_run", "G"),
@@ -395,6 +396,19 @@ async def test_the_tour_goes_back_and_its_bar_says_how(tmp_path: Path) -> None:
         assert "2/7" in opened.screen
         assert "The database stays; u undoes the last apply." in opened.notice
         assert settings.schema_path.read_text(encoding="utf-8") == STEPS[1].schema_text
+
+
+async def test_the_tours_caption_is_broken_anew_at_another_width(tmp_path: Path) -> None:
+    async with on_tour(settings_in(tmp_path)) as opened:
+        await opened.press("n", "n", "n")
+        await opened.pilot.resize_terminal(*NARROW)
+        bar = opened.app.main.query_one(TourBar)
+        await opened.until(lambda: bar.outer_size.width == NARROW[0])
+        told = [line.rstrip() for line in opened.screen.split("\n") if line.startswith(" ")]
+        at = next(i for i, line in enumerate(told) if "4/7" in line)
+        assert told[at].endswith("n next · p back")
+        assert all(line.startswith("  ") for line in told[at : at + bar.size.height - 1])
+        assert max(map(len, told[at:])) <= NARROW[0]
 
 
 async def test_the_tour_replaces_nobodys_own_work_unasked(tmp_path: Path) -> None:

@@ -91,6 +91,8 @@ def test_the_question_says_what_type_checker_and_dry_run_found(tmp_path: Path) -
     assert "142 rows filled, 100 of them unchanged, all" in asked.body.plain
     assert "! schema.ts has 2 type errors." in asked.body.plain
     assert "other values" not in asked.body.plain
+    narrow = apply_question(plan, state.database, ended, 60, state.settings)
+    assert f"unchanged,\n{' ' * 10}all" in narrow.body.plain
 
 
 async def test_a_backfill_that_varies_is_told_wherever_one_agrees_to_it(project: Project) -> None:

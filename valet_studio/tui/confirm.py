@@ -279,7 +279,7 @@ def _rehearsed(plan: Plan, rehearsal: Progress | None, width: int) -> list[Conte
     if unchanged := sum(item.unchanged or 0 for item in report.backfills):
         told += f"{unchanged:,} of them unchanged, "
     told += f"all {held} kept"
-    parts = [Content.assemble(("Dry run   ", "$muted"), told)]
+    parts = [hanging(Content.styled("Dry run   ", "$muted"), told, width)]
     tried = {(item.table, item.column): item.rows for item in report.backfills}
     grown = [
         (change.rows or 0) - tried.get((change.table, change.declared.column), 0)

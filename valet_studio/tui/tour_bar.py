@@ -14,16 +14,27 @@ class TourBar(Static):
 
     def __init__(self) -> None:
         super().__init__(id="tour", markup=False)
-        self.place: TourPlace | None = None
+        self.facts: Facts | None = None
+        self.drawn: tuple[TourPlace, int] | None = None
 
     def show(self, facts: Facts) -> None:
         """Draw the step that was saved last."""
         self.set_class(facts.tour is not None, "-shown")
-        if facts.tour is not None and facts.tour != self.place:
-            self.place = facts.tour
-            width = max(40, self.app.size.width - 4)
-            keys = facts.key("next_step"), facts.key("last_step")
-            self.update(tour_text(facts.tour, keys, width))
+        self.facts = facts
+        self._draw()
+
+    def on_resize(self) -> None:
+        """Its lines break at the terminal's width."""
+        self._draw()
+
+    def _draw(self) -> None:
+        if self.facts is None or self.facts.tour is None:
+            return
+        width = max(40, self.app.size.width - 4)
+        if (self.facts.tour, width) != self.drawn:
+            self.drawn = self.facts.tour, width
+            keys = self.facts.key("next_step"), self.facts.key("last_step")
+            self.update(tour_text(self.facts.tour, keys, width))
 
 
 def tour_text(place: TourPlace, keys: tuple[str, str], width: int) -> Content:
