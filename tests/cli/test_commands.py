@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -462,6 +464,21 @@ def test_init_declares_the_tables_of_the_database_that_is_named(project: Project
     missing = run("init", "--db", "nowhere.db")
     assert missing.exit_code == 1
     assert "There is no database nowhere.db." in missing.stderr
+    (project.root / "notes.txt").write_text("No database.\n" * 99, encoding="utf-8")
+    other = run("init", "other", "--db", "notes.txt")
+    assert other.exit_code == 1
+    assert "notes.txt is not a SQLite database" in other.stderr
+    assert not (project.root / "other").exists()
+
+
+def test_init_elsewhere_names_the_database_as_it_is_seen_from_there(project: Project) -> None:
+    project.sql("CREATE TABLE people (_id TEXT PRIMARY KEY, name TEXT NOT NULL)")
+    relative = os.path.relpath(project.database, project.root)
+    made = run("init", "two words/app", "--db", relative)
+    told = shlex.split(made.stdout.split("Next:")[1])
+    assert told == ["cd", "two words/app", "valet-studio", "--db", f"../../{relative}"]
+    absolute = run("init", "three", "--db", str(project.database))
+    assert absolute.stdout.endswith(f"valet-studio --db {project.database}\n")
 
 
 def test_init_appends_to_a_gitignore_that_is_a_link_or_has_other_line_ends(

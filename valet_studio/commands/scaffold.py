@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -12,6 +13,7 @@ from valet_studio import pipeline, report, scaffold
 from valet_studio.commands.console import run_to_report, say
 from valet_studio.commands.runs import planned
 from valet_studio.config import SCHEMA_FILE, Settings
+from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
 from valet_studio.errors import StudioError
 
@@ -22,13 +24,13 @@ def init(folder: Path, settings: Settings, named: str | None) -> int:
     Args:
         folder: where `valet/` shall stand.
         settings: of the run, for its database.
-        named: the database of the command line, which has to be there.
+        named: the database of the command line, which has to be there and one.
 
     Raises:
         StudioError: there is no such database file, or a file cannot be read or written.
     """
-    if named is not None and not open_target(named).exists():
-        raise StudioError(f"There is no database {named}.", "Check the path given with --db.")
+    if named is not None:
+        _check_database(named)
     schema = folder / "valet" / SCHEMA_FILE
     if settings.database == Settings().database:
         settings = replace(settings, database=str(folder / settings.database))
@@ -38,10 +40,23 @@ def init(folder: Path, settings: Settings, named: str | None) -> int:
         say(f"{schema} exists already and is left as it is.\n")
     for path in written:
         say(f"Wrote {path}\n")
-    step = "" if folder.resolve() == Path.cwd() else f"  cd {folder}\n"
-    flag = f" --db {shlex.quote(named)}" if named is not None and not step else ""
+    here = folder.resolve() == Path.cwd()
+    step = "" if here else f"  cd {shlex.quote(str(folder))}\n"
+    flag = ""
+    if named is not None:
+        seen = named if here or Path(named).is_absolute() else os.path.relpath(named, folder)
+        flag = f" --db {shlex.quote(seen)}"
     say(f"\nNext:\n{step}  valet-studio{flag}\n")
     return 0
+
+
+def _check_database(named: str) -> None:
+    """See that a schema can begin with what it holds: an example would pass for that."""
+    target = open_target(named)
+    if not target.exists():
+        raise StudioError(f"There is no database {named}.", "Check the path given with --db.")
+    with target.reading() as connection:
+        inspect(connection)
 
 
 def demo_made(folder: Path, made: bool) -> None:
