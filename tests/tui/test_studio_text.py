@@ -25,7 +25,7 @@ from valet_studio.migrate.events import (
     StatementRun,
 )
 from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
-from valet_studio.schema.model import Field, Json, Schema, Table, Validator
+from valet_studio.schema.model import Field, Json, Schema, Sources, Table, Validator
 from valet_studio.schema.telling import shown
 from valet_studio.tui.actions import ACTIONS, USUAL_KEYS
 from valet_studio.tui.commands import Commands
@@ -35,9 +35,18 @@ from valet_studio.tui.editor import editor_call
 from valet_studio.tui.facts import Facts
 from valet_studio.tui.help import help_line
 from valet_studio.tui.progress import Progress, advance, advance_all, thinned
+from valet_studio.tui.report_text import run_lines
 from valet_studio.tui.samples import samples
 from valet_studio.tui.status import keys_text, status_text
-from valet_studio.tui.text import number, one_line, path_shortened, shortened, size, value
+from valet_studio.tui.text import (
+    excerpt,
+    number,
+    one_line,
+    path_shortened,
+    shortened,
+    size,
+    value,
+)
 from valet_studio.tui.theme import (
     DARK_16,
     LIGHT_16,
@@ -264,6 +273,37 @@ def test_phases_are_timed_from_their_start_to_the_next() -> None:
     progress = advance(progress, PhaseStarted("structure"), 1.5)
     progress = advance(progress, report_of(plan_of(*changes())), 4.0)
     assert progress.seconds == {"copy": 0.5, "structure": 2.5}
+
+
+@pytest.mark.parametrize("width", [24, 36, 44])
+def test_a_phase_stays_beside_its_time(width: int) -> None:
+    progress = Progress("dry run", plan_of(*changes()), "dev.db")
+    progress = advance(progress, PhaseStarted("copy"), 0)
+    progress = advance(progress, PhaseStarted("structure"), 1.234)
+    progress = advance(progress, PhaseStarted("backfill"), 2.468)
+    progress = advance(progress, PhaseStarted("verify"), 3.702)
+    told = [line.plain for line in run_lines(progress, width, None, str)]
+    for phase in ("✓ copy 1.23 s", "✓ structure 1.23 s", "✓ backfill 1.23 s", "● verify"):
+        assert any(phase in line for line in told)
+    assert max(map(len, told)) <= width
+
+
+@pytest.mark.parametrize("indent", ["\t\t", "        "], ids=["tabs", "spaces"])
+def test_an_excerpt_of_a_long_line_shows_the_place_and_what_is_said_of_it(indent: str) -> None:
+    long = f"{indent}.backfill('日本', (row) => {'+' * 60}fail({'+' * 60})"
+    text = f"{indent}const a = 1\n{long}\n{indent}short: wrong\n"
+    sources = Sources("schema.ts", {"schema.ts": text})
+    failing = Location("valet/schema.ts", 2, long.index("fail") + 1)
+    short = Location("valet/schema.ts", 3, len(indent) + 8)
+    notes = (Problem("No.", None, failing), Problem("Never.", None, short))
+    told = excerpt(sources, failing, 60, notes=notes)
+    assert told is not None
+    _, line, under, other, below = told.plain.split("\n")
+    assert line.startswith("▶ 2 │ …")
+    assert line.endswith("…")
+    assert len(line) <= 60
+    assert line[under.index("^") :].startswith("fail(")
+    assert other[below.index("^") :] == "wrong"
 
 
 @given(st.text(max_size=60), st.integers(2, 40))

@@ -238,7 +238,19 @@ def _phases(progress: Progress, width: int) -> list[Content]:
     if progress.phase == "lock" and not progress.ended:
         drawn.insert(0, Content.styled("● waits for the write lock", "bold"))
     wide = Content("  ").join(drawn)
-    return [wide] if wide.cell_length <= width else wrapped(Content(" ").join(drawn), width)
+    return [wide] if wide.cell_length <= width else _packed(drawn, width)
+
+
+def _packed(parts: Sequence[Content], width: int) -> list[Content]:
+    """The parts in lines, none of them broken: a phase stays beside its time."""
+    packed = [parts[0]]
+    for part in parts[1:]:
+        longer = Content.assemble(packed[-1], " ", part)
+        if longer.cell_length <= width:
+            packed[-1] = longer
+        else:
+            packed.append(part)
+    return packed
 
 
 def _live(progress: Progress, width: int) -> list[Content]:

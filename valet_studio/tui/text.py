@@ -131,7 +131,8 @@ def excerpt(
 ) -> Content | None:
     """The source line at a place, marked, between its neighbours; None where it is not known.
 
-    Below each line stands what `notes` say of it.
+    Of a long line the part around the place is shown. Below each line stands what `notes` say of
+    it.
     """
     if sources.line(place) is None:
         return None
@@ -140,9 +141,10 @@ def excerpt(
     for number in range(first, place.line + after + 1):
         text = sources.line(Location(place.file, number, 1))
         if text is not None:
-            shown.append((number, text.expandtabs(4)))
-    indent = min((len(text) - len(text.lstrip()) for _, text in shown if text.strip()), default=0)
-    coloured = code("\n".join(text[indent:] for _, text in shown), "typescript").split("\n")
+            shown.append((number, text))
+    wide = [text.expandtabs(4) for _, text in shown]
+    indent = min((len(text) - len(text.lstrip()) for text in wide if text.strip()), default=0)
+    coloured = code("\n".join(text[indent:] for text in wide), "typescript").split("\n")
     gutter = len(str(shown[-1][0]))
     noted = {
         note.location.line: note
@@ -153,15 +155,22 @@ def excerpt(
     for (number, text), line in zip(shown, coloured, strict=False):
         here = number == place.line
         mark = Content.styled(f"{'▶' if here else ' '} {number:>{gutter}} │ ", "$muted")
-        drawn = line.truncate(width - mark.cell_length, ellipsis=True)
+        room, half = width - mark.cell_length, max(1, width // 2 - mark.cell_length)
+        across = len(_before(text, place, indent)) if here else 0
+        cut = max(0, across - half) if across > room - 8 else 0
+        drawn = (Content("…") + line[cut + 1 :] if cut else line).truncate(room, ellipsis=True)
         result.append(mark + (drawn.stylize("$foreground on $marked-line") if here else drawn))
         note = noted.get(number)
         if note is not None and note.location is not None:
-            across = len(text[: note.location.column - 1].expandtabs(4)) - indent
-            blank = Content(" " * (mark.cell_length + max(0, across)))
-            blank = blank.truncate(max(4, width // 2))
+            across = Content(_before(text, note.location, indent)[cut:]).cell_length
+            blank = Content(" " * (mark.cell_length + across)).truncate(max(4, width // 2))
             result.append(hanging(blank + "^ ", f"✗ {note.message}", width, "bold $error"))
     return lines(result)
+
+
+def _before(text: str, place: Location, indent: int) -> str:
+    """What stands in a line before a place, without what all lines are indented by."""
+    return text[: place.column - 1].expandtabs(4)[indent:]
 
 
 def problem(item: Problem, width: int) -> Content:
