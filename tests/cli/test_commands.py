@@ -481,6 +481,15 @@ def test_init_elsewhere_names_the_database_as_it_is_seen_from_there(project: Pro
     assert absolute.stdout.endswith(f"valet-studio --db {project.database}\n")
 
 
+def test_an_apply_lists_what_no_schema_explains_once(project: Project) -> None:
+    project.sql("CREATE TABLE odd (x); CREATE VIEW seen AS SELECT 1")
+    project.write(BACKFILL)
+    told = run("apply", "--yes").stdout
+    assert told.count("Table odd is in the database") == told.count("seen is a view") == 1
+    assert "\nPlanned again: Schema and database agree. Nothing to do.\n" in told
+    assert "Table odd is in the database" in run("plan").stdout
+
+
 def test_init_appends_to_a_gitignore_that_is_a_link_or_has_other_line_ends(
     project: Project, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

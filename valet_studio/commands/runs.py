@@ -21,7 +21,7 @@ from valet_studio.config import Settings
 from valet_studio.errors import Problem
 from valet_studio.paths import is_there
 from valet_studio.pipeline import StudioState
-from valet_studio.plan.changes import Plan, RemoveField, RemoveTable
+from valet_studio.plan.changes import Drift, Plan, RemoveField, RemoveTable
 from valet_studio.plan.sentences import count
 from valet_studio.report_json import plan_json, report_json
 from valet_studio.schema.model import Json
@@ -216,7 +216,11 @@ def _applied(done: Report, state: StudioState, as_json: bool, told: tuple[Proble
         after = pipeline.look(state.settings)
         if after.plan is not None:
             fresh = report.untold(after.plan.warnings, (*told, *done.plan.warnings))
-            say(f"\nPlanned again: {report.plan_text(replace(after.plan, warnings=fresh))}")
+            # What no schema explains was listed with the plan; all else would be news.
+            listed = [change.summary for change in done.plan.changes if isinstance(change, Drift)]
+            news = tuple(c for c in after.plan.changes if c.summary not in listed)
+            again = replace(after.plan, warnings=fresh, changes=news)
+            say(f"\nPlanned again: {report.plan_text(again)}")
         stale = [file for file in pipeline.generated(after) if file.stale]
         if stale:
             missing = all(file.before is None for file in stale)
