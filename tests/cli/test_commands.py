@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from support import Project, fill_todos, schema_of, seed_blocks
 
 from valet_studio import pipeline, scaffold
 from valet_studio.cli import cli
+from valet_studio.errors import StudioError
+from valet_studio.replica import Connected, SyncEngine
 
 BACKFILL = seed_blocks()[4]
 FAILING = BACKFILL.replace(
@@ -488,6 +491,20 @@ def test_an_apply_lists_what_no_schema_explains_once(project: Project) -> None:
     assert told.count("Table odd is in the database") == told.count("seen is a view") == 1
     assert "\nPlanned again: Schema and database agree. Nothing to do.\n" in told
     assert "Table odd is in the database" in run("plan").stdout
+
+
+@pytest.mark.usefixtures("project")
+def test_a_replica_tells_once_why_it_cannot_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    def follow(_self: Any, _cancelled: Any, lost: Callable[[StudioError], None]) -> Any:
+        for said in ("Restarts.", "Refused.", "Refused.", "Refused."):
+            lost(StudioError(said))
+        yield Connected("in_sync", "hash")
+        lost(StudioError("Refused."))
+
+    monkeypatch.setattr(SyncEngine, "follow", follow)
+    done = run("replica", "connect", "client.db", "--server", "http://127.0.0.1:1", "--watch")
+    assert done.stderr == "Restarts.\nRefused.\nRefused.\n"
+    assert done.exit_code == 0
 
 
 def test_init_appends_to_a_gitignore_that_is_a_link_or_has_other_line_ends(

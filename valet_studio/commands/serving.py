@@ -13,7 +13,7 @@ from valet_studio.commands.question import agreed, has_terminal, must_be_named
 from valet_studio.commands.runs import EXIT_CODES
 from valet_studio.commands.upkeep import armed_text, undone_text
 from valet_studio.config import Settings
-from valet_studio.errors import StudioError, Unsupported, reason_of
+from valet_studio.errors import Problem, StudioError, Unsupported, reason_of
 from valet_studio.migrate.events import Report
 from valet_studio.migrate.reruns import BackfillReset
 from valet_studio.migrate.undo import UndoReport
@@ -88,12 +88,19 @@ def follow(settings: Settings, file: Path, server: str, name: str | None = None)
 
     engine = SyncEngine(file, server, limits=settings.limits)
 
+    known: tuple[Problem, ...] = ()
+
     def lost(error: StudioError) -> None:
-        complain(report.problems_text(error.problems))
+        # It is tried again every few seconds, and fails alike until somebody does something.
+        nonlocal known
+        if error.problems != known:
+            complain(report.problems_text(error.problems))
+        known = error.problems
 
     with interruptible() as cancelled:
         say(f"{file} follows {server}. Ctrl-C stops.\n")
         for done in engine.follow(cancelled, lost=lost):
+            known = ()
             _told(done, file)
     say("Stopped following.\n")
     return 0
