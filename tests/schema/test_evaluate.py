@@ -231,6 +231,7 @@ WRONG = [
     ("backfill", TABLE + ".@backfill('b', () => 1)", 'names the field "b"'),
     ("backfill twice", TABLE + ".backfill('n', () => 1).@backfill('n', () => 2)", "two backfills"),
     ("backfill value", TABLE + ".@backfill('n', 3)", "takes a function"),
+    ("async backfill", TABLE + ".@backfill('n', async (row) => 3)", 'Backfill "n" is async'),
     ("filter", TABLE + ".sync({ filter: (q, ctx) => q.@eq('b', 1) })", 'names the field "b"'),
     (
         "filter select",

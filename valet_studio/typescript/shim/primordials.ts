@@ -20,6 +20,7 @@ export const Bytes = Uint8Array;
 export const Buffer = ArrayBuffer;
 export const View = DataView;
 export const PromiseClass = Promise;
+export const AsyncFunctionClass = (async () => {}).constructor as FunctionConstructor;
 export const ErrorClass = Error;
 
 // `call.bind(method)` makes a function of a method, which no later patch can reach.

@@ -1,6 +1,7 @@
 // Turns what schema.ts declared into plain data for Python, and notes what is no data at all.
 
 import {
+  AsyncFunctionClass,
   append,
   bare,
   functionText,
@@ -244,6 +245,12 @@ export class Recorder {
         site,
         `Backfill "${name}" takes a function, not ${show(second)}.`,
         `Write .backfill("${name}", (row) => …).`,
+      );
+    } else if (second instanceof AsyncFunctionClass) {
+      this.problem(
+        site,
+        `Backfill "${name}" is async: it would return a promise in place of a value.`,
+        "Compute the value at once, from the document alone.",
       );
     } else {
       append(data.backfills as Data[], { ...common, code: functionText(second) });
