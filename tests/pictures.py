@@ -30,14 +30,8 @@ from textual.widgets import Input
 
 from valet_studio import pipeline, scaffold
 from valet_studio.config import Settings
-from valet_studio.errors import Problem
-from valet_studio.migrate.events import (
-    BackfillProgress,
-    BackfillReport,
-    Event,
-    IsCancelled,
-    Report,
-)
+from valet_studio.errors import IsCancelled, Problem
+from valet_studio.migrate.events import BackfillProgress, BackfillReport, Event, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.pipeline import StudioState

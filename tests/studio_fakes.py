@@ -14,7 +14,7 @@ from pathlib import Path
 
 from valet_studio.config import Settings
 from valet_studio.database.structure import Structures
-from valet_studio.errors import Cancelled, Location, Problem, StudioError
+from valet_studio.errors import Cancelled, IsCancelled, Location, Problem, StudioError
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.events import (
     BackfillProgress,
@@ -22,7 +22,6 @@ from valet_studio.migrate.events import (
     CopyProgress,
     Event,
     Failure,
-    IsCancelled,
     Outcome,
     PhaseStarted,
     Report,

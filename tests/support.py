@@ -14,7 +14,8 @@ from libsql_servers import Sqld
 
 from valet_studio import pipeline
 from valet_studio.config import Settings
-from valet_studio.migrate.events import BackfillProgress, Event, IsCancelled, Report
+from valet_studio.errors import IsCancelled
+from valet_studio.migrate.events import BackfillProgress, Event, Report
 from valet_studio.plan.changes import Plan
 from valet_studio.typescript.limits import Limits
 

@@ -18,7 +18,14 @@ from urllib.parse import urlsplit
 from valet_studio.config import Settings
 from valet_studio.config_file import CONFIG_FILE
 from valet_studio.database.target import open_target
-from valet_studio.errors import Cancelled, MigrationFailed, Problem, StudioError, Unsupported
+from valet_studio.errors import (
+    Cancelled,
+    IsCancelled,
+    MigrationFailed,
+    Problem,
+    StudioError,
+    Unsupported,
+)
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Planner, Target
 from valet_studio.paths import write_atomically
@@ -32,7 +39,7 @@ from valet_studio.schema.sources import read_sources
 if TYPE_CHECKING:
     from valet_studio.database.structure import Structures
     from valet_studio.fixes.fix import Fix
-    from valet_studio.migrate.events import Event, IsCancelled, Report
+    from valet_studio.migrate.events import Event, Report
     from valet_studio.migrate.history import Earlier, HistoryEntry, MigrationId
     from valet_studio.migrate.order import Order
     from valet_studio.migrate.touched import Touched

@@ -10,13 +10,8 @@ import pytest
 from support import Project, interrupted, last, never, schema_of
 
 from valet_studio import pipeline
-from valet_studio.errors import PlanIsStale
-from valet_studio.migrate.events import (
-    BackfillProgress,
-    Event,
-    IsCancelled,
-    PhaseStarted,
-)
+from valet_studio.errors import IsCancelled, PlanIsStale
+from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted
 from valet_studio.typescript.child import Child
 from valet_studio.typescript.limits import Limits
 

@@ -12,8 +12,7 @@ from studio_fakes import FakeEngine, Saves, changes, plan_of, settings_in, state
 from support import TRACKED_TODOS, Project, fill_todos, seed_blocks
 from terminal import Terminal
 
-from valet_studio.errors import Cancelled, Problem
-from valet_studio.migrate.events import IsCancelled
+from valet_studio.errors import Cancelled, IsCancelled, Problem
 from valet_studio.pipeline import StudioState
 from valet_studio.replica.mutations import Mutation, Unfit
 from valet_studio.replica.rehearse import ReplicaReport

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from valet_studio.errors import Problem, StudioError, reason_of
+from valet_studio.errors import IsCancelled, Problem, StudioError, reason_of
 
 if TYPE_CHECKING:
-    from valet_studio.migrate.events import Event, IsCancelled, Report
+    from valet_studio.migrate.events import Event, Report
     from valet_studio.schema.model import Json
 
 SIGN_COLOURS = {"+": "green", "-": "yellow", "~": "yellow", "!": "yellow", "✗": "red"}

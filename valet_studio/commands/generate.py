@@ -14,8 +14,8 @@ from valet_studio import pipeline, report, watch
 from valet_studio.commands.console import complain, failing, interruptible, run_to_report, say
 from valet_studio.commands.runs import EXIT_CODES
 from valet_studio.config import Settings
-from valet_studio.errors import Cancelled, Problem, StudioError
-from valet_studio.migrate.events import IsCancelled, Report
+from valet_studio.errors import Cancelled, IsCancelled, Problem, StudioError
+from valet_studio.migrate.events import Report
 from valet_studio.paths import is_folder, is_there
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan, Risk

@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from uuid import uuid4
 
-from valet_studio.errors import DatabaseBusy, MigrationFailed, Unsupported
+from valet_studio.errors import DatabaseBusy, IsCancelled, MigrationFailed, Unsupported
 from valet_studio.libsql.hrana import LibsqlServer
 from valet_studio.libsql.rehearse import Rehearsal, copies, rehearse
 from valet_studio.libsql.sending import DocumentsChanged, Sending
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import BackfillProgress, Event, IsCancelled, PhaseStarted
+from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted
 from valet_studio.migrate.order import Order
 from valet_studio.migrate.rehearsal import close
 

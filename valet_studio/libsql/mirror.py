@@ -17,11 +17,12 @@ import apsw
 
 from valet_studio.database.errors import database_errors
 from valet_studio.database.layout import is_side_table
+from valet_studio.errors import IsCancelled
 from valet_studio.libsql.cells import Row
 from valet_studio.libsql.hrana import LibsqlServer, Unreadable
 from valet_studio.libsql.session import Session, reading
 from valet_studio.migrate.documents import Key
-from valet_studio.migrate.events import CopyProgress, IsCancelled
+from valet_studio.migrate.events import CopyProgress
 from valet_studio.plan.sql import rowid_of
 from valet_studio.schema.names import quote
 

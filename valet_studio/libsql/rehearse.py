@@ -13,6 +13,7 @@ import apsw
 
 from valet_studio.database.errors import database_errors
 from valet_studio.database.layout import CREATE_BOOKKEEPING, PLANNED_BY
+from valet_studio.errors import IsCancelled
 from valet_studio.libsql.hrana import LibsqlServer
 from valet_studio.libsql.mirror import Moment, key_of, mirror, renew
 from valet_studio.libsql.session import reading
@@ -22,7 +23,6 @@ from valet_studio.migrate.events import (
     BackfillReport,
     CopyProgress,
     Event,
-    IsCancelled,
     PhaseStarted,
     Report,
     StatementRun,

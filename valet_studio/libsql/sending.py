@@ -12,7 +12,7 @@ import apsw
 from valet_studio.database.errors import database_errors
 from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import CREATE_BOOKKEEPING, HISTORY, read_meta
-from valet_studio.errors import AnswerLost, Cancelled, MigrationFailed, StudioError
+from valet_studio.errors import AnswerLost, Cancelled, IsCancelled, MigrationFailed, StudioError
 from valet_studio.libsql import side
 from valet_studio.libsql.cells import Row, batches, packed, unpacked
 from valet_studio.libsql.hrana import LibsqlServer, Result, Statement, StepFailed, Unreadable
@@ -22,7 +22,7 @@ from valet_studio.libsql.resolve import become
 from valet_studio.libsql.session import reading
 from valet_studio.libsql.side import Side
 from valet_studio.migrate.documents import Documents, Key
-from valet_studio.migrate.events import IsCancelled, Report
+from valet_studio.migrate.events import Report
 from valet_studio.migrate.order import Order, stale_plan
 from valet_studio.plan.changes import RunBackfill
 from valet_studio.schema.names import fold, quote

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import apsw
 
-from valet_studio.errors import Cancelled
+from valet_studio.errors import Cancelled, IsCancelled
 from valet_studio.libsql.cells import Row
 from valet_studio.libsql.hrana import (
     Connection,
@@ -18,7 +18,6 @@ from valet_studio.libsql.hrana import (
     Unreadable,
     result_of,
 )
-from valet_studio.migrate.events import IsCancelled
 
 
 class Cursor:

@@ -13,7 +13,7 @@ import apsw
 from valet_studio.database.ask import ask
 from valet_studio.database.errors import database_errors
 from valet_studio.database.inspect import inspect
-from valet_studio.errors import Unsupported
+from valet_studio.errors import IsCancelled, Unsupported
 from valet_studio.libsql.apply import apply, refuse_replica
 from valet_studio.libsql.hrana import LibsqlServer, Statement, StepFailed, server_at
 from valet_studio.libsql.mirror import mirror
@@ -21,7 +21,7 @@ from valet_studio.libsql.rehearse import dry_run, retry
 from valet_studio.libsql.session import as_connection, reading
 from valet_studio.migrate import rehearsal
 from valet_studio.migrate.ahead import ByColumn
-from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.events import Event, Report
 from valet_studio.migrate.order import Order
 from valet_studio.migrate.target import DatabaseInfo, DocumentIds, Planner, ReadTarget
 from valet_studio.migrate.undo import UndoReport

@@ -15,12 +15,12 @@ from typing import TypeAlias
 import apsw
 
 from valet_studio.database.ask import ask
-from valet_studio.errors import MigrationFailed
+from valet_studio.errors import IsCancelled, MigrationFailed
 from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.computed import Computed
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted
+from valet_studio.migrate.events import Event, PhaseStarted
 from valet_studio.migrate.order import Order
 from valet_studio.migrate.work import Work
 from valet_studio.plan.changes import AddColumn, Plan, RunBackfill

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 
 import apsw
 
-from valet_studio.errors import DatabaseError
+from valet_studio.errors import DatabaseError, IsCancelled
 from valet_studio.migrate.column_writer import ColumnWriter
 from valet_studio.migrate.documents import Batch, Documents, Key
 from valet_studio.migrate.evaluators import Evaluators, Stopped
-from valet_studio.migrate.events import IsCancelled
 from valet_studio.plan.sql import quote
 
 CHECKED = 32

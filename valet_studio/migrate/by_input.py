@@ -12,10 +12,10 @@ from typing import Any
 
 import apsw
 
+from valet_studio.errors import IsCancelled
 from valet_studio.migrate.column_writer import MOST_BRANCHES
 from valet_studio.migrate.documents import Batch, Documents, Key, converts
 from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.tally import Tally
 from valet_studio.plan.sql import is_own_trigger, quote
 from valet_studio.schema.model import Backfill

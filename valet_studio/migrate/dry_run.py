@@ -17,18 +17,10 @@ from valet_studio.database.copy import copy_to
 from valet_studio.database.errors import database_errors
 from valet_studio.database.lean import copy_lean, lean_limit, most_of
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import DatabaseError, SandboxError, StudioError, reason_of
+from valet_studio.errors import DatabaseError, IsCancelled, SandboxError, StudioError, reason_of
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import (
-    Copied,
-    CopyProgress,
-    Event,
-    IsCancelled,
-    PhaseStarted,
-    Report,
-    TableRows,
-)
+from valet_studio.migrate.events import Copied, CopyProgress, Event, PhaseStarted, Report, TableRows
 from valet_studio.migrate.migration import migrate
 from valet_studio.migrate.needed import Tripwire, rows_needed
 from valet_studio.migrate.order import Order

@@ -15,9 +15,9 @@ import apsw
 
 from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Cancelled, StudioError
+from valet_studio.errors import Cancelled, IsCancelled, StudioError
 from valet_studio.migrate.ahead import data_version
-from valet_studio.migrate.events import CopyProgress, Event, IsCancelled, PhaseStarted
+from valet_studio.migrate.events import CopyProgress, Event, PhaseStarted
 from valet_studio.migrate.snapshot_files import (
     LARGE,
     create_like,

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import cycle
 
-from valet_studio.errors import MigrationFailed
+from valet_studio.errors import IsCancelled, MigrationFailed
 from valet_studio.migrate.documents import BATCH_ROWS, Batch, Documents, Key
-from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.pace import Pace
 from valet_studio.schema.model import Sources
 from valet_studio.schema.reads import fields_read

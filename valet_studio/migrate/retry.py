@@ -14,8 +14,9 @@ import apsw
 from valet_studio.database.errors import database_errors
 from valet_studio.database.layout import PLANNED_BY
 from valet_studio.database.target import FileTarget
+from valet_studio.errors import IsCancelled
 from valet_studio.migrate.dry_run import dry_run
-from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.events import Event, Report
 from valet_studio.migrate.order import Order
 from valet_studio.plan.sql import quote
 from valet_studio.scratch import scratch

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from valet_studio.database.ask import ask
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
+from valet_studio.errors import IsCancelled
 from valet_studio.plan.changes import Plan
 from valet_studio.plan.compare import compare
 from valet_studio.plan.measure import answered, questions
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from valet_studio.database.structure import Structures
     from valet_studio.migrate.ahead import ByColumn
-    from valet_studio.migrate.events import Event, IsCancelled
+    from valet_studio.migrate.events import Event
     from valet_studio.migrate.history import HistoryEntry, MigrationId
     from valet_studio.migrate.order import Order
     from valet_studio.migrate.touched import Touched, Wanted

@@ -12,8 +12,7 @@ import apsw
 from valet_studio.database.errors import database_errors, explain
 from valet_studio.database.layout import SNAPSHOT, read_meta
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Cancelled, PlanIsStale, StudioError
-from valet_studio.migrate.events import IsCancelled
+from valet_studio.errors import Cancelled, IsCancelled, PlanIsStale, StudioError
 from valet_studio.migrate.history import HistoryEntry, MigrationId, entries
 from valet_studio.migrate.snapshot_files import (
     KEPT_SNAPSHOTS,

@@ -20,7 +20,7 @@ import apsw
 from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import BACKFILL_PREFIX, CHANGES, VERSION, read_meta
 from valet_studio.database.target import FileTarget
-from valet_studio.migrate.events import IsCancelled
+from valet_studio.errors import IsCancelled
 from valet_studio.migrate.history import MigrationId
 from valet_studio.migrate.undo import last_snapshot
 from valet_studio.plan.sql import quote, trigger_names

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from valet_studio.database.structure import Structures
-from valet_studio.errors import AnswerLost, Cancelled, ServerError, StudioError
-from valet_studio.migrate.events import Event, IsCancelled, Outcome, Report
+from valet_studio.errors import AnswerLost, Cancelled, IsCancelled, ServerError, StudioError
+from valet_studio.migrate.events import Event, Outcome, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.order import Order
 from valet_studio.migrate.reruns import BackfillReset

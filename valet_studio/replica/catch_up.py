@@ -7,9 +7,9 @@ from functools import partial
 
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import ServerError, StudioError
+from valet_studio.errors import IsCancelled, ServerError, StudioError
 from valet_studio.migrate.apply import apply
-from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.events import Event, Report
 from valet_studio.migrate.order import Order
 from valet_studio.migrate.reruns import armed_again
 from valet_studio.migrate.versions import Position, Version, Versions, note_position, position_of

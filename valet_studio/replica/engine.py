@@ -17,8 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Cancelled, ServerError, StudioError, Unsupported, reason_of
-from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.errors import (
+    Cancelled,
+    IsCancelled,
+    ServerError,
+    StudioError,
+    Unsupported,
+    reason_of,
+)
+from valet_studio.migrate.events import Event, Report
 from valet_studio.migrate.history import MigrationId
 from valet_studio.remote.target import ServerTarget
 from valet_studio.replica.catch_up import catch_up, check_known, missing, where

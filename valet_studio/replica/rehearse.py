@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 
 from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import DatabaseError, Problem, StudioError
-from valet_studio.migrate.events import BackfillReport, IsCancelled, Report, TableRows
+from valet_studio.errors import DatabaseError, IsCancelled, Problem, StudioError
+from valet_studio.migrate.events import BackfillReport, Report, TableRows
 from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.migrate.versions import Version, Versions
 from valet_studio.paths import is_there

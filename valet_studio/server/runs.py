@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import suppress
 from typing import Generic, TypeVar
 
-from valet_studio.migrate.events import IsCancelled
+from valet_studio.errors import IsCancelled
 
 E = TypeVar("E")
 

@@ -17,11 +17,11 @@ import apsw
 
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import Cancelled, DatabaseBusy, PlanIsStale, ServerError
+from valet_studio.errors import Cancelled, DatabaseBusy, IsCancelled, PlanIsStale, ServerError
 from valet_studio.migrate import rehearsal
 from valet_studio.migrate.ahead import ByColumn
 from valet_studio.migrate.apply import apply
-from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.events import Event, Report
 from valet_studio.migrate.history import MigrationId, last_completed, next_id
 from valet_studio.migrate.order import Order
 from valet_studio.migrate.pushed import KEPT_PUSHES, note_push, push_noted

@@ -17,12 +17,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from valet_studio.errors import (
     Cancelled,
     DatabaseBusy,
+    IsCancelled,
     PlanIsStale,
     SchemaError,
     ServerError,
     StudioError,
 )
-from valet_studio.migrate.events import IsCancelled, PhaseStarted, Report
+from valet_studio.migrate.events import PhaseStarted, Report
 from valet_studio.migrate.undo import NothingToUndo
 from valet_studio.migrate.wire import encode
 from valet_studio.schema.model import Json

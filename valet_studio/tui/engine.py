@@ -8,9 +8,9 @@ from typing import Protocol, TypeAlias
 
 from valet_studio.config import Settings
 from valet_studio.database.structure import Structures
-from valet_studio.errors import Problem
+from valet_studio.errors import IsCancelled, Problem
 from valet_studio.fixes.fix import Fix
-from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.migrate.events import Event, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.touched import Touched
 from valet_studio.migrate.undo import UndoReport

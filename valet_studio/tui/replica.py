@@ -14,8 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from valet_studio import pipeline
-from valet_studio.errors import StudioError
-from valet_studio.migrate.events import IsCancelled
+from valet_studio.errors import IsCancelled, StudioError
 from valet_studio.paths import expanded, is_file
 from valet_studio.pipeline import StudioState
 from valet_studio.tui.open_screen import PathSuggester

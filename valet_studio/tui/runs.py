@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from textual.message import Message
 
 from valet_studio.config import Settings
-from valet_studio.errors import Cancelled, PlanIsStale, Problem, StudioError
-from valet_studio.migrate.events import Event, IsCancelled, Report
+from valet_studio.errors import Cancelled, IsCancelled, PlanIsStale, Problem, StudioError
+from valet_studio.migrate.events import Event, Report
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import AnyChange
 from valet_studio.schema.model import Schema
