@@ -29,6 +29,11 @@ IsCancelled: TypeAlias = Callable[[], bool]
 """Polled by long work, at least every 50 ms; True stops it with `Cancelled`."""
 
 
+def never() -> bool:
+    """The answer of an `IsCancelled` where nobody can stop the work."""
+    return False
+
+
 def reason_of(error: Exception) -> str:
     """Why the system refused something, to stand inside a sentence: "permission denied"."""
     told = getattr(error, "strerror", None) or str(error) or "no answer"

@@ -25,6 +25,7 @@ from valet_studio.errors import (
     Problem,
     StudioError,
     Unsupported,
+    never,
 )
 from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
 from valet_studio.migrate.target import LocalTarget, Planner, Target
@@ -80,7 +81,7 @@ class StudioState:
     """Where the history has this schema, if the database has gone on from it; known with counts."""
 
 
-def look(settings: Settings, cancelled: IsCancelled = lambda: False) -> StudioState:
+def look(settings: Settings, cancelled: IsCancelled = never) -> StudioState:
     """Evaluate, inspect and compare. Reads only.
 
     Counts are left out, and the files to generate: see `measure` and `generated`.
@@ -340,7 +341,7 @@ def applied_schema(state: StudioState) -> Schema | None:
 
 def undo(
     settings: Settings,
-    cancelled: IsCancelled = lambda: False,
+    cancelled: IsCancelled = never,
     migration: MigrationId | None = None,
 ) -> UndoReport:
     """Put the database back as it was before the last migration, which has to be `migration`
@@ -356,9 +357,7 @@ def undo(
     return target_of(settings).undo(cancelled, migration)
 
 
-def written_since(
-    settings: Settings, cancelled: IsCancelled = lambda: False
-) -> tuple[TableWrites, ...]:
+def written_since(settings: Settings, cancelled: IsCancelled = never) -> tuple[TableWrites, ...]:
     """The tables with documents written since the last apply, which an undo would take back.
 
     Raises:

@@ -16,7 +16,7 @@ from valet_studio.database.errors import database_errors
 from valet_studio.database.held import held
 from valet_studio.database.inspect import inspect
 from valet_studio.database.target import open_target
-from valet_studio.errors import Cancelled, StudioError, reason_of
+from valet_studio.errors import Cancelled, StudioError, never, reason_of
 from valet_studio.fixes.adopt import sources_for
 from valet_studio.paths import is_there, write_atomically
 from valet_studio.schema.model import Sources
@@ -183,7 +183,7 @@ def demo(folder: Path) -> bool:
     write_atomically(settings.schema_path, DEMO_BEFORE)
     _ignore(folder / ".gitignore")
     state = pipeline.look(settings)
-    for _ in pipeline.apply(state, lambda: False):
+    for _ in pipeline.apply(state, never):
         pass
     pipeline.write_files(state)
     target = open_target(settings.database)

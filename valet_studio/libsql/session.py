@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import apsw
 
-from valet_studio.errors import Cancelled, IsCancelled
+from valet_studio.errors import Cancelled, IsCancelled, never
 from valet_studio.libsql.cells import Row
 from valet_studio.libsql.hrana import (
     Connection,
@@ -113,7 +113,7 @@ def _refused(server: LibsqlServer, error: Any) -> Exception:
 
 
 @contextmanager
-def reading(server: LibsqlServer, cancelled: IsCancelled = lambda: False) -> Iterator[Session]:
+def reading(server: LibsqlServer, cancelled: IsCancelled = never) -> Iterator[Session]:
     """A session on a connection of its own.
 
     Raises:

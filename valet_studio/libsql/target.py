@@ -13,7 +13,7 @@ import apsw
 from valet_studio.database.ask import ask
 from valet_studio.database.errors import database_errors
 from valet_studio.database.inspect import inspect
-from valet_studio.errors import IsCancelled, Unsupported
+from valet_studio.errors import IsCancelled, Unsupported, never
 from valet_studio.libsql.apply import apply, refuse_replica
 from valet_studio.libsql.hrana import LibsqlServer, Statement, StepFailed, server_at
 from valet_studio.libsql.mirror import mirror
@@ -152,13 +152,9 @@ class LibsqlTarget(ReadTarget):
     @contextmanager
     def reading(self, cancelled: IsCancelled | None = None) -> Iterator[apsw.Connection]:
         """A connection that only reads, by way of the server."""
-        with database_errors(self.label), reading(self.server, cancelled or _never) as session:
+        with database_errors(self.label), reading(self.server, cancelled or never) as session:
             yield as_connection(session)
 
 
 def _by_python(question: Question) -> bool:
     return question.check is not None and CONFORMS in (question.condition or "")
-
-
-def _never() -> bool:
-    return False

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from valet_studio.database.structure import Structures
-from valet_studio.errors import AnswerLost, Cancelled, IsCancelled, ServerError, StudioError
+from valet_studio.errors import AnswerLost, Cancelled, IsCancelled, ServerError, StudioError, never
 from valet_studio.migrate.events import Event, Outcome, Report
 from valet_studio.migrate.history import HistoryEntry, MigrationId
 from valet_studio.migrate.order import Order
@@ -78,12 +78,12 @@ class ServerTarget:
 
     def info(self) -> DatabaseInfo:
         """What the server says of its database, under the server's URL."""
-        told = self._mapping(self.server.get("/api/schema", _never, brief="1"))
+        told = self._mapping(self.server.get("/api/schema", never, brief="1"))
         return replace(self._decoded(DatabaseInfo, told.get("database")), label=self.label)
 
     def planner(self, *, strict: bool) -> Planner:
         """What asks the server what the push of a schema would do, without counts."""
-        return lambda schema: self._plan(schema, _never, measured="0", strict=_flag(strict))
+        return lambda schema: self._plan(schema, never, measured="0", strict=_flag(strict))
 
     def measure(self, schema: Schema, cancelled: IsCancelled, *, strict: bool) -> Plan:
         """What a push would do, counts and data checks included."""
@@ -156,7 +156,7 @@ class ServerTarget:
 
     def history(self) -> tuple[HistoryEntry, ...]:
         """What was applied, newest first."""
-        told = self._mapping(self.server.get("/api/history", _never)).get("migrations")
+        told = self._mapping(self.server.get("/api/history", never)).get("migrations")
         if not isinstance(told, list):
             raise not_ours(self.label)
         return tuple(
@@ -166,7 +166,7 @@ class ServerTarget:
 
     def schema_at(self, history_id: int) -> Schema:
         """The schema that one of those migrations pushed."""
-        told = self._mapping(self.server.get("/api/history", _never, schema=str(history_id)))
+        told = self._mapping(self.server.get("/api/history", never, schema=str(history_id)))
         try:
             return from_document(told.get("schema"))
         except (ValueError, RecursionError):
@@ -178,7 +178,7 @@ class ServerTarget:
         if position.migration is not None:
             query["history_id"] = str(position.migration.id)
             query["applied_at"] = position.migration.applied_at or ""
-        told = self._mapping(self.server.get("/api/schema", _never, **query))
+        told = self._mapping(self.server.get("/api/schema", never, **query))
         found = told.get("versions")
         now = told.get("schema_hash")
         if not isinstance(found, list) or not isinstance(now, str | None):
@@ -216,7 +216,7 @@ class ServerTarget:
         push = uuid4().hex
         body: Json = {"table": table, "column": column}
         try:
-            done = self._told(BackfillReset, "/api/backfill/reset", body, _never, push=push)
+            done = self._told(BackfillReset, "/api/backfill/reset", body, never, push=push)
         except (AnswerLost, Cancelled) as reason:
             self._became(reason, "reset", "/api/schema", push=push, brief="1")
             return True
@@ -270,7 +270,7 @@ class ServerTarget:
         ends = time.monotonic() + RESOLVE_SECONDS
         while time.monotonic() < ends:
             try:
-                told = self._mapping(self.server.get(path, _never, **query))
+                told = self._mapping(self.server.get(path, never, **query))
             except ServerError:
                 told = {}
             became = told.get("push")
@@ -328,7 +328,3 @@ def _on_server(report: Report) -> Report:
 
 def _flag(value: bool) -> str:
     return "1" if value else "0"
-
-
-def _never() -> bool:
-    return False

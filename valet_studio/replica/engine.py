@@ -23,6 +23,7 @@ from valet_studio.errors import (
     ServerError,
     StudioError,
     Unsupported,
+    never,
     reason_of,
 )
 from valet_studio.migrate.events import Event, Report
@@ -58,10 +59,6 @@ class Connected:
     """One for each version that was applied, in order."""
 
 
-def _never() -> bool:
-    return False
-
-
 def _ignore(_event: Event) -> None:
     pass
 
@@ -81,7 +78,7 @@ class SyncEngine:
         self._schemas = ReceivedSchemas(limits)
 
     def connect(
-        self, cancelled: IsCancelled = _never, told: Callable[[Event], object] = _ignore
+        self, cancelled: IsCancelled = never, told: Callable[[Event], object] = _ignore
     ) -> Connected:
         """Learn which schema the server holds, and migrate the file to it. Once.
 

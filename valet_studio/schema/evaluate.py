@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from valet_studio.errors import IsCancelled, Location, Problem, SchemaError
+from valet_studio.errors import IsCancelled, Location, Problem, SchemaError, never
 from valet_studio.schema.behaviour import Behaviours
 from valet_studio.schema.declared import read_schema
 from valet_studio.schema.duplicates import duplicate_keys
@@ -51,7 +51,7 @@ def _nothing() -> None:
 def evaluate(
     sources: Sources,
     limits: Limits = _DEFAULT_LIMITS,
-    cancelled: IsCancelled = lambda: False,
+    cancelled: IsCancelled = never,
     meanwhile: Callable[[], None] = _nothing,
 ) -> Schema:
     """Run the modules and read off their schema.

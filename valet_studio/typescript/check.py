@@ -13,7 +13,15 @@ import re
 import time
 from collections.abc import Iterator
 
-from valet_studio.errors import Cancelled, IsCancelled, Location, Problem, SandboxError, lines_of
+from valet_studio.errors import (
+    Cancelled,
+    IsCancelled,
+    Location,
+    Problem,
+    SandboxError,
+    lines_of,
+    never,
+)
 from valet_studio.typescript.deno import Workspace, make_workspace, start_check
 from valet_studio.typescript.modules import Modules, shown_path
 from valet_studio.typescript.stacks import user_location
@@ -24,7 +32,7 @@ CHECK_SECONDS = 60.0
 _POLL_SECONDS = 0.02
 
 
-def check(modules: Modules, cancelled: IsCancelled = lambda: False) -> tuple[Problem, ...]:
+def check(modules: Modules, cancelled: IsCancelled = never) -> tuple[Problem, ...]:
     """What the TypeScript compiler has to say of a schema's modules, in the order of their lines.
 
     Raises:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from subprocess import Popen
 from typing import Any, BinaryIO, cast
 
-from valet_studio.errors import Cancelled, IsCancelled, Location, SandboxError, StudioError
+from valet_studio.errors import Cancelled, IsCancelled, Location, SandboxError, StudioError, never
 from valet_studio.typescript.answers import BatchAnswer, batch_answer
 from valet_studio.typescript.deno import Workspace, make_workspace, refill, start
 from valet_studio.typescript.endings import (
@@ -118,7 +118,7 @@ class Child:
 
     def evaluate(
         self,
-        cancelled: IsCancelled = lambda: False,
+        cancelled: IsCancelled = never,
         meanwhile: Callable[[], None] = lambda: None,
         *,
         with_places: bool = True,
@@ -177,7 +177,7 @@ class Child:
         self._batches.append(batch)
         self._outgoing.put((b"D", batch))
 
-    def receive(self, cancelled: IsCancelled = lambda: False) -> BatchAnswer:
+    def receive(self, cancelled: IsCancelled = never) -> BatchAnswer:
         """The answer to the oldest batch under way.
 
         Raises:
@@ -207,7 +207,7 @@ class Child:
         self,
         kind: bytes,
         seconds: float,
-        cancelled: IsCancelled = lambda: False,
+        cancelled: IsCancelled = never,
     ) -> bytes:
         """The payload of the next frame of a kind; any other frame moves the deadline on."""
         index: int | None = None
