@@ -18,11 +18,11 @@ from valet_studio.schema.model import Schema, Table
 from valet_studio.schema.syntax import (
     arguments_of,
     calls_of,
+    imports_from,
     name_of,
     node_at,
     parse,
     parts_of,
-    string_value,
     text_of,
     walk,
 )
@@ -252,12 +252,7 @@ def _page(schema: Schema, location: Location) -> Page:
 def _imported(root: Node) -> dict[str, str]:
     """What a module calls the parts of the schema language."""
     names: dict[str, str] = {}
-    for statement in root.named_children:
-        source = statement.child_by_field_name("source")
-        if statement.type != "import_statement" or source is None:
-            continue
-        if string_value(source) != SERVER_MODULE:
-            continue
+    for statement in imports_from(root, SERVER_MODULE):
         for node in walk(statement):
             if node.type == "namespace_import":
                 space = text_of(node.named_children[0])

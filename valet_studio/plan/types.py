@@ -108,8 +108,8 @@ def held_as(sql_type: str) -> Validator:
     return _NEAREST[affinity(sql_type)]
 
 
-def describe(field: Field) -> str:
-    """The field's type as it is written in schema.ts."""
+def describe(field: Field | ObjectField) -> str:
+    """A field's type as it is written in schema.ts."""
     text = written(field.validator)
     return f"v.optional({text})" if field.optional else text
 
@@ -124,15 +124,10 @@ def written(validator: Validator) -> str:
         case "array" | "record" | "union":
             return f"v.{validator.kind}({', '.join(map(written, validator.items))})"
         case "object":
-            inner = ", ".join(f"{f.name}: {_written_property(f)}" for f in validator.fields)
+            inner = ", ".join(f"{f.name}: {describe(f)}" for f in validator.fields)
             return f"v.object({{ {inner} }})" if inner else "v.object({})"
         case kind:
             return f"v.{kind}()"
-
-
-def _written_property(field: ObjectField) -> str:
-    text = written(field.validator)
-    return f"v.optional({text})" if field.optional else text
 
 
 def _literal(value: object) -> str:

@@ -19,11 +19,11 @@ from valet_studio.errors import Location
 from valet_studio.schema.model import Sources
 from valet_studio.schema.syntax import (
     arguments_of,
+    imports_from,
     locator,
     name_of,
     parse,
     parse_part,
-    string_value,
     text_of,
 )
 from valet_studio.typescript.modules import SERVER_MODULE, shown_path
@@ -90,12 +90,7 @@ def _placed(written: _Written, place: Location, begin: Location) -> LiteralTable
 
 def _imported(root: Node) -> Iterator[str]:
     """What the module imports of `valet-dev/server` under its own name."""
-    for statement in root.named_children:
-        source = statement.child_by_field_name("source")
-        if statement.type != "import_statement" or source is None:
-            continue
-        if string_value(source) != SERVER_MODULE:
-            continue
+    for statement in imports_from(root, SERVER_MODULE):
         clause = next((n for n in statement.named_children if n.type == "import_clause"), None)
         for part in clause.named_children if clause is not None else ():
             for specifier in part.named_children if part.type == "named_imports" else ():

@@ -13,6 +13,7 @@ from valet_studio.schema.syntax import (
     arguments_of,
     import_sources,
     inside,
+    name_of,
     parse,
     parts_of,
     string_value,
@@ -128,7 +129,7 @@ class Program:
             return self.exported(file, name)
         if binding.node.type == "import_specifier":
             original = binding.node.child_by_field_name("name")
-            return self.exported(file, _plain(original) if original is not None else binding.name)
+            return self.exported(file, name_of(original) if original is not None else binding.name)
         return self.exported(file, "default")
 
     def imported_at(self, module: Module, root: Node) -> list[Binding]:
@@ -178,12 +179,12 @@ class Program:
             for specifier in clause.named_children:
                 original = specifier.child_by_field_name("name")
                 alias = specifier.child_by_field_name("alias") or original
-                if original is None or alias is None or name not in (None, _plain(alias)):
+                if original is None or alias is None or name not in (None, name_of(alias)):
                     continue
                 if target is not None:
-                    yield from self.exported(target, _plain(original), seen)
+                    yield from self.exported(target, name_of(original), seen)
                 else:
-                    local = module.names(module.root).get(_plain(original))
+                    local = module.names(module.root).get(name_of(original))
                     if local is not None:
                         yield from self.follow(local, original)
             return
@@ -192,7 +193,7 @@ class Program:
             if namespace is None:
                 if name != "default":
                     yield from self.exported(target, name, seen)
-            elif name is None or name == _plain(namespace.named_children[0]):
+            elif name is None or name == name_of(namespace.named_children[0]):
                 yield from self.exported(target, None, seen)
 
     def _target(self, module: Module, source: Node | None) -> str | None:
@@ -291,10 +292,6 @@ class Program:
             same_name = more.type in _MERGED and declared_name(more) == binding.name
             if same_name and more != binding.node:
                 yield more
-
-
-def _plain(node: Node) -> str:
-    return string_value(node) if node.type == "string" else text_of(node)
 
 
 def _is_given(source: Node) -> bool:

@@ -57,7 +57,7 @@ def string_value(node: Node) -> str:
 
 
 def name_of(key: Node) -> str:
-    """The name that the key of a property stands for."""
+    """The name that the key of a property stands for, or what an import or export names."""
     return string_value(key) if key.type == "string" else text_of(key)
 
 
@@ -146,6 +146,15 @@ def import_sources(root: Node) -> list[Node]:
         cursor.set_max_start_depth(_STATEMENT_DEPTH)
     found = cursor.captures(root).get("source", [])
     return sorted(found, key=lambda node: node.start_byte)
+
+
+def imports_from(root: Node, specifier: str) -> Iterator[Node]:
+    """The import statements of a module that name another one so."""
+    for statement in root.named_children:
+        if statement.type == "import_statement":
+            source = statement.child_by_field_name("source")
+            if source is not None and string_value(source) == specifier:
+                yield statement
 
 
 _MUTATORS = (
