@@ -23,6 +23,8 @@ from valet_studio.schema.model import Json
 T = TypeVar("T")
 
 TAG = "type"
+NDJSON = "application/x-ndjson"
+"""Events on their way, one a line."""
 _SCALARS = (bool, int, float, str)
 
 

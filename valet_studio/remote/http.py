@@ -12,7 +12,7 @@ import queue
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
@@ -25,12 +25,11 @@ from valet_studio.errors import (
     StudioError,
     reason_of,
 )
-from valet_studio.migrate.wire import decode_error
+from valet_studio.migrate.wire import NDJSON, decode_error
 from valet_studio.schema.model import Json
 
 ANSWER_SECONDS = 60.0
 """How long a server may be silent. While it works it sends an empty line every few seconds."""
-NDJSON = "application/x-ndjson"
 _POLL_SECONDS = 0.04
 _LONGEST_LINE = 64 * 1024 * 1024
 
@@ -57,7 +56,7 @@ class Server:
 
     def stream(
         self, path: str, body: bytes | None, cancelled: IsCancelled, **query: str
-    ) -> Iterator[Json]:
+    ) -> Generator[Json]:
         """The JSON lines that answer a POST, or without a body a GET, as they come; raises as
         `get` does."""
         method = "GET" if body is None else "POST"
@@ -68,11 +67,7 @@ class Server:
 
     def _one(self, call: _Call, cancelled: IsCancelled) -> Json:
         with call:
-            told = _parsed(self.url, b"".join(call.lines(cancelled)))
-        if isinstance(told, dict) and "error" in told:
-            # What went wrong after the status was told.
-            raise error_of(self.url, told["error"])
-        return told
+            return _parsed(self.url, b"".join(call.lines(cancelled)))
 
 
 class _Call:
@@ -177,15 +172,21 @@ def _refusal(url: str, status: int, body: bytes) -> StudioError:
 
 
 def _parsed(url: str, text: bytes) -> Json:
+    """What an answer or a line of it tells.
+
+    Raises:
+        StudioError: what went wrong after the status was told.
+    """
     try:
         document: Json = json.loads(text)
     except (ValueError, RecursionError):
         raise not_ours(url) from None
+    if isinstance(document, dict) and "error" in document:
+        raise _error_of(url, document["error"])
     return document
 
 
-def error_of(url: str, document: Json) -> StudioError:
-    """What a server says went wrong."""
+def _error_of(url: str, document: Json) -> StudioError:
     try:
         return decode_error(document)
     except ValueError:

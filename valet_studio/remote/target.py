@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -24,7 +24,7 @@ from valet_studio.migrate.versions import Position, Version, Versions
 from valet_studio.migrate.wire import decode, decode_event, encode
 from valet_studio.migrate.written import TableWrites, Undoable
 from valet_studio.plan.changes import Plan
-from valet_studio.remote.http import Server, error_of, not_ours
+from valet_studio.remote.http import Server, not_ours
 from valet_studio.schema.document import from_document, to_document
 from valet_studio.schema.model import Json, Schema
 
@@ -229,8 +229,7 @@ class ServerTarget:
     def _events(
         self, path: str, document: Json, cancelled: IsCancelled, **query: str
     ) -> Iterator[Event]:
-        lines = self.server.stream(path, _body(document), cancelled, **query)
-        with closing(cast("Any", lines)):
+        with closing(self.server.stream(path, _body(document), cancelled, **query)) as lines:
             for line in lines:
                 event = self._event(line)
                 yield event
@@ -241,8 +240,6 @@ class ServerTarget:
         )
 
     def _event(self, line: Json) -> Event:
-        if isinstance(line, dict) and "error" in line:
-            raise error_of(self.label, line["error"])
         try:
             return decode_event(line)
         except ValueError:
@@ -253,11 +250,8 @@ class ServerTarget:
     ) -> T:
         """The one thing that the server has to tell, however long it takes."""
         body = _body(document) if document is not None else None
-        lines = self.server.stream(path, body, cancelled, **query)
-        with closing(cast("Any", lines)):
+        with closing(self.server.stream(path, body, cancelled, **query)) as lines:
             for line in lines:
-                if isinstance(line, dict) and "error" in line:
-                    raise error_of(self.label, line["error"])
                 return self._decoded(kind, line)
         raise AnswerLost(f"{self.label} ended its answer too soon.", "Try again.")
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from valet_studio.database.target import FileTarget
@@ -147,8 +147,8 @@ class SyncEngine:
             status = cast("ConnectedStatus", reports[-1].status)
         return Connected(status, where(self._file).hash, tuple(reports))
 
-    def _hellos(self, cancelled: IsCancelled) -> Any:
-        """Each `_Hello`, as they come. A generator."""
+    def _hellos(self, cancelled: IsCancelled) -> Generator[_Hello]:
+        """What the server says, as it comes."""
         with self._connection() as connection:
             while True:
                 yield _hello(self._server.label, self._received(connection, cancelled))

@@ -24,7 +24,7 @@ from valet_studio.migrate.target import DocumentIds
 from valet_studio.migrate.touched import SHOWN_DOCUMENTS, Wanted
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.versions import Position
-from valet_studio.migrate.wire import encode
+from valet_studio.migrate.wire import NDJSON, encode
 from valet_studio.report_json import report_json
 from valet_studio.schema.document import to_document
 from valet_studio.schema.model import Json, Schema
@@ -44,7 +44,7 @@ from valet_studio.server.orders import Done, PushOrder, ResetOrder, UndoOrder
 from valet_studio.server.runs import Run
 from valet_studio.server.service import Service
 from valet_studio.server.sync import Hub
-from valet_studio.server.working import NDJSON, ReadResponse, RunResponse, failed
+from valet_studio.server.working import ReadResponse, RunResponse, failed
 from valet_studio.typescript.limits import Limits
 
 T = TypeVar("T")

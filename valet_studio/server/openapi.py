@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from valet_studio.migrate.wire import NDJSON
 from valet_studio.server.openapi_schemas import (
     COLUMN,
     COUNT,
@@ -27,7 +28,7 @@ def _query(name: str, description: str, kind: str = "string") -> dict[str, Any]:
 def _answer(description: str, schema: dict[str, Any], lines: bool = False) -> dict[str, Any]:
     content = {"application/json": {"schema": schema}}
     if lines:
-        content["application/x-ndjson"] = {"schema": ref("Event")}
+        content[NDJSON] = {"schema": ref("Event")}
     return {"description": description, "content": content}
 
 

@@ -25,14 +25,13 @@ from valet_studio.errors import (
 )
 from valet_studio.migrate.events import PhaseStarted, Report
 from valet_studio.migrate.undo import NothingToUndo
-from valet_studio.migrate.wire import encode
+from valet_studio.migrate.wire import NDJSON, encode
 from valet_studio.schema.model import Json
 from valet_studio.server.answers import error_json
 from valet_studio.server.gate import Refused
 from valet_studio.server.orders import UnknownTable
 from valet_studio.server.runs import Run
 
-NDJSON = "application/x-ndjson"
 PULSE_SECONDS = 5.0
 """How long a stream of events is silent before an empty line says that work goes on."""
 
