@@ -64,10 +64,8 @@ def plan_text(plan: Plan, notes: Sequence[Problem] = ()) -> str:
             mark = "!" if change.risk is Risk.WARNING and change.shown_sign != "!" else " "
             lines += [f"{mark} {first}", *(f"  {line}" for line in rest)]
         blocks.append("\n".join(lines))
-    blocks += _warnings_block(plan.warnings)
-    for note in notes:
-        first, *rest = _problem_lines(note)
-        blocks.append("\n".join([f"Note: {first}", *(f"  {line}" for line in rest)]))
+    blocks += [_marked("!", warning) for warning in plan.warnings]
+    blocks += [_marked("Note:", note) for note in notes]
     return "\n\n".join([headline(plan), *blocks]) + "\n"
 
 
@@ -153,17 +151,13 @@ def report_text(
         blocks += ["\n".join(_change_lines(change)) for change in breaking]
     if report.tables:
         width = max(cells(rows.table) for rows in report.tables)
-        blocks.append(
-            "\n".join(
-                ["Rows:"]
-                + [
-                    f"  {padded(rows.table, width)}  {rows.rows_before:,} → {rows.rows_after:,}"
-                    for rows in report.tables
-                ]
-            )
-        )
+        rows = [
+            f"  {padded(rows.table, width)}  {rows.rows_before:,} → {rows.rows_after:,}"
+            for rows in report.tables
+        ]
+        blocks.append("\n".join(["Rows:", *rows]))
     blocks += [_backfill_block(done, _may_lack_return(done, report)) for done in report.backfills]
-    blocks += _warnings_block(untold(report.plan.warnings, told))
+    blocks += [_marked("!", warning) for warning in untold(report.plan.warnings, told)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -179,7 +173,7 @@ def problems_text(problems: Iterable[Problem]) -> str:
 
 def warnings_text(warnings: Sequence[Problem]) -> str:
     """Warnings under the sign `!`, in the form of `problems_text`; "" where there are none."""
-    return "".join(f"{block}\n" for block in _warnings_block(warnings))
+    return "".join(f"{_marked('!', warning)}\n" for warning in warnings)
 
 
 def headline(plan: Plan) -> str:
@@ -378,12 +372,9 @@ def _backfill_block(backfill: BackfillReport, may_lack_return: bool) -> str:
     return "\n".join(lines)
 
 
-def _warnings_block(warnings: Sequence[Problem]) -> list[str]:
-    blocks = []
-    for warning in warnings:
-        first, *rest = _problem_lines(warning)
-        blocks.append("\n".join([f"! {first}", *(f"  {line}" for line in rest)]))
-    return blocks
+def _marked(mark: str, problem: Problem) -> str:
+    first, *rest = _problem_lines(problem)
+    return "\n".join([f"{mark} {first}", *(f"  {line}" for line in rest)])
 
 
 def _problem_lines(problem: Problem) -> list[str]:
