@@ -28,7 +28,8 @@ AGAIN_SECONDS = 2.0
 def codegen(settings: Settings, *, push: bool) -> int:
     """Push the schema and write the generated files, as the seed's lifecycle says."""
     _check_output(settings.output_dir)
-    state = _evaluated(settings, push)
+    state = pipeline.look(settings)
+    _refuse_unread(state, push)
     if not push:
         return _finish(state, None)
     # Once it is pushed it is told, whenever Ctrl-C comes.
@@ -69,14 +70,8 @@ def schema(settings: Settings) -> int:
     return 0
 
 
-def _evaluated(settings: Settings, push: bool) -> StudioState:
-    """The state; without a push a database that cannot be read does not matter."""
-    state = pipeline.look(settings)
-    _refuse_unread(state, push)
-    return state
-
-
 def _refuse_unread(state: StudioState, push: bool) -> None:
+    """Without a push a database that cannot be read does not matter."""
     if state.schema is None or (push and state.plan is None):
         raise failing(state.problems)
 
