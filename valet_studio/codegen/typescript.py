@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from valet_studio.codegen.naming import table_type_names
 from valet_studio.schema.document import schema_hash
@@ -30,21 +31,16 @@ def generate(schema: Schema) -> str:
     """The text of types.ts for a schema: the same schema always gives the same text."""
     names = table_type_names((table.name for table in schema.tables), RESERVED)
     sections = [_header(schema), _id_type(schema.tables)]
-    sections += _tables(names).texts(schema.tables)
+    sections += _tables(tuple(names.items())).texts(schema.tables)
     sections.append(_data_model(schema.tables, names))
     return "\n".join(sections)
 
 
-_last: tuple[dict[str, str], TableTexts] | None = None
-
-
-def _tables(names: dict[str, str]) -> TableTexts:
+@lru_cache(maxsize=1)
+def _tables(names: tuple[tuple[str, str], ...]) -> TableTexts:
     """What is remembered of tables; nothing where there are other names to refer to."""
-    global _last
-    known = _last
-    if known is None or known[0] != names:
-        known = _last = (names, TableTexts(lambda table: _table(table, names)))
-    return known[1]
+    type_names = dict(names)
+    return TableTexts(lambda table: _table(table, type_names))
 
 
 def quoted(text: str) -> str:
