@@ -19,9 +19,9 @@ from uuid import uuid4
 
 from valet_studio.errors import DatabaseBusy, IsCancelled, MigrationFailed, Unsupported
 from valet_studio.libsql.hrana import LibsqlServer
-from valet_studio.libsql.rehearse import Rehearsal, copies, rehearse
+from valet_studio.libsql.rehearse import Rehearsal, copies
 from valet_studio.libsql.sending import DocumentsChanged, Sending
-from valet_studio.migrate.ahead import ByColumn
+from valet_studio.migrate.ahead import Ahead, ByColumn
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import BackfillProgress, Event, PhaseStarted
 from valet_studio.migrate.order import Order
@@ -56,22 +56,14 @@ def apply(
         Evaluators(order.schema.sources, order.limits, twice=False) as evaluators,
     ):
         yield from made.make(cancelled)
-        sending = Sending(server, made, order, cancelled, uuid4().hex)
+        sending, push = Sending(made, cancelled), uuid4().hex
         cleaning.callback(sending.clean)
         known = rehearsed
         for attempt in range(_TRIES):
-            rehearsal = Rehearsal()
+            rehearsal = Rehearsal(made, order, push)
             kept.callback(close, rehearsal.values)
-            for event in rehearse(
-                made,
-                order,
-                evaluators,
-                cancelled,
-                rehearsal,
-                known=known,
-                reviewed=tuple(rehearsed),
-                push=sending.push,
-            ):
+            ahead = Ahead(tuple(rehearsed), values=known, intact=True)
+            for event in rehearsal.run(evaluators, cancelled, ahead):
                 if not attempt or isinstance(event, BackfillProgress):
                     yield event
             report = rehearsal.report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,76 +78,62 @@ def copies(server: LibsqlServer) -> Iterator[Copies]:
 
 @dataclass(slots=True)
 class Rehearsal:
-    """What one migration of a copy did, to be done on the server."""
+    """One migration of a copy, and what it did, to be done on the server."""
 
+    made: Copies
+    order: Order
+    push: str
+    """The name by which the server's database records it."""
     script: list[str | tuple[str, str]] = field(default_factory=list)
     """Its statements in order; table and column where a backfill set its values."""
     values: ByColumn = field(default_factory=dict)
     report: Report | None = None
 
+    def run(self, evaluators: Evaluators, cancelled: IsCancelled, ahead: Ahead) -> Iterator[Event]:
+        """Migrate a copy of the copy; every event but the commit and the report is passed on.
 
-def rehearse(
-    made: Copies,
-    order: Order,
-    evaluators: Evaluators,
-    cancelled: IsCancelled,
-    rehearsal: Rehearsal,
-    *,
-    known: ByColumn,
-    reviewed: Collection[tuple[str, str]] = (),
-    push: str,
-) -> Iterator[Event]:
-    """Migrate a copy of the copy; every event but the commit and the report is passed on.
-
-    Args:
-        known: values of an earlier migration of an older copy.
-        reviewed: table and column of each backfill that succeeded in a dry run of this plan.
-
-    Raises:
-        PlanIsStale: the database is not in the state for which the plan was made, or a document
-            fails that did not in the dry run.
-        Cancelled, MigrationFailed, DatabaseError: nothing of it is of use.
-    """
-    made.migrated.unlink(missing_ok=True)
-    with (
-        database_errors(made.server.url),
-        closing(apsw.Connection(str(made.migrated))) as connection,
-    ):
+        Raises:
+            PlanIsStale: the database is not in the state for which the plan was made, or a
+                document fails that did not in the dry run.
+            Cancelled, MigrationFailed, DatabaseError: nothing of it is of use.
+        """
+        made = self.made
+        made.migrated.unlink(missing_ok=True)
         with (
-            closing(apsw.Connection(str(made.standing))) as standing,
-            connection.backup("main", standing, "main") as backup,
+            database_errors(made.server.url),
+            closing(apsw.Connection(str(made.migrated))) as connection,
         ):
-            backup.step(-1)
-        _unsafe(connection)
-        for event in migrate(
-            connection,
-            order,
-            evaluators,
-            cancelled,
-            before_changes=lambda writer: _note(writer, push),
-            ahead=Ahead(reviewed, values=known, intact=True),
-            kept=rehearsal.values,
-        ):
-            match event:
-                case Report():
-                    rehearsal.report = event
-                case PhaseStarted("commit"):
-                    pass
-                case StatementRun():
-                    rehearsal.script.append(event.sql)
-                    yield event
-                case BackfillReport():
-                    if not event.failed:
-                        rehearsal.script.append((event.table, event.column))
-                    yield event
-                case _:
-                    yield event
+            with (
+                closing(apsw.Connection(str(made.standing))) as standing,
+                connection.backup("main", standing, "main") as backup,
+            ):
+                backup.step(-1)
+            _unsafe(connection)
+            for event in migrate(
+                connection,
+                self.order,
+                evaluators,
+                cancelled,
+                before_changes=self._note,
+                ahead=ahead,
+                kept=self.values,
+            ):
+                match event:
+                    case Report():
+                        self.report = event
+                        continue
+                    case PhaseStarted("commit"):
+                        continue
+                    case StatementRun():
+                        self.script.append(event.sql)
+                    case BackfillReport() if not event.failed:
+                        self.script.append((event.table, event.column))
+                yield event
 
-
-def _note(connection: apsw.Connection, push: str) -> None:
-    for sql in CREATE_BOOKKEEPING:
-        connection.execute(sql)
-    note_push(connection, push, next_id(connection))
+    def _note(self, connection: apsw.Connection) -> None:
+        for sql in CREATE_BOOKKEEPING:
+            connection.execute(sql)
+        note_push(connection, self.push, next_id(connection))
 
 
 def dry_run(

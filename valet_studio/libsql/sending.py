@@ -23,7 +23,7 @@ from valet_studio.libsql.session import reading
 from valet_studio.libsql.side import Side
 from valet_studio.migrate.documents import Documents, Key
 from valet_studio.migrate.events import Report
-from valet_studio.migrate.order import Order, stale_plan
+from valet_studio.migrate.order import stale_plan
 from valet_studio.plan.changes import RunBackfill
 from valet_studio.schema.names import fold, quote
 
@@ -41,17 +41,19 @@ class DocumentsChanged(Exception):
 class Sending:
     """One push on its way to the server."""
 
-    server: LibsqlServer
     made: Copies
-    order: Order
     cancelled: IsCancelled
-    push: str
     sides: tuple[Side, ...] = ()
     claimed: frozenset[Side] = frozenset()
     """The side tables that are there."""
     changed: dict[str, set[Key]] | None = None
     """Keys of documents whose values are to be sent again, by table, since backfills of one table
     may read what the others fill; None for all."""
+
+    @property
+    def server(self) -> LibsqlServer:
+        """The server of the copies, to which it goes."""
+        return self.made.server
 
     @property
     def moment(self) -> Moment:
@@ -68,7 +70,7 @@ class Sending:
         """
         with database_errors(self.server.url):
             with closing(apsw.Connection(str(self.made.standing))) as standing:
-                self.sides = tuple(_sides(standing, self.order, rehearsal, self.push))
+                self.sides = tuple(_sides(standing, rehearsal))
             if not self.claimed.issuperset(self.sides):
                 self._claim()
             for one in self.sides:
@@ -125,7 +127,7 @@ class Sending:
                 raise DocumentsChanged from failed
             raise _refused(self.server, failed) from failed
         except AnswerLost as lost:
-            become(self.server, self.push, self.moment, lost)
+            become(self.server, rehearsal.push, self.moment, lost)
             return report
         swapped = {sent.sql: result.changes for sent, result in zip(statements, done, strict=True)}
         updated = {(one.table, one.column): swapped[one.swap.sql] for one in self.sides}
@@ -155,7 +157,7 @@ class Sending:
             yield from _bookkeeping(before, after, report)
             yield from side.counts_hold(counted)
             yield from side.drop(self.moment.side_tables)
-            ours = {fold(table.name) for table in self.order.schema.tables}
+            ours = {fold(table.name) for table in rehearsal.order.schema.tables}
             yield from side.stands(
                 packed(row for row in after.execute(side.COLUMNS) if fold(str(row[0])) in ours),
                 packed(row for row in after.execute(side.PARTS) if fold(str(row[0])) in ours),
@@ -193,11 +195,9 @@ class Sending:
                 self.server.atomic(side.drop(one.name for one in self.claimed))
 
 
-def _sides(
-    standing: apsw.Connection, order: Order, rehearsal: Rehearsal, push: str
-) -> Iterator[Side]:
+def _sides(standing: apsw.Connection, rehearsal: Rehearsal) -> Iterator[Side]:
     """A side table for each backfill that succeeded and whose table is there already."""
-    state = inspect(standing)
+    order, state = rehearsal.order, inspect(standing)
     earlier: list[tuple[str, str]] = []
     planned = [
         (c.table, c.declared.column) for c in order.plan.pending if isinstance(c, RunBackfill)
@@ -215,7 +215,7 @@ def _sides(
                 for shown, name in documents.names.items()
                 if (computed.reads is None or shown in computed.reads) and fold(name) not in filled
             )
-            yield Side(side.side_name(push, number), table, column, documents.key, reads)
+            yield Side(side.side_name(rehearsal.push, number), table, column, documents.key, reads)
         if step in rehearsal.script:
             earlier.append(step)
 
