@@ -84,6 +84,19 @@ def must_be_named(
         )
 
 
+def may_change(
+    settings: Settings, command: str, question: str, name: str | None, *, again: str | None = None
+) -> bool:
+    """Whether a command may go on that asks nothing but the name of a production database; given
+    and raised is what `must_be_named` tells."""
+    asked = settings.production and name is None and has_terminal()
+    must_be_named(settings, command, name, asked=asked, flags="", again=again)
+    if asked and not agreed(settings, question, name):
+        complain("Nothing was changed.\n")
+        return False
+    return True
+
+
 def _again(settings: Settings, command: str) -> str:
     """The command, to be given once more for the same schema and database."""
     default = type(settings)()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from valet_studio import pipeline, report
 from valet_studio.commands.console import complain, interruptible, say
-from valet_studio.commands.question import agreed, has_terminal, must_be_named
+from valet_studio.commands.question import may_change
 from valet_studio.commands.runs import EXIT_CODES
 from valet_studio.commands.upkeep import armed_text, undone_text
 from valet_studio.config import Settings
@@ -114,12 +114,8 @@ def _may_change(settings: Settings, flags: str, name: str | None) -> bool:
     """
     pipeline.refuse_read_only(settings)
     again = f"valet-studio replica connect {shlex.quote(settings.database)} {flags}"
-    asked = settings.production and name is None and has_terminal()
-    must_be_named(settings, "replica connect", name, asked=asked, flags="", again=again)
-    if asked and not agreed(settings, f"Migrate {settings.database} to its server's schema?", name):
-        complain("Nothing was changed.\n")
-        return False
-    return True
+    question = f"Migrate {settings.database} to its server's schema?"
+    return may_change(settings, "replica connect", question, name, again=again)
 
 
 def _told(done: Connected, file: Path) -> int:

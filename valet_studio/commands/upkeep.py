@@ -10,13 +10,14 @@ import click
 
 from valet_studio import pipeline
 from valet_studio.commands.console import complain, interruptible, say, say_json
-from valet_studio.commands.question import agreed, has_terminal, must_ask, must_be_named
+from valet_studio.commands.question import agreed, may_change, must_ask, must_be_named
 from valet_studio.config import Settings
 from valet_studio.errors import StudioError
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
 from valet_studio.plan.diff import SchemaChange
+from valet_studio.plan.sentences import count
 from valet_studio.schema.state import backfill_key
 
 
@@ -54,8 +55,8 @@ def history(
 
 def _tell_entry(entry: HistoryEntry) -> None:
     after = entry.hash_after[:12] if entry.hash_after else "incomplete"
-    rows = f"{entry.rows:,} value{'' if entry.rows == 1 else 's'} backfilled"
     applied_at = re.sub(r"\.\d+", "", entry.applied_at)
+    rows = f"{count(entry.rows, 'value')} backfilled"
     say(f"{entry.id:>4}  {applied_at}  {after:<12}  {entry.seconds:.1f} s  {rows}\n")
     say(f"      {' '.join(entry.summary.split())}\n")
 
@@ -129,11 +130,8 @@ def reset_backfill(settings: Settings, name: str, confirm: str | None = None) ->
         raise click.UsageError(
             f"{name} names no column: write TABLE.COLUMN, as in todos.priorityNum."
         )
-    command = f"backfill reset {name}"
-    asked = settings.production and confirm is None and has_terminal()
-    must_be_named(settings, command, confirm, asked=asked, flags="")
-    if asked and not agreed(settings, f"Let the backfill of {name} run again?", confirm):
-        complain("Nothing was changed.\n")
+    question = f"Let the backfill of {name} run again?"
+    if not may_change(settings, f"backfill reset {name}", question, confirm):
         return 1
     splits = [(".".join(parts[:cut]), ".".join(parts[cut:])) for cut in range(1, len(parts))]
     if len(splits) > 1:
