@@ -33,7 +33,7 @@ def report_json(report: Report) -> dict[str, Json]:
         "status": report.status,
         "plan": plan_json(report.plan),
         "tables": [asdict(rows) for rows in report.tables],
-        "backfills": [_backfill(backfill) for backfill in report.backfills],
+        "backfills": [backfill_json(backfill) for backfill in report.backfills],
         "seconds": round(report.seconds, 6),
     }
     if report.copied is not None:
@@ -74,7 +74,8 @@ def _change(change: AnyChange) -> Json:
     return told
 
 
-def _backfill(backfill: BackfillReport) -> Json:
+def backfill_json(backfill: BackfillReport) -> Json:
+    """What a backfill did, or would do."""
     told: dict[str, Json] = {
         "table": backfill.table,
         "column": backfill.column,

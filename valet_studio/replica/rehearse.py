@@ -90,27 +90,26 @@ def rehearse_replica(
         )
     after = _with_push(versions, schema, target.planner(strict=False)(schema))
     reports, problems = _followed(file, after, cancelled, limits)
-    status: ReplicaStatus = "noop"
-    if reports:
-        applied = any(report.status == "ok" for report in reports)
-        last = reports[-1].status
-        status = "ok" if applied and last == "noop" else last
-    if problems:
-        status = "failed"
-    if mutations is None:
-        problems = (
-            *problems,
-            Problem("The queued mutations have another layout, and were not checked."),
-        )
+    unchecked = Problem("The queued mutations have another layout, and were not checked.")
     return ReplicaReport(
         label=file.label,
-        status=status,
+        status=_status(reports, problems),
         versions=len(after),
         reports=reports,
         mutations=len(mutations or ()),
         unfit=unfit(mutations or (), schema),
-        problems=problems,
+        problems=problems if mutations is not None else (*problems, unchecked),
     )
+
+
+def _status(reports: tuple[Report, ...], problems: tuple[Problem, ...]) -> ReplicaStatus:
+    if problems:
+        return "failed"
+    if not reports:
+        return "noop"
+    last = reports[-1].status
+    applied = any(report.status == "ok" for report in reports)
+    return "ok" if applied and last == "noop" else last
 
 
 def _with_push(versions: Versions, schema: Schema, plan: Plan) -> tuple[Version, ...]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from valet_studio.migrate.events import Report
 from valet_studio.plan.sentences import count
 from valet_studio.replica.engine import Connected
 from valet_studio.replica.rehearse import ReplicaReport
 from valet_studio.report import plan_text, problems_text, push_text
-from valet_studio.report_json import report_json
+from valet_studio.report_json import backfill_json
 from valet_studio.schema.model import Json
 
 SHOWN_MUTATIONS = 10
@@ -52,10 +51,6 @@ def replica_text(report: ReplicaReport) -> str:
 
 def replica_json(report: ReplicaReport) -> dict[str, Json]:
     """The same as JSON."""
-    backfills: list[Json] = []
-    for each in report.reports:
-        told = _backfills(each)
-        backfills += told if isinstance(told, list) else []
     return {
         "file": report.label,
         "status": report.status,
@@ -64,7 +59,7 @@ def replica_json(report: ReplicaReport) -> dict[str, Json]:
             {"table": r.table, "rows_before": r.rows_before, "rows_after": r.rows_after}
             for r in report.tables
         ],
-        "backfills": backfills,
+        "backfills": [backfill_json(backfill) for backfill in report.backfills],
         "mutations": report.mutations,
         "unfit": [
             {
@@ -78,10 +73,6 @@ def replica_json(report: ReplicaReport) -> dict[str, Json]:
         ],
         "problems": [problem.message for problem in report.problems],
     }
-
-
-def _backfills(report: Report) -> Json:
-    return report_json(report)["backfills"]
 
 
 def _outcome(report: ReplicaReport) -> str:
