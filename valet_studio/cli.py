@@ -23,26 +23,37 @@ WEB_PORT = 8000
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_debug = click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
+_confirm = click.option(
+    "--confirm", metavar="NAME", help="The database's name, for one in production."
+)
+_replica = click.option(
+    "--replica",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Rehearse on a copy of this client's file too.",
+)
+_ON_FILES = (
+    click.option("--output-dir", metavar="DIR", help="Where types go. [_generated/valet]"),
+    click.option("--lang", metavar="LANGS", help="Of ts, python; with commas."),
+)
+
+
 def works_on(*, files: bool = False) -> Callable[[F], F]:
     """The options that say what to work on; those of the group hold where a command has none."""
+    options = (
+        click.option("--schema", metavar="PATH", help="The schema. [valet/schema.ts]"),
+        click.option("--valet-dir", metavar="DIR", help="Directory of schema.ts. [valet]"),
+        click.option("--db", metavar="PATH|URL", help="The database. [.valet/dev.db]"),
+        click.option("--strict", is_flag=True, help="Refuse backfills that vary by run."),
+        click.option("--production", is_flag=True, help="Ask for the database's name first."),
+        click.option("--read-only", is_flag=True, help="Change nothing of the database."),
+        _debug,
+        *(_ON_FILES if files else ()),
+    )
 
     def decorate(function: F) -> F:
-        if files:
-            function = click.option("--lang", metavar="LANGS", help="Of ts, python; with commas.")(
-                function
-            )
-            function = click.option(
-                "--output-dir", metavar="DIR", help="Where types go. [_generated/valet]"
-            )(function)
-        for option in (
-            click.option("--debug", is_flag=True, help="Show the traceback of a defect."),
-            click.option("--read-only", is_flag=True, help="Change nothing of the database."),
-            click.option("--production", is_flag=True, help="Ask for the database's name first."),
-            click.option("--strict", is_flag=True, help="Refuse backfills that vary by run."),
-            click.option("--db", metavar="PATH|URL", help="The database. [.valet/dev.db]"),
-            click.option("--valet-dir", metavar="DIR", help="Directory of schema.ts. [valet]"),
-            click.option("--schema", metavar="PATH", help="The schema. [valet/schema.ts]"),
-        ):
+        for option in reversed(options):
             function = option(function)
         return function
 
@@ -111,12 +122,7 @@ def settings_of(
 @click.option("--web", is_flag=True, help="Serve it to browsers on this machine, read-only.")
 @click.option("--web-write", is_flag=True, help="With --web: let it write.")
 @click.option("--web-port", metavar="PORT", type=int, help="For --web. [8000]")
-@click.option(
-    "--replica",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Rehearse on a copy of this client's file too.",
-)
+@_replica
 @click.version_option(__version__, prog_name="valet-studio", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(
@@ -157,7 +163,7 @@ def cli(
 
 @cli.command()
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
-@click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
+@_debug
 @click.option("--db", metavar="PATH", help="A database whose tables it declares. [.valet/dev.db]")
 @click.pass_context
 def init(context: click.Context, /, folder: Path, db: str | None, **_: Any) -> int:
@@ -172,7 +178,7 @@ def init(context: click.Context, /, folder: Path, db: str | None, **_: Any) -> i
 @click.argument("folder", metavar="[DIR]", default="valet-demo", type=click.Path(path_type=Path))
 @click.option("--no-open", is_flag=True, help="Only make it.")
 @click.option("--tour", is_flag=True, help="Walk through schema changes: n is the next.")
-@click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
+@_debug
 def demo(folder: Path, no_open: bool, tour: bool, **_: Any) -> int:
     """Make a demo project with 142 documents and a pending migration, and open it."""
     from valet_studio import scaffold
@@ -216,12 +222,7 @@ def plan(context: click.Context, /, as_json: bool, sql: bool, markdown: bool, **
 @cli.command("dry-run")
 @works_on()
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option(
-    "--replica",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Rehearse on a copy of this client's file too.",
-)
+@_replica
 @click.pass_context
 def dry_run(context: click.Context, /, as_json: bool, replica: Path | None, **_: Any) -> int:
     """Rehearse the migration on a copy of the database."""
@@ -234,7 +235,7 @@ def dry_run(context: click.Context, /, as_json: bool, replica: Path | None, **_:
 @cli.command()
 @works_on()
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--confirm", metavar="NAME", help="The database's name, for one in production.")
+@_confirm
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
 def apply(
@@ -308,7 +309,7 @@ def history(
 @cli.command()
 @works_on()
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--confirm", metavar="NAME", help="The database's name, for one in production.")
+@_confirm
 @click.pass_context
 def undo(context: click.Context, /, yes: bool, confirm: str | None, **_: Any) -> int:
     """Put back the database as it was before the last apply."""
@@ -325,7 +326,7 @@ def backfill() -> None:
 @backfill.command("reset")
 @works_on()
 @click.argument("name", metavar="TABLE.COLUMN")
-@click.option("--confirm", metavar="NAME", help="The database's name, for one in production.")
+@_confirm
 @click.pass_context
 def backfill_reset(context: click.Context, /, name: str, confirm: str | None, **_: Any) -> int:
     """Run a backfill again on the next push."""
@@ -351,7 +352,7 @@ def schema(context: click.Context, /, **_: Any) -> int:
 @click.option(
     "--deploy-key-file", metavar="PATH", help="File with the key to ask for. [VALET_DEPLOY_KEY]"
 )
-@click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
+@_debug
 @click.pass_context
 def serve(
     context: click.Context, /, host: str, port: int, deploy_key_file: str | None, **_: Any
@@ -374,7 +375,7 @@ def replica() -> None:
 @click.option("--confirm", metavar="NAME", help="The file's name, for one in production.")
 @click.option("--production", is_flag=True, help="Ask for the file's name first.")
 @click.option("--read-only", is_flag=True, help="Change nothing of the file.")
-@click.option("--debug", is_flag=True, help="Show the traceback of a defect.")
+@_debug
 @click.pass_context
 def replica_connect(
     context: click.Context,
