@@ -9,9 +9,7 @@ from typing import Any, NoReturn
 
 import click
 
-from valet_studio.errors import Problem, StudioError
-
-INTERRUPTED = 130
+from valet_studio.errors import Cancelled, Problem, StudioError
 
 
 class StudioGroup(click.Group):
@@ -55,9 +53,9 @@ def _tell(error: BaseException, arguments: Sequence[str], command: str | None) -
         case StudioError():
             problems, code = error.problems, error.exit_code
         case click.Abort() if error.__cause__ is None:
-            problems, code = (Problem("Cancelled. Nothing was changed."),), INTERRUPTED
+            problems, code = Cancelled().problems, Cancelled.exit_code
         case click.Abort() | KeyboardInterrupt():
-            problems, code = (Problem("Cancelled."),), INTERRUPTED
+            problems, code = Cancelled("Cancelled.").problems, Cancelled.exit_code
         case click.exceptions.NoArgsIsHelpError():
             complain(f"{error.format_message()}\n")
             return error.exit_code

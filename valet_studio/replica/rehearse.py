@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from valet_studio.database.copy import copy_to
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import DatabaseError, IsCancelled, Problem, StudioError
+from valet_studio.errors import Cancelled, DatabaseError, IsCancelled, Problem, StudioError
 from valet_studio.migrate.events import BackfillReport, Report, TableRows
 from valet_studio.migrate.target import LocalTarget, Target
 from valet_studio.migrate.versions import Version, Versions
@@ -138,8 +138,8 @@ def _followed(
         reports: list[Report] = []
         try:
             reports.extend(event for event in events if isinstance(event, Report))
+        except Cancelled:
+            raise
         except StudioError as error:
-            if error.exit_code == 130:
-                raise
             return tuple(reports), error.problems
     return tuple(reports), ()
