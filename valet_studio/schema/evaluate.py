@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -122,32 +122,34 @@ def _evaluated(
         try:
             raw = child.evaluate(cancelled, read_text, with_places=with_places)
         except ChildStopped as stopped:
-            problem = stopped.problems[0]
             place = behaviours.loop_place() or entry
-            raise SchemaError([_with_line(replace(problem, location=place), sources)]) from stopped
+            raise _wrong([replace(stopped.problems[0], location=place)], sources) from stopped
         if "thrown" in raw:
-            problem = _thrown(raw["thrown"], sources, child.locate(raw["thrown"]["stack"]))
-            raise SchemaError([_with_line(problem, sources)])
+            thrown = raw["thrown"]
+            raise _wrong([_thrown(thrown, entry, child.locate(thrown["stack"]))], sources)
         context = ReadContext(places, entry, behaviours, literal)
         schema = read_schema(raw, context)
     problems = [*context.problems, *twice]
     if problems:
         ordered = sorted(dict.fromkeys(problems), key=lambda p: p.location or Location("", 0, 0))
-        raise SchemaError([_with_line(problem, sources) for problem in ordered])
+        raise _wrong(ordered, sources)
     return replace(schema, sources=sources), asked
 
 
-def _with_line(problem: Problem, sources: Sources) -> Problem:
-    if problem.location is None:
-        return problem
-    return replace(problem, source_line=sources.line(problem.location))
+def _wrong(problems: Iterable[Problem], sources: Sources) -> SchemaError:
+    """The error that tells them, each with the text of its line."""
+
+    def with_line(problem: Problem) -> Problem:
+        place = problem.location
+        return problem if place is None else replace(problem, source_line=sources.line(place))
+
+    return SchemaError([*map(with_line, problems)])
 
 
-def _thrown(thrown: dict[str, Any], sources: Sources, location: Location | None) -> Problem:
+def _thrown(thrown: dict[str, Any], entry: Location, location: Location | None) -> Problem:
     """The sentence for what schema.ts threw, or for a syntax error."""
     message: str = thrown["message"]
     first = message.split("\n", 1)[0].strip()
-    entry = Location(shown_path(sources.folder, sources.entry), 1, 1)
     missing = re.search(
         r"requested module '([^']*)' does not provide an export named '(.*)'", first
     )

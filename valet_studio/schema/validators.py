@@ -22,24 +22,9 @@ MOST_NESTED = 60
 def read_validator(raw: Raw, context: ReadContext, depth: int = 0) -> Validator:
     """The validator that a raw one describes; `depth` says how many others it stands inside."""
     kind = raw["kind"]
-    if kind == "id" and "table" in raw and raw["table"] not in context.tables:
-        context.problem(
-            f'v.id("{raw["table"]}") points to a table that is not in the schema.',
-            did_you_mean(raw["table"], context.tables) or declare_or_name(context),
-            context.at(raw),
-        )
-    if depth and kind == "bytes":
-        context.problem(
-            "JSON cannot hold bytes.", "Give them a column of their own.", context.at(raw)
-        )
+    _check_leaf(raw, context, depth)
     if kind in _PLAIN:
         return _PLAIN[kind]
-    if kind == "literal" and isinstance(raw.get("value"), str) and not is_text(raw["value"]):
-        context.problem(
-            f"The text of v.literal({raw['value']!a}) holds half of a character.",
-            "Write the whole character, or leave it out.",
-            context.at(raw),
-        )
     if depth > MOST_NESTED:
         context.problem(
             f"A validator is nested more than {MOST_NESTED} deep.",
@@ -66,6 +51,26 @@ def read_validator(raw: Raw, context: ReadContext, depth: int = 0) -> Validator:
             context.at(raw),
         )
     return Validator(kind, raw.get("table"), raw.get("value"), items, properties)
+
+
+def _check_leaf(raw: Raw, context: ReadContext, depth: int) -> None:
+    match raw["kind"]:
+        case "id" if "table" in raw and raw["table"] not in context.tables:
+            context.problem(
+                f'v.id("{raw["table"]}") points to a table that is not in the schema.',
+                did_you_mean(raw["table"], context.tables) or declare_or_name(context),
+                context.at(raw),
+            )
+        case "bytes" if depth:
+            context.problem(
+                "JSON cannot hold bytes.", "Give them a column of their own.", context.at(raw)
+            )
+        case "literal" if isinstance(raw.get("value"), str) and not is_text(raw["value"]):
+            context.problem(
+                f"The text of v.literal({raw['value']!a}) holds half of a character.",
+                "Write the whole character, or leave it out.",
+                context.at(raw),
+            )
 
 
 def _nested(
