@@ -15,10 +15,10 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import Worker, WorkerState
 
-from valet_studio.errors import Problem, StudioError
+from valet_studio.errors import Problem
 from valet_studio.migrate.history import HistoryEntry
 from valet_studio.plan.diff import SchemaChange
-from valet_studio.tui.runs import unexpected
+from valet_studio.tui.runs import problems_of
 from valet_studio.tui.text import (
     BLANK,
     SIGN_STYLES,
@@ -105,12 +105,7 @@ class HistoryScreen(Screen[None]):
         worker = event.worker
         if event.state is WorkerState.ERROR:
             error = worker.error
-            problems = (
-                error.problems
-                if isinstance(error, StudioError)
-                else (unexpected(error if isinstance(error, Exception) else Exception(error)),)
-            )
-            self._tell(problems)
+            self._tell(problems_of(error if isinstance(error, Exception) else Exception(error)))
         elif event.state is WorkerState.SUCCESS and worker.name == "read":
             self.entries = tuple(worker.result or ())
             self.call_after_refresh(self._fill)

@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def unexpected(error: Exception) -> Problem:
-    """An error that is a defect of this program, as a sentence."""
-    return Problem(
-        f"Something went wrong that should not: {type(error).__name__}: {error}",
-        "This is a defect of valet-studio. Nothing was left half done.",
-    )
+def problems_of(error: Exception) -> tuple[Problem, ...]:
+    """An error as sentences; what is no `StudioError` is a defect of this program."""
+    if isinstance(error, StudioError):
+        return error.problems
+    told = f"Something went wrong that should not: {type(error).__name__}: {error}"
+    return (Problem(told, "This is a defect of valet-studio. Nothing was left half done."),)
 
 
 def look(
@@ -62,10 +62,8 @@ def look(
         post(Looked(generation, engine.look(settings, outdated), missing))
     except Cancelled:
         return
-    except StudioError as error:
-        post(LookFailed(generation, error.problems))
     except Exception as error:
-        post(LookFailed(generation, (unexpected(error),)))
+        post(LookFailed(generation, problems_of(error)))
 
 
 def _is_missing(path: Path) -> bool:
@@ -112,10 +110,8 @@ def read_more(
             post(TypesRead(generation, with_structures(types, state.plan, told), files))
     except Cancelled:
         return
-    except StudioError as error:
-        post(LookFailed(generation, error.problems, measuring=True))
     except Exception as error:
-        post(LookFailed(generation, (unexpected(error),), measuring=True))
+        post(LookFailed(generation, problems_of(error), measuring=True))
 
 
 def _applied(engine: Engine, state: StudioState) -> Schema | None:
@@ -138,10 +134,8 @@ def check_types(
         post(TypesChecked(number, engine.check_types(state, outdated)))
     except Cancelled:
         return
-    except StudioError as error:
-        post(TypesChecked(number, error.problems, failed=True))
     except Exception as error:
-        post(TypesChecked(number, (unexpected(error),), failed=True))
+        post(TypesChecked(number, problems_of(error), failed=True))
 
 
 def read_touched(
@@ -189,10 +183,8 @@ def retry(
         post(Retried(engine.retry_failed(state, report, cancelled)))
     except Cancelled as error:
         post(Retried(problems=error.problems, cancelled=True))
-    except StudioError as error:
-        post(Retried(problems=error.problems))
     except Exception as error:
-        post(Retried(problems=(unexpected(error),)))
+        post(Retried(problems=problems_of(error)))
 
 
 def ask(
@@ -203,10 +195,8 @@ def ask(
     """Do the work and hand over what it gives, or what went wrong."""
     try:
         value = work()
-    except StudioError as error:
-        failed(error.problems)
     except Exception as error:
-        failed((unexpected(error),))
+        failed(problems_of(error))
     else:
         then(value)
 
@@ -218,10 +208,8 @@ def ask_server(engine: Engine, settings: Settings, post: Callable[[Message], obj
         entries = engine.history(settings)
         seen = f"{entries[0].id} {entries[0].applied_at}" if entries else ""
         hash_after = entries[0].hash_after if entries else None
-    except StudioError as error:
-        seen = error.problems[0].message
     except Exception as error:
-        seen = unexpected(error).message
+        seen = problems_of(error)[0].message
     post(ServerSeen(settings.database, seen, hash_after))
 
 
@@ -231,10 +219,8 @@ def write_files(
     """Write the stale generated files; `after` says what led to it."""
     try:
         post(FilesWritten(engine.write_files(state), after=after))
-    except StudioError as error:
-        post(FilesWritten(problems=error.problems, after=after))
     except Exception as error:
-        post(FilesWritten(problems=(unexpected(error),), after=after))
+        post(FilesWritten(problems=problems_of(error), after=after))
 
 
 def run_events(
@@ -266,7 +252,7 @@ def run_events(
     except StudioError as error:
         ended = RunEnded(work, error.problems, stale=isinstance(error, PlanIsStale))
     except Exception as error:
-        ended = RunEnded(work, (unexpected(error),), cancelled=cancelled())
+        ended = RunEnded(work, problems_of(error), cancelled=cancelled())
     finally:
         close = getattr(events, "close", None)
         if close is not None:
