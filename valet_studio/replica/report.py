@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from valet_studio.plan.sentences import count
 from valet_studio.replica.engine import Connected
 from valet_studio.replica.rehearse import ReplicaReport
@@ -55,10 +57,7 @@ def replica_json(report: ReplicaReport) -> dict[str, Json]:
         "file": report.label,
         "status": report.status,
         "versions": report.versions,
-        "tables": [
-            {"table": r.table, "rows_before": r.rows_before, "rows_after": r.rows_after}
-            for r in report.tables
-        ],
+        "tables": [asdict(rows) for rows in report.tables],
         "backfills": [backfill_json(backfill) for backfill in report.backfills],
         "mutations": report.mutations,
         "unfit": [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from valet_studio.errors import StudioError
 from valet_studio.migrate.events import Report
 from valet_studio.migrate.reruns import BackfillReset
@@ -59,17 +61,7 @@ def undoable_json(found: Undoable) -> dict[str, Json]:
         "id": found.migration.id,
         "applied_at": found.migration.applied_at,
         "snapshot": str(found.snapshot),
-        "written": [
-            {
-                "table": writes.table,
-                "inserted": writes.inserted,
-                "updated": writes.updated,
-                "deleted": writes.deleted,
-                "examples": list(writes.examples),
-                "untold": list(writes.untold),
-            }
-            for writes in found.writes
-        ],
+        "written": [asdict(writes) for writes in found.writes],
     }
 
 
