@@ -71,6 +71,7 @@ class Child:
         self._location: Location | None = None
         self._workspace = make_workspace(sources)
         self._sources_uri = self._workspace.sources.as_uri()
+        """URI of the directory that the modules run from, as stacks name it."""
         try:
             self._process = start(self._workspace, limits, skewed=skewed)
         except BaseException:
@@ -107,14 +108,9 @@ class Child:
             self._sources = sources
         return fits
 
-    @property
-    def sources_uri(self) -> str:
-        """URI of the directory that the modules run from, as stacks name it."""
-        return self._sources_uri
-
     def locate(self, stack: str) -> Location | None:
         """The first place in the user's modules that a stack names."""
-        return user_location(stack, self.sources_uri, self._sources.folder)
+        return user_location(stack, self._sources_uri, self._sources.folder)
 
     def evaluate(
         self,
@@ -203,12 +199,7 @@ class Child:
             _, end, what, _ = ending
             threading.Thread(target=end, args=what).start()
 
-    def _answer(
-        self,
-        kind: bytes,
-        seconds: float,
-        cancelled: IsCancelled = never,
-    ) -> bytes:
+    def _answer(self, kind: bytes, seconds: float, cancelled: IsCancelled = never) -> bytes:
         """The payload of the next frame of a kind; any other frame moves the deadline on."""
         index: int | None = None
         patience = seconds if self._evaluated or kind != b"E" else START_SECONDS
