@@ -24,7 +24,6 @@ from pushing import (
     union,
 )
 
-from valet_studio.plan.sql import quote
 from valet_studio.plan.types import covers, relation
 from valet_studio.schema.model import (
     Backfill,
@@ -38,7 +37,7 @@ from valet_studio.schema.model import (
     Table,
     Validator,
 )
-from valet_studio.schema.names import fold
+from valet_studio.schema.names import fold, quote
 
 NAMES = ["todos", "users", "select", 'a"b', "with space", "ünï", "📦", "it's", "rowid", "rank"]
 names = st.sampled_from(NAMES)

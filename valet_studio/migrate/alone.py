@@ -15,7 +15,7 @@ from valet_studio.errors import DatabaseError, IsCancelled
 from valet_studio.migrate.column_writer import ColumnWriter
 from valet_studio.migrate.documents import Batch, Documents, Key
 from valet_studio.migrate.evaluators import Evaluators, Stopped
-from valet_studio.plan.sql import quote
+from valet_studio.schema.names import quote
 
 CHECKED = 32
 _LARGEST = 1 << 18

@@ -17,8 +17,9 @@ from valet_studio.migrate.column_writer import MOST_BRANCHES
 from valet_studio.migrate.documents import Batch, Documents, Key, converts
 from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.tally import Tally
-from valet_studio.plan.sql import is_own_trigger, quote
+from valet_studio.plan.sql import is_own_trigger
 from valet_studio.schema.model import Backfill
+from valet_studio.schema.names import quote
 from valet_studio.typescript.cells import Value
 
 _FIRST = 5_000

@@ -14,8 +14,7 @@ import apsw
 
 from valet_studio.errors import MigrationFailed
 from valet_studio.migrate.documents import Documents, Key, converts
-from valet_studio.plan.sql import quote
-from valet_studio.schema.names import fold
+from valet_studio.schema.names import fold, quote
 from valet_studio.typescript.cells import Cells
 
 MOST_BRANCHES = 12

@@ -15,10 +15,10 @@ from typing import Any, TypeAlias, TypeGuard
 import apsw
 
 from valet_studio.errors import DatabaseError
-from valet_studio.plan.sql import quote, rowid_of
+from valet_studio.plan.sql import rowid_of
 from valet_studio.plan.types import affinity
 from valet_studio.schema.model import Json, Storage, Table
-from valet_studio.schema.names import fold
+from valet_studio.schema.names import fold, quote
 from valet_studio.schema.state import ColumnState, TableState
 from valet_studio.schema.telling import shown
 

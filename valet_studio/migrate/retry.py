@@ -18,7 +18,7 @@ from valet_studio.errors import IsCancelled
 from valet_studio.migrate.dry_run import dry_run
 from valet_studio.migrate.events import Event, Report
 from valet_studio.migrate.order import Order
-from valet_studio.plan.sql import quote
+from valet_studio.schema.names import quote
 from valet_studio.scratch import scratch
 
 

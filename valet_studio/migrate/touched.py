@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import apsw
 
 from valet_studio.database.inspect import inspect
-from valet_studio.plan.sql import quote
 from valet_studio.schema.model import Json, Storage, Table
+from valet_studio.schema.names import quote
 from valet_studio.schema.state import TableState
 from valet_studio.schema.telling import shown
 

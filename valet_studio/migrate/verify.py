@@ -16,8 +16,8 @@ from valet_studio.plan.changes import NarrowField, Plan, RunBackfill
 from valet_studio.plan.compare import compare
 from valet_studio.plan.measure import answered, questions
 from valet_studio.plan.sentences import count
-from valet_studio.plan.sql import is_own_trigger, quote, tracking_triggers
-from valet_studio.schema.names import fold
+from valet_studio.plan.sql import is_own_trigger, tracking_triggers
+from valet_studio.schema.names import fold, quote
 from valet_studio.schema.state import DatabaseState
 
 

@@ -8,7 +8,8 @@ from typing import Protocol
 import apsw
 
 from valet_studio.migrate.column_writer import ColumnWriter
-from valet_studio.plan.sql import is_own_trigger, quote
+from valet_studio.plan.sql import is_own_trigger
+from valet_studio.schema.names import quote
 
 
 class WayBack(Protocol):

@@ -23,8 +23,8 @@ from valet_studio.database.target import FileTarget
 from valet_studio.errors import IsCancelled
 from valet_studio.migrate.history import MigrationId
 from valet_studio.migrate.undo import last_snapshot
-from valet_studio.plan.sql import quote, trigger_names
-from valet_studio.schema.names import fold
+from valet_studio.plan.sql import trigger_names
+from valet_studio.schema.names import fold, quote
 from valet_studio.schema.state import DatabaseState, TableState, backfill_key
 
 _Value: TypeAlias = str | int | float | bytes | None

@@ -11,28 +11,8 @@ from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from valet_studio.schema.model import Field, Index, SearchIndex, Storage, Table
-from valet_studio.schema.names import fold, quote, text_literal
-
-__all__ = [
-    "add_column",
-    "add_version",
-    "create_index",
-    "create_search_index",
-    "create_table",
-    "drop_index",
-    "drop_search_index",
-    "drop_trigger",
-    "index_name",
-    "is_index_name",
-    "is_own_trigger",
-    "is_search_name",
-    "quote",
-    "rowid_of",
-    "search_name",
-    "search_triggers",
-    "tracking_triggers",
-    "trigger_names",
-]
+from valet_studio.schema.names import fold, text_literal
+from valet_studio.schema.names import quote as quote
 
 NamedStatement: TypeAlias = tuple[str, str]
 """The name of what is made, and the statement that makes it."""
