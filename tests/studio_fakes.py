@@ -31,10 +31,11 @@ from valet_studio.migrate.events import (
     ValueCount,
 )
 from valet_studio.migrate.history import HistoryEntry, MigrationId
+from valet_studio.migrate.target import DatabaseInfo
 from valet_studio.migrate.touched import Touched
 from valet_studio.migrate.undo import UndoReport
 from valet_studio.migrate.written import TableWrites
-from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
+from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.plan.changes import (
     AddColumn,
     AnyChange,

@@ -27,8 +27,7 @@ from valet_studio.errors import (
     Unsupported,
     never,
 )
-from valet_studio.migrate.target import DatabaseInfo as DatabaseInfo
-from valet_studio.migrate.target import LocalTarget, Planner, Target
+from valet_studio.migrate.target import DatabaseInfo, LocalTarget, Planner, Target
 from valet_studio.paths import write_atomically
 from valet_studio.plan.changes import AnyChange, Plan
 from valet_studio.plan.measure import unanswered

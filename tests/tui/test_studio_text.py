@@ -24,7 +24,8 @@ from valet_studio.migrate.events import (
     Sample,
     StatementRun,
 )
-from valet_studio.pipeline import DatabaseInfo, GeneratedFile, StudioState
+from valet_studio.migrate.target import DatabaseInfo
+from valet_studio.pipeline import GeneratedFile, StudioState
 from valet_studio.schema.model import Field, Json, Schema, Sources, Table, Validator
 from valet_studio.schema.telling import shown
 from valet_studio.tui.actions import ACTIONS, USUAL_KEYS

@@ -17,7 +17,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from valet_studio.config import Settings
-from valet_studio.pipeline import DatabaseInfo
+from valet_studio.migrate.target import DatabaseInfo
 from valet_studio.plan.changes import Plan, Risk, RunBackfill, by_table
 from valet_studio.tui.progress import Progress
 from valet_studio.tui.text import BLANK, SIGN_STYLES, count, filled, hanging, lines, size

@@ -11,12 +11,13 @@ from functools import partial
 from textual.app import SuspendNotSupported
 from textual.content import Content
 
-from valet_studio import pipeline, watch
+from valet_studio import watch
 from valet_studio.config import Settings
 from valet_studio.database.target import open_target
 from valet_studio.errors import StudioError
 from valet_studio.fixes.fix import Fix
 from valet_studio.migrate.snapshot_files import snapshots
+from valet_studio.migrate.target import DatabaseInfo
 from valet_studio.pipeline import StudioState
 from valet_studio.plan.changes import Plan, Risk
 from valet_studio.schema.model import Schema
@@ -300,7 +301,7 @@ class Looking(StudioBase):
             self.not_measured = message.problems[0].message
         else:
             self.looked = message.generation
-            database = pipeline.DatabaseInfo(self.settings.database, exists=False)
+            database = DatabaseInfo(self.settings.database, exists=False)
             state = StudioState(self.settings, database, problems=message.problems)
             self.learn(replace(self.facts, state=state, reading=False))
 
