@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import partial
 
-from valet_studio.errors import Location
 from valet_studio.plan import sentences as say
 from valet_studio.plan import sql
 from valet_studio.plan.before import SYSTEM_COLUMNS, Before
@@ -15,6 +15,8 @@ from valet_studio.schema.state import TableState
 
 OF_TOOLS = ("d1_migrations", "libsql_wasm_func_table", "libsql_vector_meta_shadow")
 """Tables that D1's migrations and libSQL make, under names that a schema could declare."""
+
+_drift = partial(Drift, risk=Risk.WARNING, rule=say.DRIFT)
 
 
 def drift(
@@ -32,9 +34,9 @@ def drift(
         table = declared.get(fold(past.name))
         outcome = "it is created again" if table is not None else "nothing is done about it"
         yield _drift(
-            past.name,
-            f"Table {past.name} was applied before but is not in the database; {outcome}.",
-            table.location if table is not None else None,
+            table=past.name,
+            summary=f"Table {past.name} was applied before but is not in the database; {outcome}.",
+            location=table.location if table is not None else None,
         )
     for found in before.state.tables:
         table = declared.get(fold(found.name))
@@ -43,18 +45,21 @@ def drift(
         if found.kind == "shadow":
             continue  # hangs on its virtual table, which is told of
         if found.kind == "view":
-            yield _drift(found.name, f"{found.name} is a view that no schema explains.")
+            yield _drift(
+                table=found.name, summary=f"{found.name} is a view that no schema explains."
+            )
         elif found.kind == "virtual":
             if not _is_search_table(found.name, schema, before):
                 yield _drift(
-                    found.name, f"{found.name} is a virtual table that no schema explains."
+                    table=found.name,
+                    summary=f"{found.name} is a virtual table that no schema explains.",
                 )
         elif table is not None:
             yield from _table_drift(table, found, before)
         elif before.table(found.name) is None and fold(found.name) not in OF_TOOLS:
             yield _drift(
-                found.name,
-                f"Table {found.name} is in the database, but in no schema.",
+                table=found.name,
+                summary=f"Table {found.name} is in the database, but in no schema.",
                 rule=say.undeclared(found),
             )
 
@@ -64,11 +69,12 @@ def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Dr
     declared = {fold(f.name): f for f in table.fields}
     for field in past.missing if past is not None else ():
         again = declared.get(fold(field.name))
+        outcome = "it is added again" if again is not None else "nothing is done about it"
         yield _drift(
-            table.name,
-            f"Column {table.name}.{field.name} was applied before but is not in the database; "
-            + ("it is added again." if again is not None else "nothing is done about it."),
-            again.location if again is not None else table.location,
+            table=table.name,
+            summary=f"Column {table.name}.{field.name} was applied before but is not in the "
+            f"database; {outcome}.",
+            location=again.location if again is not None else table.location,
             column=field.name,
         )
     recorded = before.state.applied is not None or not before.state.has_bookkeeping
@@ -86,28 +92,28 @@ def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Dr
         if name.startswith("_") and not recorded:
             continue  # Valet's own, in a database that Valet made
         yield _drift(
-            table.name,
-            f"Column {table.name}.{column.name} is in the database, but in no schema"
+            table=table.name,
+            summary=f"Column {table.name}.{column.name} is in the database, but in no schema"
             + (", and inserts fail because it is NOT NULL." if burden else "."),
-            table.location,
+            location=table.location,
             column=column.name,
         )
     for trigger in found.triggers:
         if not sql.is_own_trigger(trigger.name, table.name):
             yield _drift(
-                table.name,
-                f"Trigger {trigger.name} on {table.name} is in no schema; it runs on every "
+                table=table.name,
+                summary=f"Trigger {trigger.name} on {table.name} is in no schema; it runs on every "
                 f"{trigger.event.lower()}{', backfills included' * (trigger.event == 'UPDATE')}.",
-                table.location,
+                location=table.location,
                 made_by=trigger.sql,
             )
     for index in found.indexes:
         serves = any(say.serves(index, wanted.fields) for wanted in table.indexes)
         if not serves and not sql.is_index_name(index.name, table.name):
             yield _drift(
-                table.name,
-                f"Index {index.name} on {table.name} is in no schema.",
-                table.location,
+                table=table.name,
+                summary=f"Index {index.name} on {table.name} is in no schema.",
+                location=table.location,
                 index=index.name,
                 made_by=index.sql,
             )
@@ -118,9 +124,9 @@ def _burden(table: Table, column: str, field: Field | None) -> Drift:
     optional = field is not None and not field.deprecated
     how = "the schema lets documents lack it" if optional else "not in the types"
     return _drift(
-        table.name,
-        f"Column {table.name}.{column} is NOT NULL, but {how}: inserts without it fail.",
-        (field.location if field is not None else None) or table.location,
+        table=table.name,
+        summary=f"Column {table.name}.{column} is NOT NULL, but {how}: inserts without it fail.",
+        location=(field.location if field is not None else None) or table.location,
         column=column,
         rule=say.NOT_NULL,
     )
@@ -129,24 +135,3 @@ def _burden(table: Table, column: str, field: Field | None) -> Drift:
 def _is_search_table(name: str, schema: Schema, before: Before) -> bool:
     owners = [t.name for t in schema.tables] + [t.name for t in before.tables()]
     return any(sql.is_search_name(name, owner) for owner in owners)
-
-
-def _drift(
-    table: str,
-    summary: str,
-    location: Location | None = None,
-    column: str | None = None,
-    index: str | None = None,
-    rule: str = say.DRIFT,
-    made_by: str | None = None,
-) -> Drift:
-    return Drift(
-        table=table,
-        column=column,
-        index=index,
-        risk=Risk.WARNING,
-        summary=summary,
-        rule=rule,
-        location=location,
-        made_by=made_by,
-    )
