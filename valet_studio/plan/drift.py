@@ -65,6 +65,12 @@ def drift(
 
 
 def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Drift]:
+    yield from _missing_columns(table, before)
+    yield from _unexplained_columns(table, found, before)
+    yield from _unexplained_triggers_and_indexes(table, found)
+
+
+def _missing_columns(table: Table, before: Before) -> Iterator[Drift]:
     past = before.table(table.name)
     declared = {fold(f.name): f for f in table.fields}
     for field in past.missing if past is not None else ():
@@ -77,6 +83,11 @@ def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Dr
             location=again.location if again is not None else table.location,
             column=field.name,
         )
+
+
+def _unexplained_columns(table: Table, found: TableState, before: Before) -> Iterator[Drift]:
+    past = before.table(table.name)
+    declared = {fold(f.name): f for f in table.fields}
     recorded = before.state.applied is not None or not before.state.has_bookkeeping
     for column in found.columns:
         name = fold(column.name)
@@ -98,6 +109,9 @@ def _table_drift(table: Table, found: TableState, before: Before) -> Iterator[Dr
             location=table.location,
             column=column.name,
         )
+
+
+def _unexplained_triggers_and_indexes(table: Table, found: TableState) -> Iterator[Drift]:
     for trigger in found.triggers:
         if not sql.is_own_trigger(trigger.name, table.name):
             yield _drift(
