@@ -109,7 +109,6 @@ def test_what_is_imported_is_looked_at_too() -> None:
         ("(row, extra = Math.random()) => extra", ""),
         ("pick", "let pick = (row: any) => row.s"),
         ("(row) => [3, 1, 2].sort(() => Math.random() - 0.5)", ""),
-        ("async (row) => row.s", ""),
     ],
 )
 def test_whatever_may_differ_is_not_proved(function: str, before: str) -> None:

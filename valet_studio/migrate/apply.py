@@ -14,11 +14,11 @@ from valet_studio.database.errors import database_errors
 from valet_studio.database.layout import CREATE_BOOKKEEPING
 from valet_studio.database.target import FileTarget
 from valet_studio.database.written_early import written_early
-from valet_studio.errors import PlanIsStale
+from valet_studio.errors import IsCancelled, PlanIsStale
 from valet_studio.migrate.ahead import Ahead, ByColumn, look_ahead
 from valet_studio.migrate.early_copy import EarlyCopy
 from valet_studio.migrate.evaluators import Evaluators
-from valet_studio.migrate.events import Event, IsCancelled, PhaseStarted, Report
+from valet_studio.migrate.events import Event, PhaseStarted, Report
 from valet_studio.migrate.history import next_id
 from valet_studio.migrate.migration import migrate
 from valet_studio.migrate.order import Order

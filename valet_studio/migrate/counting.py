@@ -8,8 +8,8 @@ from contextlib import closing, suppress
 
 import apsw
 
+from valet_studio.errors import IsCancelled
 from valet_studio.migrate.by_input import ByInput
-from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.snapshot_files import journal_mode
 from valet_studio.typescript.cells import Value
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from valet_studio.errors import IsCancelled as IsCancelled
 from valet_studio.errors import Location
 from valet_studio.plan.changes import Plan
 from valet_studio.schema.model import Json

@@ -19,7 +19,7 @@ import apsw
 from valet_studio.database import layout
 from valet_studio.database.ask import ask
 from valet_studio.database.inspect import inspect
-from valet_studio.errors import Cancelled, MigrationFailed
+from valet_studio.errors import Cancelled, IsCancelled, MigrationFailed
 from valet_studio.migrate.ahead import Ahead, ByColumn, check_intact
 from valet_studio.migrate.backfill import BackfillRun
 from valet_studio.migrate.computed import Computed
@@ -28,7 +28,6 @@ from valet_studio.migrate.evaluators import Evaluators
 from valet_studio.migrate.events import (
     BackfillReport,
     Event,
-    IsCancelled,
     PhaseStarted,
     Report,
     StatementRun,
@@ -47,10 +46,10 @@ from valet_studio.migrate.work import Work
 from valet_studio.plan.changes import AddColumn, AnyChange, Plan, RunBackfill
 from valet_studio.plan.compare import kept_after, promised_after
 from valet_studio.plan.measure import answered, deciding, questions
-from valet_studio.plan.sql import quote, tracking_triggers, trigger_names
+from valet_studio.plan.sql import tracking_triggers, trigger_names
 from valet_studio.schema.document import schema_hash, to_document
 from valet_studio.schema.model import Schema
-from valet_studio.schema.names import fold
+from valet_studio.schema.names import fold, quote
 from valet_studio.schema.state import DatabaseState, backfill_key
 
 CACHE_KIB = 32 * 1024

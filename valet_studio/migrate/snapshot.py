@@ -14,9 +14,8 @@ from valet_studio.database.copy import copy_to
 from valet_studio.database.inspect import inspect
 from valet_studio.database.layout import SNAPSHOT, write_meta
 from valet_studio.database.target import FileTarget
-from valet_studio.errors import DatabaseError, StudioError, reason_of
+from valet_studio.errors import DatabaseError, IsCancelled, StudioError, reason_of
 from valet_studio.migrate.early_copy import EarlyCopy
-from valet_studio.migrate.events import IsCancelled
 from valet_studio.migrate.history import entries, next_id
 from valet_studio.migrate.snapshot_files import (
     KEPT_SNAPSHOTS,
@@ -36,7 +35,7 @@ from valet_studio.migrate.snapshot_files import (
     snapshots,
     unfinished,
 )
-from valet_studio.plan.sql import quote
+from valet_studio.schema.names import quote
 
 
 class Snapshot:

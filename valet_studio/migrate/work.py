@@ -6,12 +6,13 @@ import threading
 import time
 from functools import cached_property
 
+from valet_studio.errors import IsCancelled
 from valet_studio.migrate.changing import Changing
 from valet_studio.migrate.column_writer import ColumnWriter
 from valet_studio.migrate.computed import Computed
 from valet_studio.migrate.documents import Documents
 from valet_studio.migrate.evaluators import Evaluators, Stopped
-from valet_studio.migrate.events import BackfillProgress, BackfillReport, Failure, IsCancelled
+from valet_studio.migrate.events import BackfillProgress, BackfillReport, Failure
 from valet_studio.migrate.tally import Tally
 from valet_studio.schema.model import Backfill
 from valet_studio.schema.purity import is_pure

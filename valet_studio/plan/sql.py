@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from valet_studio.schema.model import Field, Index, SearchIndex, Storage, Table
-from valet_studio.schema.names import fold, text_literal
-from valet_studio.schema.names import quote as quote
+from valet_studio.schema.names import fold, quote, text_literal
 
 NamedStatement: TypeAlias = tuple[str, str]
 """The name of what is made, and the statement that makes it."""

@@ -126,7 +126,8 @@ def _evaluated(
             raise _wrong([replace(stopped.problems[0], location=place)], sources) from stopped
         if "thrown" in raw:
             thrown = raw["thrown"]
-            raise _wrong([_thrown(thrown, entry, child.locate(thrown["stack"]))], sources)
+            thrown_at = child.locate(thrown["stack"])
+            raise _wrong([_thrown(thrown, sources, entry, thrown_at)], sources)
         context = ReadContext(places, entry, behaviours, literal)
         schema = read_schema(raw, context)
     problems = [*context.problems, *twice]
@@ -146,7 +147,9 @@ def _wrong(problems: Iterable[Problem], sources: Sources) -> SchemaError:
     return SchemaError([*map(with_line, problems)])
 
 
-def _thrown(thrown: dict[str, Any], entry: Location, location: Location | None) -> Problem:
+def _thrown(
+    thrown: dict[str, Any], sources: Sources, entry: Location, location: Location | None
+) -> Problem:
     """The sentence for what schema.ts threw, or for a syntax error."""
     message: str = thrown["message"]
     first = message.split("\n", 1)[0].strip()
