@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 from functools import partial
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import pytest
 from serving import KEY, Served, serving
@@ -85,6 +87,9 @@ def test_a_plan_and_a_dry_run_change_nothing(todos: Project, served: Served) -> 
     assert [change["kind"] for change in plan["changes"]] == [
         *("add_column", "deprecate_field", "change_sync", "run_backfill")
     ]
+    assert "142 documents" in plan["changes"][-1]["summary"]
+    quick = served.post("/api/schema/plan?measured=0", document(BACKFILL)).json
+    assert "documents" not in quick["changes"][-1]["summary"]
     lines = served.post("/api/schema/dry-run", document(BACKFILL)).body.splitlines()
     events = [json.loads(line) for line in lines]
     assert [event["phase"] for event in events if event["type"] == "PhaseStarted"] == [
@@ -101,6 +106,18 @@ def test_another_plan_than_the_reviewed_one_is_refused(todos: Project, served: S
         answer = served.post(f"{path}?fingerprint=abc", document(BACKFILL))
         assert answer.status == 409
         assert "changed after this plan" in answer.json["errors"][0]["message"]
+    assert "priorityNum" not in str(todos.sql("SELECT sql FROM sqlite_master"))
+
+
+@pytest.mark.parametrize("query", ["strict=1", "strict=1&measured=0"])
+def test_asked_to_be_strict_it_refuses_a_backfill_that_varies(
+    todos: Project, served: Served, query: str
+) -> None:
+    varying = document(BACKFILL.replace("?? 1", "?? Math.random()"))
+    assert served.post(f"/api/schema/plan?{query}", varying).json["status"] == "blocked"
+    for path in ("/api/schema/dry-run", "/api/schema"):
+        answer = served.post(f"{path}?{query}", varying, Accept="application/json")
+        assert answer.json["status"] == "rejected"
     assert "priorityNum" not in str(todos.sql("SELECT sql FROM sqlite_master"))
 
 
@@ -171,6 +188,27 @@ def test_a_name_that_only_resolves_to_this_machine_is_refused(todos: Project, ho
 
 
 @pytest.mark.parametrize(
+    "headers", ["", "Host: localhost\r\nHost: localhost\r\n"], ids=["no host", "two hosts"]
+)
+def test_who_does_not_say_for_which_host_is_refused(todos: Project, headers: str) -> None:
+    with (
+        serving(todos.database, deploy_key=None) as served,
+        socket.create_connection(("127.0.0.1", urlsplit(served.url).port or 0)) as asking,
+    ):
+        asking.sendall(f"GET /api/history HTTP/1.0\r\n{headers}\r\n".encode())
+        status = asking.makefile("rb").readline()
+    assert status.split()[1] in (b"400", b"403")
+
+
+def test_key_and_content_type_are_known_however_they_are_written(served: Served) -> None:
+    written = {
+        "Authorization": f"bearer   {KEY}",
+        "Content_Type": "Application/JSON; charset=utf-8",
+    }
+    assert served.post("/api/schema/plan", document(BACKFILL), **written).status == 200
+
+
+@pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:1", "127.0.0.1:80", "[::1]", "[::1]:5555"]
 )
 def test_this_machine_is_answered_by_all_its_names(todos: Project, host: str) -> None:
@@ -236,6 +274,7 @@ def test_a_body_that_is_too_large_is_refused(todos: Project) -> None:
         assert served.post("/api/schema/plan", document(BACKFILL)).status == 200
         answer = served.post("/api/schema", b" " * 20_001)
         assert answer.status == 413
+        assert served.post("/api/schema", b" " * 20_000).status == 400
 
 
 def test_pushed_code_is_as_confined_as_local_code(todos: Project, served: Served) -> None:
@@ -333,7 +372,14 @@ def test_an_id_that_no_push_can_have_is_not_asked_after(served: Served, push: st
 
 
 ODD_QUESTIONS: dict[str, list[Any]] = {
-    "/api/documents": [b"", b"[]", {}, {"table": 1}, {"table": "todos", "ids": ["a"] * 6}],
+    "/api/documents": [
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        {},
+        {"table": 1},
+        {"table": "todos", "ids": ["a"] * 6},
+    ],
     "/api/touched": [b"{", {"table": "todos", "column": []}, {"table": "todos", "ids": [1]}],
     "/api/schema/retry": [
         {},
@@ -352,6 +398,20 @@ def test_a_malformed_question_is_400_with_a_sentence(served: Served, path: str) 
         assert answer.status == 400, body
         assert answer.json["errors"][0]["message"].endswith(".")
     assert served.post(path, {"table": "todos"}, Content_Type="text/plain").status == 415
+
+
+@pytest.mark.parametrize("given", ["x", "-1", "", "٣", "9" * 18])
+def test_a_number_that_no_migration_has_is_not_looked_for(served: Served, given: str) -> None:
+    for query in ("/api/history?schema=", "/api/schema?history_id=", "/api/undo?push=x&id="):
+        answer = served.get(query + quote(given))
+        assert answer.status == 400
+        assert "must be the id of a migration" in answer.json["errors"][0]["message"]
+
+
+def test_a_method_that_a_path_does_not_take_is_said_in_json(served: Served) -> None:
+    answer = served.request("DELETE", "/api/schema")
+    assert answer.status == 405
+    assert "DELETE /api/schema" in answer.json["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("path", ["/", "/api", "/api/schemas"])
