@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -47,13 +47,9 @@ class ReplicaReport:
 
     @property
     def tables(self) -> tuple[TableRows, ...]:
-        """Rows before the first version and after the last."""
-        if not self.reports:
-            return ()
-        before = {rows.table: rows.rows_before for rows in self.reports[0].tables}
-        return tuple(
-            replace(rows, rows_before=before.get(rows.table, 0)) for rows in self.reports[-1].tables
-        )
+        """Rows before and after. No version changes how many there are, and one that has nothing to
+        do, or is refused, counts none."""
+        return next((report.tables for report in reversed(self.reports) if report.tables), ())
 
     @property
     def backfills(self) -> tuple[BackfillReport, ...]:
