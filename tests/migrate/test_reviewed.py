@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,6 +49,24 @@ def test_what_was_reviewed_is_written_without_javascript(
     assert values(done) == values(reviewed)
     for who, value in values(reviewed):
         assert todos.sql("SELECT priorityNum FROM todos WHERE _id = ?", (who,)) == [(value,)]
+
+
+def test_what_was_reviewed_of_one_database_is_not_written_to_another(todos: Project) -> None:
+    reviewed = last(pipeline.dry_run(todos.look(), never))
+    other = todos.root / "other.db"
+    shutil.copy(todos.database, other)
+    state = pipeline.look(replace(todos.settings, database=str(other)))
+    done = last(pipeline.apply(state, never))
+    assert done.status == "ok"
+    assert values(done) != values(reviewed)
+
+
+@EVERYWHERE
+def test_what_was_reviewed_of_one_backfill_is_not_written_by_another(todos: Project) -> None:
+    assert last(pipeline.dry_run(todos.look(), never)).status == "ok"
+    todos.write(BACKFILL)
+    assert todos.apply().status == "ok"
+    assert todos.sql("SELECT DISTINCT priorityNum FROM todos ORDER BY 1") == [(1,), (2,), (3,)]
 
 
 @EVERYWHERE

@@ -167,6 +167,21 @@ def test_a_copy_that_is_deleted_meanwhile_is_made_again(
             assert documents(Path(event.snapshot)) == before
 
 
+def test_what_keeps_an_early_copy_from_being_made_keeps_no_apply(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> Iterator[tuple[int, int]]:
+        raise DatabaseError("Somebody has it open.")
+
+    take_for_large(monkeypatch)
+    monkeypatch.setattr(early_copy, "copy_to", refused)
+    filled(project, "delete")
+    before = documents(project.database)
+    report = project.apply()
+    assert documents(Path(str(report.snapshot))) == before
+    assert kept(project) == {"dev.before-0001.db", "dev.before-0002.db"}
+
+
 @pytest.mark.parametrize("mode", ["delete", "wal"])
 @pytest.mark.parametrize("steps", [1, 2])
 def test_without_it_nothing_is_applied(
@@ -204,6 +219,27 @@ def test_an_apply_that_is_cancelled_leaves_none(
     with pytest.raises(Cancelled):
         deque(_noted(pipeline.apply(project.look(), lambda: PhaseStarted(phase) in seen), seen), 0)
     assert documents(project.database) == before
+    assert kept(project) == names
+
+
+def test_a_copy_that_others_wait_for_can_be_cancelled(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[object] = []
+
+    def noting(*given: Any) -> Iterator[tuple[int, int]]:
+        for step in copy_to(*given):
+            steps.append(step)
+            yield step
+
+    take_for_large(monkeypatch)
+    monkeypatch.setattr(early_copy, "LARGE", LARGE)
+    monkeypatch.setattr(snapshot, "copy_to", noting)
+    filled(project, "delete")
+    names = kept(project)
+    with pytest.raises(Cancelled):
+        deque(pipeline.apply(project.look(), lambda: len(steps) == 2), 0)
+    assert len(steps) == 2
     assert kept(project) == names
 
 

@@ -95,6 +95,27 @@ def test_a_table_that_is_gone_counts_as_deleted(project: Project) -> None:
     assert counts(project) == (TableWrites("a", deleted=1),)
 
 
+@pytest.mark.parametrize("was", ["TABLE b AS SELECT x FROM a", "VIEW b AS SELECT * FROM a"])
+def test_a_table_that_took_the_place_of_something_else_holds_only_new_documents(
+    project: Project, was: str
+) -> None:
+    project.push(schema_of("    a: defineTable({ x: v.any() }),"))
+    project.sql("INSERT INTO a (_id) VALUES ('1')")
+    project.sql(f"CREATE {was}")
+    project.push(schema_of("    a: defineTable({ x: v.any(), y: v.any() }),"))
+    project.sql(f"DROP {was.split()[0]} b; CREATE TABLE b (_id TEXT PRIMARY KEY, x)")
+    project.sql("INSERT INTO b (_id) VALUES ('1'), ('2')")
+    assert counts(project) == (TableWrites("b", inserted=2),)
+
+
+def test_ids_that_a_table_holds_equal_are_told_apart(project: Project) -> None:
+    project.sql("CREATE TABLE b (_id TEXT PRIMARY KEY COLLATE NOCASE, x)")
+    project.sql("INSERT INTO b (_id) VALUES ('a'), ('B'), ('c')")
+    project.push(schema_of("    a: defineTable({ x: v.any() }),"))
+    project.sql("UPDATE b SET _id = 'A' WHERE _id = 'a'")
+    assert counts(project) == (TableWrites("b", inserted=1, deleted=1),)
+
+
 @ON_FILES
 def test_an_overwriting_backfill_does_not_count_in_an_untracked_table(project: Project) -> None:
     project.push(schema_of("    a: defineTable({ x: v.number() }),"))

@@ -64,9 +64,11 @@ def test_a_rejected_push_tells_the_mismatch_and_the_recipe(todos: Project, serve
     assert "backfill" in mismatch["recipe"]
     assert mismatch["location"]["file"] == "valet/schema.ts"
     assert todos.database.read_bytes() == before
-    lines = served.post("/api/schema", document(OTHER_TYPE), Accept="application/x-ndjson")
+    asked = "/api/schema?push=rejected"
+    lines = served.post(asked, document(OTHER_TYPE), Accept="application/x-ndjson")
     assert lines.status == 409
     assert json.loads(lines.body)["status"] == "rejected"
+    assert served.get(asked).json["push"]["state"] == "unknown"
 
 
 def test_a_failed_backfill_names_document_and_line(todos: Project, served: Served) -> None:
@@ -322,7 +324,7 @@ def test_the_openapi_document_lists_what_is_answered(served: Served) -> None:
 
 def test_documents_are_read_by_their_ids(todos: Project, served: Served) -> None:
     todos.sql("UPDATE todos SET title = '[1]', completed = NULL WHERE _id = 't0001'")
-    asked = {"table": "todos", "ids": ["t0001", "none"], "json": ["title"]}
+    asked = {"table": "todos", "ids": ["t0001", *"abcd"], "json": ["title"]}
     (document,) = served.post("/api/documents", asked).json["documents"]
     assert (document["_id"], document["title"], document["completed"]) == ("t0001", [1], None)
     found = served.post("/api/touched", asked | {"column": "completed"}).json["touched"]
