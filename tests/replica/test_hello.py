@@ -33,7 +33,7 @@ def saying(message: str, paths: list[str]) -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.socket.getsockname()[1]}/base"
+            yield f"http://127.0.0.1:{server.socket.getsockname()[1]}/base/"
         finally:
             server.shutdown()
             thread.join()

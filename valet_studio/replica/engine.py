@@ -175,7 +175,7 @@ class SyncEngine:
         url = self._server.label
         parts = urlsplit(url)
         scheme = "wss" if parts.scheme == "https" else "ws"
-        address = parts._replace(scheme=scheme, path=f"{parts.path.rstrip('/')}/api/sync")
+        address = parts._replace(scheme=scheme, path=f"{parts.path}/api/sync")
         try:
             with connect(
                 address.geturl(), open_timeout=CONNECT_SECONDS, close_timeout=1, proxy=None
