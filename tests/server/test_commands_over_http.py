@@ -157,3 +157,37 @@ def test_what_needs_the_extra_says_how_to_get_it(arguments: tuple[str, ...]) -> 
     assert done.returncode == 1
     assert "pip install 'valet-studio[server]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://", "http://me@app.test", "http://app.test:0", "http://app.test:99999"),
+        *("http://app.test?a=1", "http://app.test/#a", "http://app test", "HTTP://"),
+        "http://app.test\n",
+    ],
+)
+@pytest.mark.usefixtures("todos")
+def test_what_is_no_url_of_a_server_is_not_called(url: str) -> None:
+    done = run("plan", "--db", url)
+    assert done.exit_code == 1
+    assert "no URL of a server" in done.stderr
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "a\nb"])
+@pytest.mark.usefixtures("todos")
+def test_a_key_that_no_header_can_hold_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("VALET_DEPLOY_KEY", key)
+    done = run("codegen", "--server", "http://127.0.0.1:1")
+    assert done.exit_code == 1
+    assert "characters that no HTTP header can" in done.stderr
+    assert key not in done.output
+
+
+def test_a_server_is_named_without_the_slash_at_its_end(served: Served) -> None:
+    done = run("plan", "--json", "--db", f"{served.url}/")
+    assert json.loads(done.stdout)["status"] == "pending"
+    gone = run("plan", "--db", "http://127.0.0.1:1/")
+    assert "The server http://127.0.0.1:1 cannot be reached" in gone.stderr

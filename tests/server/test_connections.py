@@ -7,7 +7,7 @@ import signal
 import socket
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ from valet_studio.remote import target as remote
 from valet_studio.schema.document import to_document
 from valet_studio.schema.evaluate import evaluate
 from valet_studio.schema.model import Sources
-from valet_studio.server import working
+from valet_studio.server import service, working
 
 BEFORE = TRACKED_TODOS
 BACKFILL = seed_blocks()[4]
@@ -282,6 +282,46 @@ def test_told_to_stop_a_server_ends_its_dry_runs_at_once(todos: Project, number:
         _, complained = served.process.communicate(timeout=5)
         assert served.process.returncode == 0
         assert "Traceback" not in complained
+
+
+@pytest.fixture
+def rehearsing(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many dry runs are under way, whenever one begins; the server has room for one."""
+    dry_run, now, most = LocalTarget.dry_run, [0], []
+
+    def noting(*given: Any) -> Iterator[Event]:
+        now[0] += 1
+        most.append(now[0])
+        try:
+            yield from dry_run(*given)
+        finally:
+            now[0] -= 1
+
+    monkeypatch.setattr(LocalTarget, "dry_run", noting)
+    monkeypatch.setattr(service, "DRY_RUNS_AT_ONCE", 1)
+    return most
+
+
+def test_dry_runs_wait_until_there_is_room(todos: Project, rehearsing: list[int]) -> None:
+    with serving(todos.database) as served, ThreadPoolExecutor() as pool:
+        path = "/api/schema/dry-run"
+        asked = [pool.submit(served.post, path, document(BACKFILL)) for _ in range(3)]
+        assert [each.result().status for each in asked] == [200, 200, 200]
+    assert rehearsing == [1, 1, 1]
+
+
+def test_a_dry_run_that_waits_does_not_begin_once_the_server_stops(
+    todos: Project, rehearsing: list[int]
+) -> None:
+    endless = document(SLOW.replace("8e6", "1e9"))
+    with serving(todos.database) as served, ThreadPoolExecutor() as pool:
+        asked = [pool.submit(served.post, "/api/schema/dry-run", endless) for _ in range(2)]
+        until(lambda: bool(rehearsing))
+        assert served.app is not None
+        served.app.service.stop_rehearsing()
+        for each in asked:
+            assert b"The server was stopped" in each.result().body
+    assert rehearsing == [1]
 
 
 def test_a_server_without_a_key_says_so_and_stays_on_this_machine(todos: Project) -> None:
