@@ -158,6 +158,18 @@ def test_a_rehearsal_that_is_cancelled_is_no_failure_of_the_client(
         )
 
 
+def test_a_schema_that_valet_itself_pushed_is_followed(
+    todos: Project, served: Served, client: Path
+) -> None:
+    """The server's database holds it, and no migration of ours brought it there."""
+    todos.push(with_fields("a"))
+    todos.sql("DELETE FROM _valet_history WHERE id = 2")
+    for status in ("migrated", "in_sync"):
+        done = SyncEngine(client, served.url).connect()
+        assert (done.status, done.schema_hash) == (status, todos.meta()["schema_hash"])
+    assert "a" in str(sql(client, "SELECT sql FROM sqlite_schema WHERE name = 'todos'"))
+
+
 @pytest.mark.parametrize("behind", [True, False])
 def test_a_schema_that_the_server_does_not_record_is_not_followed(
     todos: Project, served: Served, client: Path, behind: bool
