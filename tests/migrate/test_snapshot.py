@@ -24,6 +24,7 @@ from valet_studio.database.target import FileTarget, open_target
 from valet_studio.errors import Cancelled, DatabaseError, PlanIsStale, StudioError
 from valet_studio.migrate import apply as applying
 from valet_studio.migrate import early_copy, snapshot
+from valet_studio.migrate import undo as undoing
 from valet_studio.migrate.events import (
     BackfillProgress,
     CopyProgress,
@@ -509,3 +510,31 @@ def test_a_snapshot_that_is_deleted_meanwhile_is_not_taken_for_an_empty_database
     with pytest.raises(StudioError, match="was deleted meanwhile"):
         pipeline.undo(project.settings, while_it_is_polled)
     assert documents(project.database) == before
+
+
+def test_an_undo_that_is_cancelled_once_its_copy_is_whole_does_nothing(project: Project) -> None:
+    project.push(BEFORE)
+    project.push(with_fields("a"))
+    names = kept(project)
+    with pytest.raises(Cancelled):
+        pipeline.undo(project.settings, lambda: "dev.undone-0002.db" in kept(project))
+    assert kept(project) == names
+    assert [entry.id for entry in pipeline.history(project.settings)] == [2, 1]
+
+
+def test_stopped_by_ctrl_c_once_it_is_done_an_undo_keeps_what_it_replaced(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.push(BEFORE)
+    project.push(with_fields("a"))
+    project.sql("INSERT INTO items (_id, n) VALUES ('since', 1)")
+    held = documents(project.database)
+    restore = undoing._restore
+
+    def and_ctrl_c(*given: Any) -> None:
+        restore(*given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(undoing, "_restore", and_ctrl_c)
+    assert documents(pipeline.undo(project.settings, never).kept) == held
+    assert [entry.id for entry in pipeline.history(project.settings)] == [1]
