@@ -538,3 +538,26 @@ def test_stopped_by_ctrl_c_once_it_is_done_an_undo_keeps_what_it_replaced(
     monkeypatch.setattr(undoing, "_restore", and_ctrl_c)
     assert documents(pipeline.undo(project.settings, never).kept) == held
     assert [entry.id for entry in pipeline.history(project.settings)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [("push", "no longer the last one"), ("snapshot", "not what was kept before that migration")],
+)
+def test_what_happens_before_an_undo_has_the_lock_stops_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch, what: str, why: str
+) -> None:
+    project.push(BEFORE)
+    report = project.push(with_fields("a"))
+
+    def meanwhile(_target: FileTarget) -> None:
+        if what == "push":
+            project.push(with_fields("a", "b"))
+        else:
+            shutil.copyfile(project.database, str(report.snapshot))
+
+    monkeypatch.setattr(undoing, "make_snapshot_folder", meanwhile)
+    with pytest.raises(StudioError, match=why):
+        pipeline.undo(project.settings, never)
+    assert project.sql("SELECT 1 FROM pragma_table_info('items') WHERE name = 'a'") == [(1,)]
+    assert not any("undone" in name for name in kept(project))
