@@ -333,11 +333,13 @@ def test_documents_are_read_by_their_ids(todos: Project, served: Served) -> None
     assert served.post("/api/documents", {"table": "none", "ids": ["a"]}).json["documents"] == []
 
 
-@pytest.mark.parametrize("name", ["none", "_valet_meta", "seen", "todos_fts", "half \ud800"])
+@pytest.mark.parametrize(
+    "name", ["none", "_valet_meta", "seen", "plain", "todos_fts", "half \ud800"]
+)
 def test_documents_of_what_is_no_table_are_not_tried(
     todos: Project, served: Served, name: str
 ) -> None:
-    todos.sql("CREATE VIEW seen AS SELECT * FROM todos")
+    todos.sql("CREATE VIEW seen AS SELECT * FROM todos; CREATE TABLE plain (x)")
     todos.sql("CREATE VIRTUAL TABLE todos_fts USING fts5(title)")
     asked = {"schema": document(BACKFILL), "documents": {"todos": ["t0001", "t0001"]}}
     answer = served.post("/api/schema/retry", asked, Accept="application/json")
@@ -385,10 +387,10 @@ ODD_QUESTIONS: dict[str, list[Any]] = {
     "/api/touched": [b"{", {"table": "todos", "column": []}, {"table": "todos", "ids": [1]}],
     "/api/schema/retry": [
         {},
-        {"documents": {"todos": "t1"}},
-        {"documents": {"todos": [1]}},
+        {"schema": document(BACKFILL), "documents": {"todos": "t1"}},
+        {"schema": document(BACKFILL), "documents": {"todos": [1]}},
+        {"schema": document(BACKFILL), "documents": {"todos": [*map(str, range(100_001))]}},
         {"documents": {"todos": ["t1"]}},
-        {"documents": {"todos": ["t1"] * 100_001}},
     ],
 }
 
