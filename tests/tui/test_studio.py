@@ -21,6 +21,7 @@ from valet_studio.errors import Location, Problem
 from valet_studio.plan.changes import Drift
 from valet_studio.schema.model import Sources
 from valet_studio.tui import runs
+from valet_studio.tui.app import StudioApp
 from valet_studio.tui.diff import types_view
 from valet_studio.tui.plan_tree import PlanTree
 
@@ -529,15 +530,27 @@ async def test_text_stands_out_from_its_ground_in_any_theme(tmp_path: Path, them
     async with studio(tmp_path, plan_of(*changes()), WIDE, theme) as opened:
         await opened.rehearse()
         faint = set()
-        for strip in opened.app.screen._compositor.render_strips():
-            for text, style, _ in strip:
-                if not any(char.isalnum() for char in text) or style is None:
-                    continue
-                if style.color is None or style.bgcolor is None:
-                    continue
-                if contrast(style.color.get_truecolor(), style.bgcolor.get_truecolor()) < 3.5:
-                    faint.add(text.strip())
+        for key in ("home", *["down"] * 4):
+            await opened.press(key)
+            faint |= too_faint(opened.app)
         assert faint == set()
+
+
+SIGNS = "+-~!✗✓"
+
+
+def too_faint(app: StudioApp) -> set[str]:
+    """What is written on the screen with less contrast than WCAG 2 asks of text."""
+    return {
+        text.strip()
+        for strip in app.screen._compositor.render_strips()
+        for text, style, _ in strip
+        if any(char.isalnum() or char in SIGNS for char in text)
+        and style is not None
+        and style.color is not None
+        and style.bgcolor is not None
+        and contrast(style.color.get_truecolor(), style.bgcolor.get_truecolor()) < 4.5
+    }
 
 
 def contrast(first: tuple[int, int, int], second: tuple[int, int, int]) -> float:

@@ -11,8 +11,8 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 from valet_studio.tui.theme import DARK, LIGHT
 
-LEAST_CONTRAST = 4.0
-"""Of text to its ground, by WCAG 2."""
+LEAST_CONTRAST = 4.5
+"""Of text to its ground (https://www.w3.org/TR/WCAG22/#contrast-minimum)."""
 _GROUNDS = ("background", "surface", "panel")
 _CODE = {
     "code-keyword": "accent",
