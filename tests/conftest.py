@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,11 @@ hypothesis.settings.load_profile("patient")
 # the studio's tests is waiting.
 textual._wait.SLEEP_GRANULARITY = 1 / 200
 textual._wait.SLEEP_IDLE = textual._wait.SLEEP_GRANULARITY / 10
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are processors: many tests wait for a process, a lock or a screen."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture
