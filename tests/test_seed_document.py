@@ -160,6 +160,8 @@ def test_running_codegen_during_development(project: Project, stop: signal.Signa
         replacement.write_text(ADDING, encoding="utf-8")
         replacement.replace(project.schema_path)
         read_until(watch.stdout, "Added columns: priority, dueDate")
+        project.schema_path.unlink()
+        assert " Removed." in read_until(watch.stdout, "There is no")
         watch.send_signal(stop)
         assert watch.wait(timeout=20) == 0
         assert "Traceback" not in watch.stdout.read()

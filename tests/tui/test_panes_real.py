@@ -84,6 +84,17 @@ async def test_a_rare_reason_is_not_lost_behind_a_common_one(todos: Project) -> 
             e.text for e in app.main.log_pane.entries if "failed: " in e.text and e.mark == "✗"
         ]
         assert [text.partition(":")[0] for text in logged[1:]] == ["t0000 and 140 others", "t0099"]
+        assert not any("Further failing" in entry.text for entry in app.main.log_pane.entries)
+
+
+async def test_the_log_says_where_more_failures_are_than_it_holds(todos: Project) -> None:
+    todos.write(SEED.replace(MAPPED, "throw new Error(String(row.title))"))
+    async with opened(todos) as (app, pilot):
+        await pilot.press("d")
+        await until(pilot, lambda: app.facts.failing)
+        assert "Further failing documents are in pane 3." in [
+            entry.text for entry in app.main.log_pane.entries
+        ]
 
 
 @pytest.mark.type_check

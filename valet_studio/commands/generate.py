@@ -126,7 +126,8 @@ async def _watch(settings: Settings, push: bool) -> None:
 
     async def each_save() -> None:
         async for _ in saves:
-            say(f"\n{datetime.now():%H:%M:%S} Saved.\n")
+            what = "Saved" if os.path.lexists(settings.schema_path) else "Removed"
+            say(f"\n{datetime.now():%H:%M:%S} {what}.\n")
             await one_pass()
 
     async def each_return() -> None:

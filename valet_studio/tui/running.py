@@ -157,7 +157,8 @@ class Running(Looking):
             failure, others = item.failure, run_.alike(item) - 1
             who = f"{failure.id} and {count(others, 'other')}" if others > 0 else failure.id
             self.log_line("✗", f"{who}: {failure.message} ({failure.location})")
-        if len(run_.failures) > len(logged):
+        told = sum(max(1, run_.alike(item)) for item in logged)
+        if told < sum(report.failed for report in run_.backfills):
             self.log_line("·", "Further failing documents are in pane 3.")
         for found in run_.problems if not run_.cancelled else ():
             self.log_line("✗", problem_plain(found))
