@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -19,6 +19,19 @@ from valet_studio.replica import SyncEngine
 
 
 @contextmanager
+def answering(how: Callable[[ServerConnection], None]) -> Iterator[str]:
+    """The address of a server that does this with each connection."""
+    with serve(how, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.socket.getsockname()[1]}/base/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
 def saying(message: str, paths: list[str]) -> Iterator[str]:
     """The address of a server that says this to all who connect, and knows nothing else."""
 
@@ -29,14 +42,16 @@ def saying(message: str, paths: list[str]) -> Iterator[str]:
         with suppress(ConnectionClosed):
             connection.recv()
 
-    with serve(say, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.socket.getsockname()[1]}/base/"
-        finally:
-            server.shutdown()
-            thread.join()
+    with answering(say) as url:
+        yield url
+
+
+def test_a_server_that_closes_the_connection_is_a_sentence(project: Project) -> None:
+    with (
+        answering(lambda connection: connection.close(1012)) as url,
+        pytest.raises(ServerError, match=r"/base cannot be followed: it closed the connection\.$"),
+    ):
+        SyncEngine(project.root / "client.db", url).connect()
 
 
 def hello(**changes: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -191,3 +192,12 @@ def test_a_server_is_named_without_the_slash_at_its_end(served: Served) -> None:
     assert json.loads(done.stdout)["status"] == "pending"
     gone = run("plan", "--db", "http://127.0.0.1:1/")
     assert "The server http://127.0.0.1:1 cannot be reached" in gone.stderr
+
+
+def test_a_port_that_is_taken_is_told_once(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", "--db", str(project.database), "--port", str(port))
+    assert done.exit_code == 1
+    told = done.stderr.splitlines()[0]
+    assert told == f"The server cannot listen on 127.0.0.1 port {port}: address already in use."

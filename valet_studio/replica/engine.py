@@ -165,7 +165,7 @@ class SyncEngine:
     @contextmanager
     def _connection(self) -> Iterator[ClientConnection]:
         try:
-            from websockets.exceptions import WebSocketException
+            from websockets.exceptions import ConnectionClosed, WebSocketException
             from websockets.sync.client import connect
         except ModuleNotFoundError as error:
             raise Unsupported(
@@ -182,8 +182,10 @@ class SyncEngine:
             ) as connection:
                 yield connection
         except (OSError, WebSocketException) as error:
+            closed = isinstance(error, ConnectionClosed)
+            why = "it closed the connection" if closed else reason_of(error)
             raise ServerError(
-                f"{url} cannot be followed: {reason_of(error)}.",
+                f"{url} cannot be followed: {why}.",
                 "Check the URL, and that `valet-studio serve` is running there.",
             ) from error
 

@@ -84,8 +84,9 @@ def _listen(address: Address) -> socket.socket:
     try:
         return socket.create_server((address.host, address.port), family=family, backlog=512)
     except (OSError, OverflowError) as error:
+        why = reason_of(error).partition(" (while attempting")[0]  # The address is told already.
         raise StudioError(
-            f"The server cannot listen on {address.host} port {address.port}: {reason_of(error)}.",
+            f"The server cannot listen on {address.host} port {address.port}: {why}.",
             "Choose another with --host and --port; --port 0 takes any free one.",
         ) from error
 
